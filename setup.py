@@ -1,0 +1,196 @@
+"""Compiles the kernels: one `_C` for torch (stable ABI, CPU and where nvcc is found CUDA) and `_core`.
+
+Environment:
+  QACONV_CUDA=0|1                 leave CUDA out, or insist on it (default: wherever nvcc is found)
+  QACONV_CUDA_ARCHITECTURES       compute capabilities, instead of csrc/cuda_architectures.txt
+  QACONV_CUDA_EMBED=ptx           for the emulated device: shared cudart and PTX instead of the
+                                  static one and machine code
+  QACONV_COMPILE=0                install without kernels; the pure-PyTorch reference answers
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).resolve().parent
+# LibTorch's stable ABI at 2.10: one binary for every torch from there on.
+TORCH_TARGET_VERSION = "0x020a000000000000"
+# The commands that only ask for names and versions must work without torch or a compiler.
+COMPILES = {"build_ext", "build", "bdist_wheel", "develop", "editable_wheel", "install"}
+
+
+def read_list(path: str) -> list[str]:
+    lines = (ROOT / path).read_text().splitlines()
+    return [line for line in (line.split("#")[0].strip() for line in lines) if line]
+
+
+def sources(*groups: str) -> list[str]:
+    pairs = [line.split() for line in read_list("csrc/sources.txt")]
+    return [path for group, path in pairs if group in groups]
+
+
+def version() -> str:
+    return re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M).group(1)
+
+
+def stop(message: str) -> None:
+    sys.exit(f"\nqaconv-ext: {message}\n")
+
+
+def cxx_compiler() -> str:
+    compiler = os.environ.get("CXX", "c++")
+    if shutil.which(compiler.split()[0]) is None:
+        stop(
+            f"no C++ compiler: '{compiler}' is not on PATH. Install one (Debian and Ubuntu: "
+            "apt-get install g++; Fedora: dnf install gcc-c++), or name it in CXX, "
+            "or set QACONV_COMPILE=0 to install without kernels (slow: plain PyTorch answers)."
+        )
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        stop(
+            f"no Python headers: {sysconfig.get_path('include')}/Python.h is missing. Install them "
+            "(Debian and Ubuntu: apt-get install python3-dev; Fedora: dnf install python3-devel)."
+        )
+    return compiler
+
+
+def cuda_home() -> Path | None:
+    """The toolkit of the nvcc in use, or None.
+
+    nvcc on PATH may be a wrapper script in a folder that is no toolkit, so nvcc is asked itself.
+    """
+    wanted = os.environ.get("QACONV_CUDA")
+    if wanted not in (None, "", "0", "1"):
+        stop(f"QACONV_CUDA: got {wanted!r}, wanted 0 or 1")
+    if wanted == "0":
+        return None
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    nvcc = str(Path(home) / "bin" / "nvcc") if home else shutil.which("nvcc")
+    nvcc = nvcc or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    if nvcc is not None and shutil.which(nvcc) is not None:
+        dry = subprocess.run([nvcc, "--dryrun", "-c", "x.cu"], capture_output=True, text=True)
+        top = re.search(r"^#\$ TOP=(.+)$", dry.stderr, re.M)
+        for candidate in ([top.group(1)] if top else []) + ([home] if home else []):
+            if (Path(candidate) / "include" / "cuda_runtime.h").exists():
+                return Path(candidate).resolve()
+    if wanted == "1":
+        stop("QACONV_CUDA=1, but no CUDA toolkit was found: put nvcc on PATH or set CUDA_HOME")
+    return None
+
+
+def nvcc_version(home: Path) -> str:
+    out = subprocess.run([str(home / "bin" / "nvcc"), "--version"], capture_output=True, text=True)
+    return re.search(r"release ([\d.]+)", out.stdout).group(1)
+
+
+def architectures() -> list[str]:
+    text = os.environ.get("QACONV_CUDA_ARCHITECTURES")
+    return re.split(r"[ ,;]+", text) if text else read_list("csrc/cuda_architectures.txt")
+
+
+def cuda_flags(ptx: bool) -> list[str]:
+    numbers = [a.replace(".", "") for a in architectures()]
+    if ptx:
+        kinds = [f"arch=compute_{numbers[0]},code=compute_{numbers[0]}"]
+    else:
+        kinds = [f"arch=compute_{n},code=sm_{n}" for n in numbers]
+        kinds.append(f"arch=compute_{numbers[-1]},code=compute_{numbers[-1]}")
+    flags = [word for kind in kinds for word in ("-gencode", kind)]
+    return [*flags, "-O3", "-std=c++17", "-lineinfo", *(["--no-compress"] if ptx else [])]
+
+
+def extensions() -> tuple[list, dict]:
+    cxx_compiler()
+    home = cuda_home()
+    ptx = os.environ.get("QACONV_CUDA_EMBED") == "ptx"
+    if ptx:
+        os.environ.setdefault("QACONV_CUDA_ARCHITECTURES", "8.0")
+    # cpp_extension decides about architectures by the GPU it sees, and fails where it sees none.
+    os.environ["TORCH_CUDA_ARCH_LIST"] = ";".join(architectures())
+
+    from pybind11.setup_helpers import Pybind11Extension
+    from torch.utils import cpp_extension
+
+    macros = [
+        ("TORCH_TARGET_VERSION", TORCH_TARGET_VERSION),
+        ("QACONV_VERSION", f'"{version()}"'),
+    ]
+    cxx = ["-O3", "-std=c++17", "-fvisibility=hidden", "-Wall"]
+    link = ["-Wl,-z,defs", "-Wl,--as-needed"] if sys.platform == "linux" else []
+    groups = ["cpu", "torch"]
+    include = [str(ROOT / "csrc")]
+    if home is not None:
+        groups += ["cuda", "torch-cuda"]
+        # Set for a torch without CUDA too: it compiles .cu files in a CppExtension all the same,
+        # while its CUDAExtension refuses. CppExtension does not link cudart: named here. Static, so
+        # that the library loads where there is no CUDA; shared only to be replaced by the emulator.
+        cpp_extension.CUDA_HOME = str(home)
+        os.environ["CUDA_HOME"] = str(home)
+        macros += [
+            ("USE_CUDA", None),
+            ("QACONV_CUDA_VERSION", f'"{nvcc_version(home)}"'),
+            ("QACONV_CUDA_ARCHITECTURES", f'"{" ".join(architectures())}{" ptx" if ptx else ""}"'),
+        ]
+        include.append(str(home / "include"))
+        link += [f"-L{home / 'lib64'}", "-lcudart" if ptx else "-lcudart_static"]
+        link += ["-ldl", "-lrt", "-lpthread"]
+    else:
+        link += ["-ldl"]
+    print(f"qaconv-ext: CUDA {'from ' + str(home) if home else 'left out'}", flush=True)
+
+    ops = cpp_extension.CppExtension(
+        "qaconv_ext._C",
+        sources(*groups),
+        include_dirs=include,
+        define_macros=macros,
+        extra_compile_args={"cxx": cxx, "nvcc": cuda_flags(ptx)},
+        extra_link_args=link,
+        py_limited_api=True,
+        # Only libtorch_cpu is linked: the other libraries are not there in every torch.
+        libraries=[],
+    )
+    ops.libraries = ["c10", "torch_cpu"]
+    core = Pybind11Extension(
+        "qaconv_ext._core",
+        sources("cpu", "pybind"),
+        include_dirs=[str(ROOT / "csrc")],
+        define_macros=[m for m in macros if m[0].startswith("QACONV")],
+        extra_compile_args=["-O3", "-Wall"],
+        cxx_std=17,
+    )
+
+    class BuildExtension(cpp_extension.BuildExtension):
+        """torch's, which compiles with ninja; `_core` must not see torch's copy of pybind11."""
+
+        def get_ext_filename(self, name: str) -> str:
+            # Loaded by torch.ops.load_library, not imported: no Python version in its name.
+            *folders, last = name.split(".")
+            if last == "_C":
+                return os.path.join(*folders, "_C.so")
+            return super().get_ext_filename(name)
+
+    return [ops, core], {"build_ext": BuildExtension}
+
+
+compiles = os.environ.get("QACONV_COMPILE", "1") != "0" and bool(COMPILES & set(sys.argv))
+ext_modules, cmdclass = extensions() if compiles else ([], {})
+setup(
+    packages=[
+        *(str(p.parent.relative_to(ROOT)).replace("/", ".")
+          for p in sorted(ROOT.glob("qaconv_ext/**/__init__.py"))),
+        *(str(p.parent.relative_to(ROOT / "python")).replace("/", ".")
+          for p in sorted(ROOT.glob("python/qaconv_reid/**/__init__.py"))),
+    ],
+    package_dir={"qaconv_ext": "qaconv_ext", "qaconv_reid": "python/qaconv_reid"},
+    package_data={
+        "qaconv_ext": ["py.typed", "_C.so"],
+        "qaconv_reid": ["py.typed", "configs/*.toml"],
+    },
+    ext_modules=ext_modules,
+    cmdclass=cmdclass,
+)
