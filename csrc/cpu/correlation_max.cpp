@@ -1,0 +1,57 @@
+#include "cpu/kernels.h"
+#include "cpu/pairs.h"
+
+namespace qaconv::cpu {
+namespace {
+
+void store_indices(void* target, int64_t offset, const int32_t* indices, int64_t count, bool byte) {
+    if (byte) {
+        uint8_t* out = static_cast<uint8_t*>(target) + offset;
+        for (int64_t k = 0; k < count; ++k) out[k] = static_cast<uint8_t>(indices[k]);
+    } else {
+        int16_t* out = static_cast<int16_t*>(target) + offset;
+        for (int64_t k = 0; k < count; ++k) out[k] = static_cast<int16_t>(indices[k]);
+    }
+}
+
+// Stores one direction of one pair: `values` and the partner's positions they were found at.
+template <typename T>
+void store(void* values_out, void* indices_out, int64_t pair, const T* values,
+           const int32_t* indices, int64_t places, int64_t partner_places) {
+    std::copy(values, values + places, static_cast<T*>(values_out) + pair * places);
+    store_indices(indices_out, pair * places, indices, places, index_is_byte(partner_places));
+}
+
+template <typename T>
+Status correlation_max_as(const CorrelationMaxParams& params, ParallelFor parallel_for) {
+    const bool self = params.self;
+    const Maps& probe = params.probe;
+    const Maps& gallery = self ? params.probe : params.gallery;
+    const int64_t rows = probe.places, columns = gallery.places, gallery_count = gallery.count;
+    return walk_pairs<T, true>(
+        probe, gallery, self, parallel_for, [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
+            const auto store_pair = [&](int64_t pair, const T* over_gallery, const int32_t* at_gallery,
+                                        const T* over_probe, const int32_t* at_probe) {
+                store(params.over_gallery, params.gallery_index, pair, over_gallery, at_gallery,
+                      rows, columns);
+                store(params.over_probe, params.probe_index, pair, over_probe, at_probe, columns,
+                      rows);
+            };
+            store_pair(p * gallery_count + g, maxima.over_columns, maxima.column_index,
+                       maxima.over_rows, maxima.row_index);
+            if (self && p != g) {
+                store_pair(g * gallery_count + p, maxima.over_rows, maxima.row_index,
+                           maxima.over_columns, maxima.column_index);
+            }
+        });
+}
+
+}  // namespace
+
+Status correlation_max(const CorrelationMaxParams& params, ParallelFor parallel_for) {
+    return computes_in_double(params.probe.dtype)
+               ? correlation_max_as<double>(params, parallel_for)
+               : correlation_max_as<float>(params, parallel_for);
+}
+
+}  // namespace qaconv::cpu
