@@ -1,0 +1,132 @@
+// The backward of correlation_max: a thread owns one channel of one map and sums its gradient over
+// the partners in ascending order, so no atomics are needed and the bits never change.
+#include <algorithm>
+
+#include "cuda/kernels.h"
+#include "cuda/pack.h"
+
+namespace qaconv::cuda {
+namespace {
+
+constexpr int kThreads = 128;
+
+__device__ int64_t position(const void* indices, int64_t at, bool byte) {
+    return byte ? static_cast<const uint8_t*>(indices)[at]
+                : static_cast<const int16_t*>(indices)[at];
+}
+
+// The gradient of one direction's maxima, [pairs][places], and where those maxima were found.
+template <typename T>
+struct Winners {
+    const T* gradient;
+    const void* index;
+    int64_t places;
+    bool byte;
+};
+
+// Own map n and partner m are pair n * own_step + m * partner_step.
+template <typename T>
+struct Gather {
+    Winners<T> own, partner;
+    const T* partner_maps;  // [partners][partner places][channels]
+    T* sums;                // [own maps][own places][channels]
+    int64_t own_maps, partners, channels, own_step, partner_step;
+};
+
+template <typename T>
+__global__ void gather_kernel(Gather<T> job) {
+    const int64_t chunks = (job.channels + blockDim.x - 1) / blockDim.x;
+    for (int64_t block = blockIdx.x; block < job.own_maps * chunks; block += gridDim.x) {
+        const int64_t n = block / chunks;
+        const int64_t c = block % chunks * blockDim.x + threadIdx.x;
+        if (c >= job.channels) continue;
+        T* sums = job.sums + n * job.own.places * job.channels + c;
+        for (int64_t s = 0; s < job.own.places; ++s) sums[s * job.channels] = 0;
+        for (int64_t m = 0; m < job.partners; ++m) {
+            const int64_t pair = n * job.own_step + m * job.partner_step;
+            const T* partner = job.partner_maps + m * job.partner.places * job.channels + c;
+            for (int64_t s = 0; s < job.own.places; ++s) {
+                const int64_t at = pair * job.own.places + s;
+                const T gradient = job.own.gradient[at];
+                if (gradient == 0) continue;
+                const int64_t r = position(job.own.index, at, job.own.byte);
+                sums[s * job.channels] =
+                    fma(gradient, partner[r * job.channels], sums[s * job.channels]);
+            }
+            for (int64_t r = 0; r < job.partner.places; ++r) {
+                const int64_t at = pair * job.partner.places + r;
+                const T gradient = job.partner.gradient[at];
+                if (gradient == 0) continue;
+                const int64_t s = position(job.partner.index, at, job.partner.byte);
+                sums[s * job.channels] =
+                    fma(gradient, partner[r * job.channels], sums[s * job.channels]);
+            }
+        }
+    }
+}
+
+// Workspace of one side: the partners packed, then the sums.
+template <typename T>
+Status gather(Gather<T> job, const Maps& partner, T* workspace, void* out, cudaStream_t stream) {
+    if (job.own_maps == 0) return Status::kOk;
+    Status status = pack<T>(partner, workspace, stream);
+    if (status != Status::kOk) return status;
+    job.partner_maps = workspace;
+    job.sums = workspace + packed_size(partner);
+    const int64_t blocks =
+        job.own_maps * ((job.channels + kThreads - 1) / kThreads);
+    gather_kernel<T><<<static_cast<unsigned>(std::min<int64_t>(blocks, 1 << 20)), kThreads, 0,
+                       stream>>>(job);
+    status = launch_status();
+    if (status != Status::kOk) return status;
+    // [n][place][channel] to [n][channel][place]: packing with the two names exchanged.
+    Maps sums;
+    sums.data = job.sums;
+    sums.dtype = partner.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+    sums.count = job.own_maps;
+    sums.channels = job.own.places;
+    sums.places = job.channels;
+    sums.map_stride = job.own.places * job.channels;
+    sums.channel_stride = job.channels;
+    sums.place_stride = 1;
+    return pack<T>(sums, static_cast<T*>(out), stream);
+}
+
+template <typename T>
+Status backward_as(const CorrelationMaxBackwardParams& params, T* workspace, cudaStream_t stream) {
+    const Maps &probe = params.probe, &gallery = params.gallery;
+    const Winners<T> at_probe{static_cast<const T*>(params.grad_over_gallery),
+                              params.gallery_index, probe.places, index_is_byte(gallery.places)};
+    const Winners<T> at_gallery{static_cast<const T*>(params.grad_over_probe), params.probe_index,
+                                gallery.places, index_is_byte(probe.places)};
+    Status status = Status::kOk;
+    if (params.grad_probe != nullptr) {
+        status = gather<T>({at_probe, at_gallery, nullptr, nullptr, probe.count, gallery.count,
+                            probe.channels, gallery.count, 1},
+                           gallery, workspace, params.grad_probe, stream);
+    }
+    // The second side uses the same workspace: the stream runs them one after the other.
+    if (status == Status::kOk && params.grad_gallery != nullptr) {
+        status = gather<T>({at_gallery, at_probe, nullptr, nullptr, gallery.count, probe.count,
+                            probe.channels, 1, gallery.count},
+                           probe, workspace, params.grad_gallery, stream);
+    }
+    return status;
+}
+
+}  // namespace
+
+int64_t correlation_max_backward_workspace(const CorrelationMaxBackwardParams& params) {
+    const int64_t size = computes_in_double(params.probe.dtype) ? 8 : 4;
+    return (packed_size(params.probe) + packed_size(params.gallery)) * size;
+}
+
+Status correlation_max_backward(const CorrelationMaxBackwardParams& params, void* workspace,
+                                Stream stream) {
+    const auto cuda_stream = static_cast<cudaStream_t>(stream);
+    return computes_in_double(params.probe.dtype)
+               ? backward_as(params, static_cast<double*>(workspace), cuda_stream)
+               : backward_as(params, static_cast<float*>(workspace), cuda_stream);
+}
+
+}  // namespace qaconv::cuda

@@ -1,0 +1,84 @@
+#include "cuda/device/best_partner.cuh"
+#include "cuda/device/pair_grid.cuh"
+#include "cuda/kernels.h"
+#include "cuda/pack.h"
+
+namespace qaconv::cuda {
+namespace {
+
+// Where one direction of the result goes: values and positions, [pairs][places].
+template <typename T>
+struct Plane {
+    T* values;
+    void* indices;
+    int64_t places;
+    bool byte;
+
+    __device__ void store(int64_t pair, int64_t place, const Maximum<T>& best) const {
+        const int64_t at = pair * places + place;
+        values[at] = best.value;
+        if (byte) {
+            static_cast<uint8_t*>(indices)[at] = static_cast<uint8_t>(best.index);
+        } else {
+            static_cast<int16_t*>(indices)[at] = static_cast<int16_t>(best.index);
+        }
+    }
+};
+
+template <typename T>
+__global__ void correlation_max_kernel(const T* probe, const T* gallery, int64_t probes,
+                                       int64_t galleries, int64_t channels, bool self,
+                                       Plane<T> over_gallery, Plane<T> over_probe) {
+    for (int64_t pair = blockIdx.x; pair < probes * galleries; pair += gridDim.x) {
+        const int64_t p = pair / galleries, g = pair % galleries;
+        if (self && g < p) continue;  // written by the block of the mirrored pair
+        const int64_t mirrored = g * galleries + p;
+        const PackedMap<T> a{probe + p * over_gallery.places * channels, over_gallery.places};
+        const PackedMap<T> b{gallery + g * over_probe.places * channels, over_probe.places};
+        for_each_best_partner(a, b, channels, [&](int64_t place, const Maximum<T>& best) {
+            over_gallery.store(pair, place, best);
+            if (self && p != g) over_probe.store(mirrored, place, best);
+        });
+        for_each_best_partner(b, a, channels, [&](int64_t place, const Maximum<T>& best) {
+            over_probe.store(pair, place, best);
+            if (self && p != g) over_gallery.store(mirrored, place, best);
+        });
+    }
+}
+
+template <typename T>
+Status correlation_max_as(const CorrelationMaxParams& params, T* workspace, cudaStream_t stream) {
+    const bool self = params.self;
+    const Maps& gallery = self ? params.probe : params.gallery;
+    if (params.probe.count == 0 || gallery.count == 0) return Status::kOk;
+    T* packed_gallery = self ? workspace : workspace + packed_size(params.probe);
+    Status status = pack<T>(params.probe, workspace, stream);
+    if (status == Status::kOk && !self) status = pack<T>(gallery, packed_gallery, stream);
+    if (status != Status::kOk) return status;
+    const Plane<T> over_gallery{static_cast<T*>(params.over_gallery), params.gallery_index,
+                                params.probe.places, index_is_byte(gallery.places)};
+    const Plane<T> over_probe{static_cast<T*>(params.over_probe), params.probe_index,
+                              gallery.places, index_is_byte(params.probe.places)};
+    correlation_max_kernel<T><<<blocks_for(params.probe.count * gallery.count), dim3(kTile, kTile),
+                                0, stream>>>(workspace, packed_gallery, params.probe.count,
+                                             gallery.count, params.probe.channels, self,
+                                             over_gallery, over_probe);
+    return launch_status();
+}
+
+}  // namespace
+
+int64_t correlation_max_workspace(const CorrelationMaxParams& params) {
+    const int64_t size = computes_in_double(params.probe.dtype) ? 8 : 4;
+    const int64_t gallery = params.self ? 0 : packed_size(params.gallery);
+    return (packed_size(params.probe) + gallery) * size;
+}
+
+Status correlation_max(const CorrelationMaxParams& params, void* workspace, Stream stream) {
+    const auto cuda_stream = static_cast<cudaStream_t>(stream);
+    return computes_in_double(params.probe.dtype)
+               ? correlation_max_as(params, static_cast<double*>(workspace), cuda_stream)
+               : correlation_max_as(params, static_cast<float*>(workspace), cuda_stream);
+}
+
+}  // namespace qaconv::cuda

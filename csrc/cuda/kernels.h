@@ -1,0 +1,32 @@
+// The CUDA entry points: (params, workspace, stream) -> Status. No torch, no synchronisation, no
+// allocation: the caller brings a workspace of the size the neighbouring function says (device
+// memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
+//
+// These are the plain texts: one thread block per pair, float or double arithmetic, no tensor
+// cores. They are the truth that quicker CUDA kernels are held to.
+#pragma once
+
+#include "core/correlation_max.h"
+#include "core/match_scores.h"
+
+namespace qaconv::cuda {
+
+using Stream = void*;  // cudaStream_t
+
+int64_t correlation_max_workspace(const CorrelationMaxParams& params);
+Status correlation_max(const CorrelationMaxParams& params, void* workspace, Stream stream);
+
+int64_t correlation_max_backward_workspace(const CorrelationMaxBackwardParams& params);
+Status correlation_max_backward(const CorrelationMaxBackwardParams& params, void* workspace,
+                                Stream stream);
+
+int64_t match_scores_workspace(const MatchScoresParams& params);
+Status match_scores(const MatchScoresParams& params, void* workspace, Stream stream);
+
+int64_t pairwise_distance_workspace(const PairwiseDistanceParams& params);
+Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, Stream stream);
+
+// What CUDA says of the last launch of this thread that failed.
+const char* last_error();
+
+}  // namespace qaconv::cuda
