@@ -1,0 +1,35 @@
+#include "torch/cuda_call.h"
+#include "torch/requests.h"
+
+namespace qaconv {
+namespace {
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> correlation_max(const Tensor& probe,
+                                                           std::optional<Tensor> gallery) {
+    const CorrelationMaxRequest request(probe, gallery);
+    call_cuda(probe, request.params, cuda::correlation_max_workspace(request.params),
+              cuda::correlation_max);
+    return request.result();
+}
+
+std::tuple<Tensor, Tensor> correlation_max_backward(const Tensor& grad_over_gallery,
+                                                    const Tensor& grad_over_probe,
+                                                    const Tensor& probe, const Tensor& gallery,
+                                                    const Tensor& gallery_index,
+                                                    const Tensor& probe_index, bool want_probe,
+                                                    bool want_gallery) {
+    const CorrelationMaxBackwardRequest request(grad_over_gallery, grad_over_probe, probe, gallery,
+                                                gallery_index, probe_index, want_probe, want_gallery);
+    call_cuda(probe, request.params, cuda::correlation_max_backward_workspace(request.params),
+              cuda::correlation_max_backward);
+    return request.result();
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(qaconv, CUDA, m) {
+    m.impl("correlation_max", TORCH_BOX(&correlation_max));
+    m.impl("correlation_max_backward", TORCH_BOX(&correlation_max_backward));
+}
+
+}  // namespace qaconv

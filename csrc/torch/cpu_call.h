@@ -1,0 +1,17 @@
+// What the CPU glue adds to a request: torch's threads, and an error where memory ran out.
+#pragma once
+
+#include "torch/tensors.h"
+
+namespace qaconv {
+
+inline void torch_threads(int64_t begin, int64_t end, int64_t grain, ParallelBody body,
+                          void* context) {
+    TORCH_ERROR_CODE_CHECK(torch_parallel_for(begin, end, grain, body, context));
+}
+
+inline void check_cpu(Status status) {
+    STD_TORCH_CHECK(status == Status::kOk, "qaconv: not enough memory for the CPU kernel");
+}
+
+}  // namespace qaconv

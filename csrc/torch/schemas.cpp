@@ -1,0 +1,24 @@
+// The operators' names and types. Fakes, autograd and autocast rules are Python, one file per op in
+// qaconv_ext/_registration/; what the operators compute is said in csrc/core/.
+#include "torch/tensors.h"
+
+STABLE_TORCH_LIBRARY(qaconv, m) {
+    m.def(
+        "correlation_max(Tensor probe, Tensor? gallery) -> "
+        "(Tensor over_gallery, Tensor over_probe, Tensor gallery_index, Tensor probe_index)");
+    m.def(
+        "correlation_max_backward(Tensor grad_over_gallery, Tensor grad_over_probe, Tensor probe, "
+        "Tensor gallery, Tensor gallery_index, Tensor probe_index, bool want_probe, "
+        "bool want_gallery) -> "
+        "(Tensor grad_probe, Tensor grad_gallery)");
+    m.def(
+        "match_scores(Tensor probe, Tensor gallery, Tensor probe_weight, Tensor gallery_weight, "
+        "Tensor bias) -> Tensor");
+    m.def("pairwise_distance(Tensor features, Tensor weight, Tensor bias) -> Tensor");
+
+    // About the build and the CPU kernels; no tensors.
+    m.def("build_info() -> str");
+    m.def("simd_levels() -> str");
+    m.def("simd_level() -> int");
+    m.def("set_simd_level(int level) -> bool");
+}

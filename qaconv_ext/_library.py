@@ -1,0 +1,46 @@
+"""The compiled operators: loaded once, and if not, why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+PATH = Path(__file__).parent / "_C.so"
+
+
+@dataclass(frozen=True)
+class Library:
+    """What was compiled. ``reason`` says why nothing is there, and is empty where something is."""
+
+    loaded: bool
+    reason: str
+    version: str = ""
+    compiler: str = ""
+    cuda: str = ""
+    """The CUDA toolkit's version; empty where CUDA was left out."""
+    cuda_architectures: str = ""
+
+    def has_kernels_for(self, device_type: str) -> bool:
+        """Whether kernels for ``cpu`` or ``cuda`` tensors were compiled."""
+        return self.loaded and (device_type == "cpu" or (device_type == "cuda" and bool(self.cuda)))
+
+
+def _load() -> Library:
+    """Load the operators into ``torch.ops.qaconv``, with their Python halves."""
+    if not PATH.exists():
+        return Library(False, f"the kernels were not compiled ({PATH.name} is missing)")
+    try:
+        torch.ops.load_library(str(PATH))
+    except OSError as error:
+        return Library(False, f"{PATH.name} does not load: {error.__cause__ or error}")
+    # Only now: registering a fake needs the operator to be there.
+    import qaconv_ext._registration  # noqa: F401
+
+    lines = torch.ops.qaconv.build_info().splitlines()
+    return Library(True, "", **dict(line.split("=", 1) for line in lines))
+
+
+# On import and not at the first call: torch.compile must find the operators registered.
+LIBRARY = _load()

@@ -1,0 +1,5 @@
+"""The Python half of each operator: fake, autograd and autocast rule, one file per operator."""
+
+from qaconv_ext._registration import correlation_max, match_scores, pairwise_distance
+
+__all__ = ["correlation_max", "match_scores", "pairwise_distance"]

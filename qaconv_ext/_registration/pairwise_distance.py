@@ -1,0 +1,47 @@
+"""pairwise_distance: the forward is fused, the backward goes through correlation_max."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qaconv_ext._registration.autocast import cast_maps_on_cuda
+from qaconv_ext._registration.correlation_max import gradients
+from qaconv_ext.reference import compute_dtype
+
+
+@torch.library.register_fake("qaconv::pairwise_distance")
+def _fake(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    count = features.shape[0]
+    return features.new_empty((count, count), dtype=compute_dtype(features.dtype))
+
+
+def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    features, weight, _ = inputs
+    ctx.save_for_backward(features, weight)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    features, weight = ctx.saved_tensors
+    over_gallery, over_probe, *indices = torch.ops.qaconv.correlation_max(features, None)
+    need = ctx.needs_input_grad
+    grad = -grad  # of the scores
+    grad_features = None
+    if need[0]:
+        grad_maxima = grad[..., None] * weight
+        grad_features, _ = gradients(
+            grad_maxima, grad_maxima, (features, None), (indices[0], indices[1]), (True, False)
+        )
+    return (
+        grad_features,
+        torch.einsum("pg,pgs->s", grad, over_gallery + over_probe) if need[1] else None,
+        grad.sum().reshape(1) if need[2] else None,
+    )
+
+
+torch.library.register_autograd(
+    "qaconv::pairwise_distance", _backward, setup_context=_setup_context
+)
+cast_maps_on_cuda("pairwise_distance", maps=1)

@@ -1,0 +1,125 @@
+"""Which implementation answers: the compiled kernels, or the reference in plain PyTorch.
+
+``auto``, the default, takes the kernels of the tensor's device, and falls back on the reference
+where they were not compiled, with one warning. ``cpu`` and ``cuda`` insist on that device's kernels,
+``reference`` on the reference. The environment variables ``QACONV_BACKEND`` and
+``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from qaconv_ext import reference
+from qaconv_ext._library import LIBRARY
+
+__all__ = ["BackendError", "get_backend", "set_backend", "set_simd_level", "simd_levels"]
+
+Name = Literal["auto", "cpu", "cuda", "reference"]
+NAMES: tuple[str, ...] = get_args(Name)
+
+
+class BackendError(RuntimeError):
+    """The implementation that was asked for cannot answer this call."""
+
+
+@dataclass
+class _State:
+    name: str
+    strict: bool
+    warned: bool = False
+
+
+def _checked(name: str, source: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"{source}: got {name!r}, wanted one of {', '.join(NAMES)}")
+    return name
+
+
+_state = _State(_checked(os.environ.get("QACONV_BACKEND", "auto"), "QACONV_BACKEND"), False)
+
+
+def set_backend(name: Name, *, strict: bool = False) -> None:
+    """Choose the implementation for all following calls.
+
+    Args:
+        name: ``auto``, ``cpu``, ``cuda`` or ``reference``.
+        strict: with ``auto``, raise `BackendError` instead of falling back on the reference.
+
+    Raises:
+        ValueError: ``name`` is none of these.
+    """
+    _state.name = _checked(name, "name")
+    _state.strict = strict
+    _state.warned = False
+
+
+def get_backend() -> str:
+    """The name given to `set_backend`."""
+    return _state.name
+
+
+def simd_levels() -> tuple[str, ...]:
+    """The instruction sets this machine and this build share, lowest first; empty without kernels."""
+    return tuple(torch.ops.qaconv.simd_levels().split()) if LIBRARY.loaded else ()
+
+
+def simd_level() -> str:
+    """The instruction set the CPU kernels use; empty without kernels."""
+    return simd_levels()[torch.ops.qaconv.simd_level()] if LIBRARY.loaded else ""
+
+
+def set_simd_level(name: str) -> None:
+    """Force the CPU kernels to an instruction set, so that each can be tested.
+
+    Raises:
+        ValueError: this machine or this build does not have it.
+    """
+    levels = simd_levels()
+    if name not in levels:
+        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(levels) or 'none'}")
+    torch.ops.qaconv.set_simd_level(levels.index(name))
+
+
+def ops_for(tensor: Tensor) -> Any:
+    """The namespace whose functions answer for ``tensor``: ``torch.ops.qaconv`` or the reference."""
+    device = tensor.device.type
+    # A meta tensor has no device to run on, only shapes: the operators' fakes give them.
+    if _state.name == "auto" and (LIBRARY.has_kernels_for(device) or device == "meta"):
+        return torch.ops.qaconv if LIBRARY.loaded else reference
+    if _state.name == "reference":
+        return reference
+    return _without_kernels(device)
+
+
+def _without_kernels(device: str) -> Any:
+    """What is left where the device has no kernels, or one device's kernels were asked for."""
+    if _state.name != "auto" and device != _state.name:
+        raise BackendError(f"backend {_state.name}: got a tensor on {device}")
+    if LIBRARY.has_kernels_for(device):
+        return torch.ops.qaconv
+    reason = LIBRARY.reason or f"no kernels were compiled for {device} tensors"
+    if _state.name != "auto" or _state.strict:
+        raise BackendError(f"{reason}; `qaconv doctor` says more")
+    if not _state.warned:
+        _state.warned = True
+        warnings.warn(
+            f"qaconv_ext: {reason}; the reference in plain PyTorch answers, many times slower and "
+            "with the memory of whole correlation maps. `qaconv doctor` says more.",
+            stacklevel=4,
+        )
+    return reference
+
+
+if LIBRARY.loaded:
+    _level = os.environ.get("QACONV_SIMD_LEVEL")
+    if _level is not None and _level not in simd_levels():
+        raise ValueError(
+            f"QACONV_SIMD_LEVEL: got {_level!r}, wanted one of {', '.join(simd_levels())}"
+        )

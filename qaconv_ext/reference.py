@@ -1,0 +1,87 @@
+"""The operations in plain PyTorch: slow, plain, and the truth the kernels are held to.
+
+Every tensor of size P·G·hw·hw that the kernels avoid is written out here. The sums run in float32,
+or in float64 for float64 inputs; a test that wants the most exact answer passes float64 inputs.
+This file is also what runs where nothing was compiled, and what the benchmarks compare with.
+
+Notation (Liao & Shao, ECCV 2020, section 3): ``probe`` is ``[P, C, s]``, ``gallery`` ``[G, C, r]``,
+``s`` and ``r`` the places of the flattened maps.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type sums are made in: float64 for float64, float32 for everything narrower."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def index_dtype(places: int) -> torch.dtype:
+    """The type that stores a position among ``places``: uint8 up to 256 places, int16 above."""
+    return torch.uint8 if places <= 256 else torch.int16
+
+
+def correlation(probe: Tensor, gallery: Tensor) -> Tensor:
+    """Every place of every probe with every place of every gallery map: ``[P, G, r, s]``."""
+    dtype = compute_dtype(probe.dtype)
+    return torch.einsum("pcs,gcr->pgrs", probe.to(dtype), gallery.to(dtype))
+
+
+def _max_with_first_index(scores: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Maximum along ``dim`` and where it is: a NaN wins, and of equals the lowest index."""
+    fixed = scores.detach()
+    winner = fixed.amax(dim=dim, keepdim=True)
+    # argmax promises the first of equal values; max(dim) promises nothing.
+    hit = torch.where(winner.isnan(), fixed.isnan(), fixed == winner)
+    index = hit.to(torch.uint8).argmax(dim=dim, keepdim=True)
+    # Taken by gather and not by amax, whose gradient is shared among equal values.
+    return scores.gather(dim, index).squeeze(dim), index.squeeze(dim)
+
+
+def correlation_max(
+    probe: Tensor, gallery: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Both maxima of every pair's correlation, and their positions.
+
+    Args:
+        probe: ``[P, C, s]`` floating.
+        gallery: ``[G, C, r]`` floating, or None to match ``probe`` with itself.
+
+    Returns:
+        ``over_gallery [P, G, s]`` (for each probe place its best gallery place), ``over_probe
+        [P, G, r]`` (the other way round), and the positions of the two, as `index_dtype` says.
+    """
+    gallery = probe if gallery is None else gallery
+    scores = correlation(probe, gallery)  # [P, G, r, s]
+    over_gallery, gallery_index = _max_with_first_index(scores, dim=2)
+    over_probe, probe_index = _max_with_first_index(scores, dim=3)
+    return (
+        over_gallery,
+        over_probe,
+        gallery_index.to(index_dtype(gallery.shape[2])),
+        probe_index.to(index_dtype(probe.shape[2])),
+    )
+
+
+def match_scores(
+    probe: Tensor, gallery: Tensor, probe_weight: Tensor, gallery_weight: Tensor, bias: Tensor
+) -> Tensor:
+    """One number per pair, ``[P, G]``: the weighed sum of all its maxima, plus the bias.
+
+    ``probe_weight [s]`` weighs ``over_gallery``, ``gallery_weight [r]`` weighs ``over_probe``.
+    """
+    over_gallery, over_probe, _, _ = correlation_max(probe, gallery)
+    dtype = over_gallery.dtype
+    return (
+        over_gallery @ probe_weight.to(dtype)
+        + over_probe @ gallery_weight.to(dtype)
+        + bias.to(dtype)
+    )
+
+
+def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Minus the score of every map with every other and with itself: ``[N, N]``."""
+    return -match_scores(features, features, weight, weight, bias)
