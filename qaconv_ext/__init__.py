@@ -1,7 +1,7 @@
 """Fused matching kernels, graph sampling and losses for person re-identification.
 
-``qaconv_ext.qaconv`` holds the matcher, ``qaconv_ext.graph`` the samplers, ``qaconv_ext.losses`` the
-losses on score matrices, ``qaconv_ext.backend`` the choice of implementation.
+``qaconv_ext.qaconv`` holds the matcher, ``qaconv_ext.graph`` the samplers, ``qaconv_ext.losses``
+the losses on score matrices, ``qaconv_ext.backend`` the choice of implementation.
 """
 
 from importlib.metadata import PackageNotFoundError, version

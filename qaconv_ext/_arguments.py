@@ -1,4 +1,4 @@
-"""Checks of the public functions' arguments: each names the argument, what it got, what it wants."""
+"""Checks of public functions' arguments: each names the argument, what it got and what it wants."""
 
 from __future__ import annotations
 

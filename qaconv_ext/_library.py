@@ -32,7 +32,7 @@ def _load() -> Library:
     if not PATH.exists():
         return Library(False, f"the kernels were not compiled ({PATH.name} is missing)")
     try:
-        torch.ops.load_library(str(PATH))
+        torch.ops.load_library(str(PATH))  # type: ignore[no-untyped-call]
     except OSError as error:
         return Library(False, f"{PATH.name} does not load: {error.__cause__ or error}")
     # Only now: registering a fake needs the operator to be there.

@@ -1,8 +1,8 @@
 """Which implementation answers: the compiled kernels, or the reference in plain PyTorch.
 
 ``auto``, the default, takes the kernels of the tensor's device, and falls back on the reference
-where they were not compiled, with one warning. ``cpu`` and ``cuda`` insist on that device's kernels,
-``reference`` on the reference. The environment variables ``QACONV_BACKEND`` and
+where they were not compiled, with one warning. ``cpu`` and ``cuda`` insist on that device's
+kernels, ``reference`` on the reference. The environment variables ``QACONV_BACKEND`` and
 ``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, Protocol, cast, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +23,32 @@ __all__ = ["BackendError", "get_backend", "set_backend", "set_simd_level", "simd
 
 Name = Literal["auto", "cpu", "cuda", "reference"]
 NAMES: tuple[str, ...] = get_args(Name)
+
+
+class Operators(Protocol):
+    """The functions that ``torch.ops.qaconv`` and `qaconv_ext.reference` both have."""
+
+    def correlation_max(
+        self, probe: Tensor, gallery: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `qaconv_ext.qaconv.correlation_max`."""
+
+    def match_scores(
+        self,
+        probe: Tensor,
+        gallery: Tensor,
+        probe_weight: Tensor,
+        gallery_weight: Tensor,
+        bias: Tensor,
+    ) -> Tensor:
+        """See `qaconv_ext.qaconv.match_scores`."""
+
+    def pairwise_distance(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """See `qaconv_ext.qaconv.pairwise_distance`."""
+
+
+KERNELS = cast(Operators, torch.ops.qaconv)
+REFERENCE = cast(Operators, reference)
 
 
 class BackendError(RuntimeError):
@@ -66,7 +92,7 @@ def get_backend() -> str:
 
 
 def simd_levels() -> tuple[str, ...]:
-    """The instruction sets this machine and this build share, lowest first; empty without kernels."""
+    """The instruction sets that this machine and build share, lowest first; () without kernels."""
     return tuple(torch.ops.qaconv.simd_levels().split()) if LIBRARY.loaded else ()
 
 
@@ -87,23 +113,23 @@ def set_simd_level(name: str) -> None:
     torch.ops.qaconv.set_simd_level(levels.index(name))
 
 
-def ops_for(tensor: Tensor) -> Any:
-    """The namespace whose functions answer for ``tensor``: ``torch.ops.qaconv`` or the reference."""
+def ops_for(tensor: Tensor) -> Operators:
+    """The functions that answer for ``tensor``: those of ``torch.ops.qaconv`` or the reference."""
     device = tensor.device.type
     # A meta tensor has no device to run on, only shapes: the operators' fakes give them.
     if _state.name == "auto" and (LIBRARY.has_kernels_for(device) or device == "meta"):
-        return torch.ops.qaconv if LIBRARY.loaded else reference
+        return KERNELS if LIBRARY.loaded else REFERENCE
     if _state.name == "reference":
-        return reference
+        return REFERENCE
     return _without_kernels(device)
 
 
-def _without_kernels(device: str) -> Any:
+def _without_kernels(device: str) -> Operators:
     """What is left where the device has no kernels, or one device's kernels were asked for."""
     if _state.name != "auto" and device != _state.name:
         raise BackendError(f"backend {_state.name}: got a tensor on {device}")
     if LIBRARY.has_kernels_for(device):
-        return torch.ops.qaconv
+        return KERNELS
     reason = LIBRARY.reason or f"no kernels were compiled for {device} tensors"
     if _state.name != "auto" or _state.strict:
         raise BackendError(f"{reason}; `qaconv doctor` says more")
@@ -114,7 +140,7 @@ def _without_kernels(device: str) -> Any:
             "with the memory of whole correlation maps. `qaconv doctor` says more.",
             stacklevel=4,
         )
-    return reference
+    return REFERENCE
 
 
 if LIBRARY.loaded:

@@ -171,6 +171,7 @@ class QAConv(nn.Module):
         self.reset_parameters()
 
     def extra_repr(self) -> str:
+        """The sizes, for ``print(matcher)``."""
         return f"num_features={self.num_features}, height={self.height}, width={self.width}"
 
     def reset_parameters(self) -> None:
@@ -238,7 +239,7 @@ class QAConv(nn.Module):
             normalised = self.bn(both.to(self.fc.weight.dtype).reshape(1, 1, -1))
             halves = self.fc(normalised.reshape(-1, places))  # [P·G·2, 1]
             logits = halves.reshape(-1, 2).sum(dim=1)  # [P·G]
-            scores = self.logit_bn(logits.reshape(1, 1, -1))
+            scores: Tensor = self.logit_bn(logits.reshape(1, 1, -1))
         return scores.reshape(pairs).to(both.dtype)
 
     def _check(self, name: str, maps: Tensor) -> None:

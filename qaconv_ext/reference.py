@@ -11,7 +11,7 @@ Notation (Liao & Shao, ECCV 2020, section 3): ``probe`` is ``[P, C, s]``, ``gall
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -85,3 +85,26 @@ def match_scores(
 def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Minus the score of every map with every other and with itself: ``[N, N]``."""
     return -match_scores(features, features, weight, weight, bias)
+
+
+class PlainQAConv(nn.Module):
+    """The matcher written out with torch's own modules, a line a step: the baseline to be beaten.
+
+    Same parameters, buffers and results as `qaconv_ext.qaconv.QAConv`, in both modes.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(1)
+        self.fc = nn.Linear(height * width, 1)
+        self.logit_bn = nn.BatchNorm1d(1)
+
+    def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
+        """Scores ``[P, G]`` of maps ``[P, C, h, w]`` and ``[G, C, h, w]``."""
+        places = probe.shape[2] * probe.shape[3]
+        scores = torch.einsum("pcs,gcr->pgrs", probe.flatten(2), gallery.flatten(2))
+        maxima = torch.cat((scores.amax(dim=2), scores.amax(dim=3)), dim=-1)
+        normalised = self.bn(maxima.reshape(-1, 1, places)).reshape(-1, places)
+        halves = self.fc(normalised).reshape(-1, 2)
+        score: Tensor = self.logit_bn(halves.sum(dim=1, keepdim=True))
+        return score.reshape(len(probe), len(gallery))

@@ -1,7 +1,7 @@
 """The autocast rule all operators share.
 
-On CUDA the maps are cast to the autocast type, as a matrix product's are: that is the type its tensor
-cores take. Weights and sums stay float32. On the CPU nothing is cast: the kernels compute in
+On CUDA the maps are cast to the autocast type, as a matrix product's are: the type its tensor cores
+take. Weights and sums stay float32. On the CPU nothing is cast: the kernels compute in
 float32 whatever the storage, so a cast would lose bits and win nothing.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_implementations = torch.library.Library("qaconv", "IMPL")
+_implementations = torch.library.Library("qaconv", "IMPL")  # type: ignore[no-untyped-call]
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
@@ -33,4 +33,4 @@ def cast_maps_on_cuda(name: str, maps: int) -> None:
         ):
             return operator(*(_cast(a, dtype) if i < maps else a for i, a in enumerate(args)))
 
-    _implementations.impl(name, rule, "AutocastCUDA")
+    _implementations.impl(name, rule, "AutocastCUDA")  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from qaconv_ext._registration.autocast import cast_maps_on_cuda
 from qaconv_ext.reference import compute_dtype, index_dtype
 
 
-@torch.library.register_fake("qaconv::correlation_max")
+@torch.library.register_fake("qaconv::correlation_max")  # type: ignore[untyped-decorator]
 def _fake(probe: Tensor, gallery: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     other = probe if gallery is None else gallery
     p, g, s, r = probe.shape[0], other.shape[0], probe.shape[2], other.shape[2]
@@ -29,9 +29,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     _, _, gallery_index, probe_index = output
     ctx.mark_non_differentiable(gallery_index, probe_index)
     ctx.self_match = gallery is None
-    ctx.save_for_backward(
-        probe, probe if gallery is None else gallery, gallery_index, probe_index
-    )
+    ctx.save_for_backward(probe, probe if gallery is None else gallery, gallery_index, probe_index)
 
 
 def _backward(
@@ -75,7 +73,7 @@ def gradients(
     )
 
 
-@torch.library.register_fake("qaconv::correlation_max_backward")
+@torch.library.register_fake("qaconv::correlation_max_backward")  # type: ignore[untyped-decorator]
 def _fake_backward(
     grad_over_gallery: Tensor,
     grad_over_probe: Tensor,
@@ -89,7 +87,9 @@ def _fake_backward(
     dtype = compute_dtype(probe.dtype)
     return (
         probe.new_empty((probe.shape[0] if want_probe else 0, *probe.shape[1:]), dtype=dtype),
-        gallery.new_empty((gallery.shape[0] if want_gallery else 0, *gallery.shape[1:]), dtype=dtype),
+        gallery.new_empty(
+            (gallery.shape[0] if want_gallery else 0, *gallery.shape[1:]), dtype=dtype
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from qaconv_ext._registration.correlation_max import gradients
 from qaconv_ext.reference import compute_dtype
 
 
-@torch.library.register_fake("qaconv::match_scores")
+@torch.library.register_fake("qaconv::match_scores")  # type: ignore[untyped-decorator]
 def _fake(
     probe: Tensor, gallery: Tensor, probe_weight: Tensor, gallery_weight: Tensor, bias: Tensor
 ) -> Tensor:

@@ -12,7 +12,7 @@ from qaconv_ext._registration.correlation_max import gradients
 from qaconv_ext.reference import compute_dtype
 
 
-@torch.library.register_fake("qaconv::pairwise_distance")
+@torch.library.register_fake("qaconv::pairwise_distance")  # type: ignore[untyped-decorator]
 def _fake(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     count = features.shape[0]
     return features.new_empty((count, count), dtype=compute_dtype(features.dtype))

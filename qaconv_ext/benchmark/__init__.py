@@ -1,0 +1,1 @@
+"""Speed and memory of the operators against plain PyTorch: ``python -m qaconv_ext.benchmark``."""

@@ -1,0 +1,16 @@
+"""Graph sampling: batches of identities that look alike, from labels and any notion of distance."""
+
+from qaconv_ext.graph.deck import ClassDecks
+from qaconv_ext.graph.distances import class_distances, nearest_classes
+from qaconv_ext.graph.distributed import one_graph
+from qaconv_ext.graph.graph_sampler import GraphSampler
+from qaconv_ext.graph.pk_sampler import PKSampler
+
+__all__ = [
+    "ClassDecks",
+    "GraphSampler",
+    "PKSampler",
+    "class_distances",
+    "nearest_classes",
+    "one_graph",
+]

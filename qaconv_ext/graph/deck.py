@@ -1,0 +1,56 @@
+"""A shuffled deck of images per class, so that every image is used before any repeats."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+
+class ClassDecks:
+    """One deck per class, dealt from the top and reshuffled when it runs out.
+
+    Between two shuffles of a class each of its images is dealt exactly once. One hand repeats an
+    image only where the class has fewer images than the hand, and then as evenly as it goes.
+
+    Args:
+        images: per class, the numbers of its images, at least one.
+    """
+
+    def __init__(self, images: Sequence[Sequence[int]]) -> None:
+        self._images = [list(numbers) for numbers in images]
+        #: Per class, what is left to deal, the next one first; empty before the first shuffle.
+        self._left: list[list[int]] = [[] for _ in self._images]
+
+    def deal(self, class_number: int, count: int, rng: random.Random) -> list[int]:
+        """``count`` images of a class; ``rng`` is used only where the deck runs out."""
+        hand: list[int] = []
+        while len(hand) < count:
+            if not self._left[class_number]:
+                deck = rng.sample(self._images[class_number], len(self._images[class_number]))
+                # A hand across two decks must not hold an image twice: what it has goes last.
+                self._left[class_number] = sorted(deck, key=hand.__contains__)
+            deck = self._left[class_number]
+            missing = count - len(hand)
+            hand += deck[:missing]
+            self._left[class_number] = deck[missing:]
+        return hand
+
+    def state(self) -> list[list[int]]:
+        """Per class, the images left in its deck: a copy, plain lists of int."""
+        return [list(left) for left in self._left]
+
+    def load(self, state: Sequence[Sequence[int]]) -> None:
+        """Continue from a `state`.
+
+        Raises:
+            ValueError: the state has other classes or images than these decks.
+        """
+        if len(state) != len(self._images):
+            raise ValueError(f"decks: got {len(state)} classes, wanted {len(self._images)}")
+        for class_number, (left, images) in enumerate(zip(state, self._images, strict=True)):
+            if not set(left) <= set(images) or len(set(left)) != len(left):
+                raise ValueError(
+                    f"decks: got images {list(left)[:8]} for class number {class_number}, wanted "
+                    f"some of {images[:8]}, each at most once"
+                )
+        self._left = [list(left) for left in state]

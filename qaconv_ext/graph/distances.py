@@ -1,0 +1,124 @@
+"""Distances of all classes from each other by a matcher, and the nearest classes of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+#: Rows of the distance matrix sorted at a time: bounds the memory of `nearest_classes`.
+SORTED_ROWS = 1024
+
+
+@torch.no_grad()
+def class_distances(
+    features: Tensor,
+    matcher: Callable[[Tensor, Tensor | None], Tensor],
+    *,
+    block: int = 1024,
+) -> Tensor:
+    """Minus the score of every item with every other, each pair matched once and mirrored.
+
+    Liao & Shao, CVPR 2022 (arXiv 2104.01546), section 4.2: one item per class, distance = -score.
+
+    Args:
+        features: ``[N, ...]`` floating, whatever the matcher takes: maps ``[N, C, h, w]`` for
+            `QAConv`, on the device of the matcher.
+        matcher: called as ``matcher(probe, gallery) -> scores [P, G]``, and with None as the
+            gallery to match a block with itself. A module is put in evaluation mode for the call;
+            every submodule gets its own mode back. Its scores are taken as symmetric.
+        block: items matched with each other in one call; bounds the memory beside the result.
+
+    Returns:
+        ``[N, N]`` float32 on the device of ``features``, exactly symmetric; the diagonal holds the
+        distance of an item to itself, which is not 0 in general.
+
+    Raises:
+        ValueError: ``block`` is below 1, or the matcher gave scores of another shape.
+    """
+    if block < 1:
+        raise ValueError(f"block: got {block}, wanted 1 or more")
+    number = len(features)
+    distances = torch.empty(number, number, dtype=torch.float32, device=features.device)
+    with _evaluation_mode(matcher):
+        for row in range(0, number, block):
+            rows = slice(row, min(row + block, number))
+            itself = -_scores(matcher, features[rows], None)
+            distances[rows, rows] = itself.triu() + itself.triu(1).T
+            for column in range(rows.stop, number, block):
+                columns = slice(column, min(column + block, number))
+                part = -_scores(matcher, features[rows], features[columns])
+                distances[rows, columns] = part
+                distances[columns, rows] = part.T
+    return distances
+
+
+def nearest_classes(distances: Tensor | npt.NDArray[np.floating], k: int) -> Tensor:
+    """The k nearest other classes of each class, nearest first.
+
+    Of equal distances the lowest class number comes first; infinite distances come after finite
+    ones, and NaN after everything. A class is left out of its own list by its number, whatever the
+    diagonal holds.
+
+    Args:
+        distances: ``[N, N]`` floating, a torch tensor on any device or a numpy array.
+        k: from 0 to N - 1.
+
+    Returns:
+        ``[N, k]`` int64 on the device of ``distances``.
+
+    Raises:
+        ValueError: ``distances`` is not square or not floating, or ``k`` is out of its range.
+    """
+    distances = torch.as_tensor(distances)
+    if distances.dim() != 2 or distances.shape[0] != distances.shape[1]:
+        raise ValueError(f"distances: got shape {list(distances.shape)}, wanted [N, N]")
+    if not distances.is_floating_point():
+        raise ValueError(f"distances: got dtype {distances.dtype}, wanted a floating type")
+    number = len(distances)
+    if not 0 <= k <= max(number - 1, 0):
+        raise ValueError(f"k: got {k}, wanted 0..{max(number - 1, 0)} for {number} classes")
+    nearest = torch.empty(number, k, dtype=torch.long, device=distances.device)
+    for start in range(0, number, SORTED_ROWS):
+        rows = distances[start : start + SORTED_ROWS]
+        # One bit pattern for NaN and for zero: minus a score makes -NaN and -0.0, and a sort that
+        # goes by the bits would take them for the smallest.
+        rows = torch.where(rows.isnan(), math.nan, rows + 0.0)
+        order = rows.sort(dim=1, stable=True).indices  # [rows, N]
+        itself = torch.arange(start, start + len(rows), device=distances.device)
+        others = order[order != itself[:, None]].reshape(len(rows), number - 1)
+        nearest[start : start + len(rows)] = others[:, :k]
+    return nearest
+
+
+def _scores(
+    matcher: Callable[[Tensor, Tensor | None], Tensor], probe: Tensor, gallery: Tensor | None
+) -> Tensor:
+    scores = matcher(probe, gallery)
+    wanted = (len(probe), len(probe if gallery is None else gallery))
+    if tuple(scores.shape) != wanted:
+        raise ValueError(
+            f"matcher: got scores of shape {list(scores.shape)}, wanted {list(wanted)}"
+        )
+    return scores.float()
+
+
+@contextmanager
+def _evaluation_mode(matcher: object) -> Iterator[None]:
+    """A module in evaluation mode; anything else is left alone."""
+    if not isinstance(matcher, nn.Module):
+        yield
+        return
+    # Per submodule: train(True) at the end would wake the ones that were frozen on purpose.
+    modes = [(module, module.training) for module in matcher.modules()]
+    matcher.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

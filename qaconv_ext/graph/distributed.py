@@ -1,0 +1,53 @@
+"""One graph for all ranks of a distributed run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import distributed
+
+from qaconv_ext.graph.graph_sampler import Neighbours
+
+
+def one_graph(neighbours: Neighbours, group: distributed.ProcessGroup | None = None) -> Neighbours:
+    """``neighbours`` calculated by rank 0 of the group and sent to the others.
+
+    The ranks' shares of an epoch fit together only if every rank has the same graph, and equal
+    weights do not promise that: batch-norm statistics are local to a rank, and one tie that falls
+    otherwise changes a batch. Without an initialised process group it is ``neighbours`` itself.
+
+    Args:
+        neighbours: as `GraphSampler` takes it; called on rank 0 of the group only.
+        group: the process group; None for the default one.
+
+    Returns:
+        A callable for `GraphSampler` that must be called by all ranks of the group.
+    """
+
+    def from_rank_zero(images: Sequence[int]) -> list[list[int]]:
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return _plain(neighbours(images))
+        # An error travels as well, as text: without it the other ranks would wait for rank 0 until
+        # their time limit.
+        message: list[list[list[int]] | str] = [""]
+        failure: Exception | None = None
+        if distributed.get_rank(group) == 0:
+            try:
+                message = [_plain(neighbours(images))]
+            except Exception as error:
+                failure = error
+                message = [f"{type(error).__name__}: {error}"]
+        distributed.broadcast_object_list(message, group_src=0, group=group)
+        if failure is not None:
+            raise failure
+        if isinstance(message[0], str):
+            raise RuntimeError(f"neighbours: failed on rank 0 with {message[0]}")
+        return message[0]
+
+    return from_rank_zero
+
+
+def _plain(result: object) -> list[list[int]]:
+    rows: list[list[int]] = torch.as_tensor(result).tolist()
+    return rows

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from qaconv_ext.graph.class_batches import ClassBatchSampler
+
+#: From one image number per class, in class order, to the class numbers of each class's nearest
+#: others, ``[classes, P - 1]``.
+Neighbours: TypeAlias = Callable[
+    [Sequence[int]], Tensor | npt.NDArray[np.integer] | Sequence[Sequence[int]]
+]
+
+
+class GraphSampler(ClassBatchSampler):
+    """Each class once as anchor: a batch is the anchor and its P - 1 nearest, K images each.
+
+    At the start of an epoch one random image of each class goes to ``neighbours``, which says how
+    the classes lie to each other by the model as it is now; the batches are then shuffled. An epoch
+    has as many batches as there are classes. The sampler knows no model: any embedding or matcher
+    serves, for example, with ``maps`` a function from image numbers to feature maps::
+
+        def neighbours(images):
+            return nearest_classes(class_distances(maps(images), matcher), batch_size // 2 - 1)
+
+        sampler = GraphSampler(labels, neighbours, batch_size, instances=2)
+
+    Under a distributed run every rank must get the same graph: `one_graph` sees to it. Epochs,
+    ranks and resuming: see `ClassBatchSampler`; a resumed epoch does not call ``neighbours``.
+
+    Source: Liao & Shao, CVPR 2022 (arXiv 2104.01546), section 4.2; 64 images and K = 2 there.
+
+    Args:
+        labels: one whole number per image of the data set, of any value and order.
+        neighbours: called once an epoch with one image number per class, in the order of
+            ``classes``; returns ``[classes, P - 1]`` class numbers (places in ``classes``), in each
+            row all different and not the class itself. Tensor, array or lists.
+        batch_size: images in a batch, on each rank; a multiple of ``instances``.
+        instances: images of each class in a batch (K).
+        seed: of all random choices.
+        rank: of this process.
+        world_size: number of processes.
+
+    Raises:
+        TypeError, ValueError: as `ClassBatchSampler`; in the iteration, ``neighbours`` gave
+            something else than described.
+    """
+
+    def __init__(
+        self,
+        labels: Iterable[int],
+        neighbours: Neighbours,
+        batch_size: int,
+        instances: int,
+        seed: int = 0,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(labels, batch_size, instances, seed, rank=rank, world_size=world_size)
+        self._neighbours = neighbours
+
+    def _batches_in_all(self) -> int:
+        return len(self.classes)
+
+    def _classes_of_batches(self, rng: random.Random) -> list[list[int]]:
+        images = [rng.choice(numbers) for numbers in self._images]
+        graph = self._checked(self._neighbours(images))
+        anchors = rng.sample(range(len(self.classes)), len(self.classes))
+        return [[anchor, *graph[anchor]] for anchor in anchors]
+
+    def _checked(self, result: object) -> list[list[int]]:
+        graph = torch.as_tensor(result).cpu()
+        number = len(self.classes)
+        wanted = (number, self.classes_per_batch - 1)
+        if tuple(graph.shape) != wanted:
+            raise ValueError(
+                f"neighbours: got shape {list(graph.shape)}, wanted {list(wanted)}: for each class "
+                f"the {wanted[1]} others of its batch"
+            )
+        if wanted[1] == 0:
+            return [[] for _ in range(number)]
+        if graph.is_floating_point() or graph.is_complex() or graph.dtype == torch.bool:
+            raise TypeError(f"neighbours: got dtype {graph.dtype}, wanted whole numbers")
+        if graph.min() < 0 or graph.max() >= number:
+            raise ValueError(
+                f"neighbours: got class numbers {int(graph.min())}..{int(graph.max())}, wanted "
+                f"0..{number - 1}"
+            )
+        with_itself = torch.cat((torch.arange(number)[:, None], graph.long()), dim=1)
+        ordered = with_itself.sort(dim=1).values
+        twice = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
+        if twice.any():
+            c = int(twice.nonzero()[0])
+            raise ValueError(
+                f"neighbours: got {graph[c].tolist()} for class number {c}, wanted different "
+                "numbers, and not the class itself"
+            )
+        rows: list[list[int]] = graph.tolist()
+        return rows

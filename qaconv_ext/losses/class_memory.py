@@ -1,0 +1,167 @@
+"""The class memory: the newest feature map of every identity, and the loss against all of them.
+
+Source: Liao & Shao, ECCV 2020 (arXiv 1904.10424), section 3.3; the competitive baseline of their
+CVPR 2022 paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qaconv_ext.losses.rows import LossResult, check_rows, finite_rows, mean_of_rows
+
+
+class ClassMemory(nn.Module):
+    """One feature map per class, replaced by the newest, in buffers that the state_dict holds.
+
+    A training step matches first and stores after: ``scores, classes = memory(maps, matcher)``,
+    then the loss, then ``memory.update(maps, labels)``. Gradients reach the batch and the matcher,
+    never the memory.
+
+    Args:
+        num_classes: identities of the training set.
+        num_features: channels of the maps.
+        height: rows of the maps.
+        width: columns of the maps.
+        mem_batch_size: classes matched in one call of the matcher; fewer take less memory.
+    """
+
+    maps: Tensor
+    """``[num_classes, num_features, height, width]`` float32."""
+    valid: Tensor
+    """``[num_classes]`` boolean: the class has been seen."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        num_features: int,
+        height: int,
+        width: int,
+        mem_batch_size: int = 16,
+    ) -> None:
+        super().__init__()
+        shape = {
+            "num_classes": num_classes,
+            "num_features": num_features,
+            "height": height,
+            "width": width,
+        }
+        for name, value in {**shape, "mem_batch_size": mem_batch_size}.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: got {value!r}, wanted a positive whole number")
+        self.mem_batch_size = mem_batch_size
+        self.register_buffer("maps", torch.zeros(tuple(shape.values())))
+        self.register_buffer("valid", torch.zeros(num_classes, dtype=torch.bool))
+
+    def forward(
+        self, maps: Tensor, matcher: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Scores of the batch against every class seen so far.
+
+        Args:
+            maps: ``[B, num_features, height, width]`` floating.
+            matcher: two sets of maps to scores ``[B, classes]``, as `QAConv`. In training mode its
+                batch norms take their statistics per chunk of ``mem_batch_size`` classes.
+
+        Returns:
+            ``scores [B, V]`` and ``classes [V]`` int64, ascending: the class of each column. Before
+            the first `update` V is 0, and the scores still carry a graph.
+
+        Raises:
+            ValueError: the maps have another shape than those of the memory.
+        """
+        self._check_shape(maps)
+        classes = self.valid.nonzero().squeeze(1)  # [V]
+        if len(classes) == 0:
+            return maps.flatten(1)[:, :0], classes
+        chunks = [
+            # Indexing copies: the graph stays right when update() writes before the backward pass.
+            matcher(maps, self.maps[chunk].to(maps.dtype))
+            for chunk in torch.split(classes, self.mem_batch_size)
+        ]
+        return torch.cat(chunks, dim=1), classes
+
+    @torch.no_grad()
+    def update(self, maps: Tensor, labels: Tensor) -> None:
+        """Store each class's newest map: of several in the batch, the last.
+
+        Args:
+            maps: ``[B, num_features, height, width]`` floating.
+            labels: ``[B]`` whole numbers in 0 .. num_classes - 1.
+
+        Raises:
+            TypeError, ValueError: an argument's type, shape or range is not one of the above (the
+                range is left to the device on CUDA, where a look at it would wait).
+        """
+        self._check_shape(maps)
+        check_rows("maps", maps, labels)
+        labels = labels.long()
+        if labels.device.type == "cpu":
+            outside = labels[(labels < 0) | (labels >= len(self.valid))].tolist()
+            if outside:
+                raise ValueError(
+                    f"labels: got {outside[0]}, wanted class numbers in 0..{len(self.valid) - 1}"
+                )
+        positions = torch.arange(len(labels), device=labels.device)
+        last = torch.zeros(len(self.valid), dtype=torch.long, device=labels.device)
+        last.scatter_reduce_(0, labels, positions, "amax")
+        # Repeated labels all write the same map, so the order of the writes does not matter.
+        self.maps[labels] = maps[last[labels]].to(self.maps.dtype)
+        self.valid[labels] = True
+
+    def _check_shape(self, maps: Tensor) -> None:
+        wanted = list(self.maps.shape[1:])
+        if maps.dim() != 4 or list(maps.shape[1:]) != wanted:
+            raise ValueError(
+                f"maps: got shape {list(maps.shape)}, wanted [B, {', '.join(map(str, wanted))}]"
+            )
+
+
+class ClassMemoryLoss(nn.Module):
+    """Focal binary cross entropy of each item against every class of the memory.
+
+    ``Σ_c |y_c - σ(s_c)|² · BCE(s_c, y_c)`` with ``y_c`` 1 for the item's own class and 0 for the
+    others, gradient through both factors; the mean over the rows that count. A row is right when
+    its own class scores above all others. Rows whose own class, or any other, is not in the memory,
+    and rows with a non-finite score, give neither loss nor gradient.
+
+    Source: Liao & Shao, ECCV 2020 (arXiv 1904.10424), section 3.3; the focal weight of Lin et al.,
+    *Focal Loss for Dense Object Detection* (arXiv 1708.02002), with γ = 2.
+    """
+
+    def forward(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> LossResult:
+        """The loss of a batch against the memory.
+
+        Args:
+            scores: ``[B, V]`` floating, higher for more alike; calculated with in float32 (float64
+                for float64), under autocast too.
+            labels: ``[B]`` whole numbers, the identities.
+            classes: ``[V]`` whole numbers, all different: the identity of each column, as
+                `ClassMemory` gives them; None where column c is class c.
+
+        Raises:
+            TypeError, ValueError: an argument's type or shape is not one of the above.
+        """
+        check_rows("scores", scores, labels)
+        if scores.dim() != 2:
+            raise ValueError(f"scores: got shape {list(scores.shape)}, wanted [B, classes]")
+        if classes is None:
+            classes = torch.arange(scores.shape[1], device=scores.device)
+        if tuple(classes.shape) != tuple(scores.shape[1:]):
+            raise ValueError(
+                f"classes: got shape {list(classes.shape)}, wanted [{scores.shape[1]}] as scores "
+                "has columns"
+            )
+        own = labels[:, None] == classes[None, :]  # [B, V]
+        paired = own.any(dim=1) & (~own).any(dim=1)  # [B]
+        scores, finite = finite_rows(scores)
+        target = own.to(scores.dtype)
+        focus = (target - scores.sigmoid()).square()
+        entropy = functional.binary_cross_entropy_with_logits(scores, target, reduction="none")
+        own_score = torch.where(own, scores, 0).sum(dim=1, keepdim=True)  # [B, 1]
+        beaten = (~own & (scores >= own_score)).any(dim=1)
+        return mean_of_rows((focus * entropy).sum(dim=1), ~beaten, paired, finite)

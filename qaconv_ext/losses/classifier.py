@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qaconv_ext.losses.rows import LossResult, check_rows, finite_rows, mean_of_rows
+
+
+class SoftmaxClassifier(nn.Module):
+    """One weight vector per identity over pooled features, softmax cross entropy.
+
+    The "classification parameters" baseline of Liao & Shao, CVPR 2022 (arXiv 2104.01546). Rows with
+    a non-finite feature give neither loss nor gradient; every other row counts.
+
+    Args:
+        num_features: channels of the maps.
+        num_classes: identities of the training set.
+    """
+
+    def __init__(self, num_features: int, num_classes: int) -> None:
+        super().__init__()
+        for name, value in (("num_features", num_features), ("num_classes", num_classes)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: got {value!r}, wanted a positive whole number")
+        self.classifier = nn.Linear(num_features, num_classes)
+
+    def forward(self, maps: Tensor, labels: Tensor) -> LossResult:
+        """The loss of a batch.
+
+        Args:
+            maps: ``[B, num_features, h, w]`` floating, averaged over the places.
+            labels: ``[B]`` whole numbers in 0 .. num_classes - 1.
+
+        Raises:
+            TypeError, ValueError: an argument's type or shape is not one of the above.
+        """
+        check_rows("maps", maps, labels)
+        wanted = self.classifier.in_features
+        if maps.dim() != 4 or maps.shape[1] != wanted:
+            raise ValueError(f"maps: got shape {list(maps.shape)}, wanted [B, {wanted}, h, w]")
+        maps, finite = finite_rows(maps)
+        pooled = maps.flatten(2).mean(dim=2).to(self.classifier.weight.dtype)  # [B, C]
+        logits = self.classifier(pooled)  # [B, classes], narrow under autocast
+        logits = logits.to(maps.dtype)
+        loss = functional.cross_entropy(logits, labels.long(), reduction="none")  # [B]
+        correct = logits.argmax(dim=1) == labels
+        return mean_of_rows(loss, correct, torch.ones_like(finite), finite)

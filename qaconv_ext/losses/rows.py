@@ -1,0 +1,110 @@
+"""What all losses share: the check of their input, unusable rows, the mean over the others.
+
+A row is one item of the batch with all its scores. Nothing here waits for the device: unusable rows
+are replaced by zeros *before* any arithmetic and left out of the sums after it. Multiplying by a
+mask would not do, for 0 · NaN is NaN, in the loss and in the gradient.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from qaconv_ext.reference import compute_dtype
+
+
+class LossResult(NamedTuple):
+    """The loss of a batch, and how many of its rows made it.
+
+    The rows that are neither counted nor dropped had no positive or no negative.
+    """
+
+    loss: Tensor
+    """Scalar, float32 (float64 for float64 scores): mean over the counted rows; 0, with a graph and
+    zero gradients, where no row counts."""
+    accuracy: Tensor
+    """Scalar float32 without a graph: the share of the counted rows that are right; 0 for none."""
+    counted: Tensor
+    """Scalar int64: rows with a positive, a negative, and finite scores."""
+    dropped: Tensor
+    """Scalar int64: rows with a positive and a negative, but a score or a loss that is NaN or
+    infinite."""
+
+
+def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
+    """That ``labels [B]`` are whole numbers, one for each of the B rows, on the same device.
+
+    Raises:
+        TypeError, ValueError: they are not, or ``rows`` is not floating.
+    """
+    for argument, value in ((name, rows), ("labels", labels)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{argument}: got {type(value).__name__}, wanted a torch.Tensor")
+    if not rows.is_floating_point():
+        raise TypeError(f"{name}: got dtype {rows.dtype}, wanted a floating type")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"labels: got dtype {labels.dtype}, wanted whole numbers")
+    if tuple(labels.shape) != tuple(rows.shape[:1]):
+        raise ValueError(
+            f"labels: got shape {list(labels.shape)}, wanted [{rows.shape[0]}] as {name} has rows"
+        )
+    if labels.device != rows.device:
+        raise ValueError(f"labels: got device {labels.device}, wanted {rows.device} as {name}")
+
+
+def check_square(scores: Tensor, labels: Tensor) -> None:
+    """That ``scores`` is ``[B, B]`` floating and ``labels [B]`` fit it.
+
+    Raises:
+        TypeError, ValueError: they do not.
+    """
+    if isinstance(scores, Tensor) and (scores.dim() != 2 or scores.shape[0] != scores.shape[1]):
+        raise ValueError(f"scores: got shape {list(scores.shape)}, wanted [B, B]")
+    check_rows("scores", scores, labels)
+
+
+def finite_rows(values: Tensor, used: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The values to calculate with, and which rows of them are real.
+
+    Args:
+        values: ``[B, ...]`` floating.
+        used: boolean, of a shape that broadcasts to ``values``: what the loss looks at; None for
+            everything. What it does not look at cannot spoil a row.
+
+    Returns:
+        The values in float32 (float64 for float64) with 0 in place of rows that hold a NaN or an
+        infinity and of what is not used, no gradient flowing there; and ``finite [B]``, boolean.
+    """
+    good = values.isfinite()
+    if used is not None:
+        good = good | ~used
+    finite = good.flatten(1).all(dim=1)  # [B]
+    keep = finite.reshape(-1, *[1] * (values.dim() - 1))
+    if used is not None:
+        keep = keep & used
+    values = values.to(compute_dtype(values.dtype))
+    return torch.where(keep, values, torch.zeros_like(values)), finite
+
+
+def mean_of_rows(loss: Tensor, correct: Tensor, paired: Tensor, finite: Tensor) -> LossResult:
+    """The mean of the rows that count.
+
+    Args:
+        loss: ``[B]`` floating, of values `finite_rows` made safe.
+        correct: ``[B]`` boolean, what the accuracy counts.
+        paired: ``[B]`` boolean: the row has a positive and a negative.
+        finite: ``[B]`` boolean, from `finite_rows`.
+    """
+    # A loss can overflow although all its scores are finite.
+    finite = finite & loss.detach().isfinite()
+    counts = paired & finite  # [B]
+    counted = counts.sum()
+    divisor = counted.clamp(min=1)
+    return LossResult(
+        loss=torch.where(counts, loss, torch.zeros_like(loss)).sum() / divisor,
+        accuracy=(counts & correct).sum().float() / divisor,
+        counted=counted,
+        dropped=(paired & ~finite).sum(),
+    )

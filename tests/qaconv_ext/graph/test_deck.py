@@ -1,0 +1,57 @@
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qaconv_ext.graph import ClassDecks
+
+
+@given(
+    size=st.integers(1, 7),
+    hands=st.lists(st.integers(1, 9), min_size=1, max_size=30),
+    seed=st.integers(0, 99),
+)
+def test_every_image_once_between_shuffles_and_no_needless_repeat_in_a_hand(size, hands, seed):
+    images = list(range(10, 10 + size))
+    decks, rng = ClassDecks([[1], images]), random.Random(seed)
+    dealt = [decks.deal(1, count, rng) for count in hands]
+    assert [len(hand) for hand in dealt] == hands
+    flat = [image for hand in dealt for image in hand]
+    for start in range(0, len(flat) - size + 1, size):
+        assert sorted(flat[start : start + size]) == images
+    for hand in dealt:
+        times = Counter(hand)
+        # Two decks can meet in a hand that is larger than the class: one more than even, then.
+        allowed = 1 if len(hand) <= size else -(-len(hand) // size) + 1
+        assert max(times.values()) <= allowed
+
+
+def test_a_hand_larger_than_its_class_repeats_as_evenly_as_it_goes():
+    hand = ClassDecks([[4, 5]]).deal(0, 5, random.Random(0))
+    assert sorted(Counter(hand).values()) == [2, 3]
+
+
+def test_the_state_continues_the_deal():
+    decks, rng = ClassDecks([list(range(5))]), random.Random(3)
+    decks.deal(0, 3, rng)
+    copy = ClassDecks([list(range(5))])
+    copy.load(decks.state())
+    position = rng.getstate()
+    expected = [decks.deal(0, 3, rng) for _ in range(4)]
+    rng.setstate(position)
+    assert [copy.deal(0, 3, rng) for _ in range(4)] == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ([[0]], "got 1 classes, wanted 2"),
+        ([[0], [9]], "class number 1"),
+        ([[0, 0], []], "number 0"),
+    ],
+)
+def test_a_state_of_other_images_is_refused(state, text):
+    with pytest.raises(ValueError, match=text):
+        ClassDecks([[0, 1], [2, 3]]).load(state)
