@@ -66,7 +66,7 @@ def test_bits_do_not_depend_on_the_other_pairs(device):
         assert_same_bits(alone[0, 0], whole[p, g])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38], ids=str)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30], ids=str)
 def test_what_is_not_finite_stays_in_its_pairs(value, device):
     case = Case(3, 3, 5, 19, 19)
     probe, gallery = case.maps(torch.float32, device)

@@ -1,0 +1,150 @@
+"""The arrows: who may use whom. docs/design.md draws them; this test holds them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# room -> the rooms it may use, beside itself. A room is a path below its package.
+PYTHON_ARROWS = {
+    "qaconv_ext": set(),  # the package itself: no torch, nothing of ours
+    "qaconv_ext.reference": set(),
+    "qaconv_ext._registration": {"qaconv_ext.reference"},
+    "qaconv_ext._library": {"qaconv_ext._registration"},
+    "qaconv_ext._arguments": set(),
+    "qaconv_ext.backend": {"qaconv_ext.reference", "qaconv_ext._library"},
+    "qaconv_ext.qaconv": {"qaconv_ext.backend", "qaconv_ext.reference", "qaconv_ext._arguments"},
+    "qaconv_ext.graph": {"qaconv_ext.qaconv"},
+    "qaconv_ext.losses": {"qaconv_ext.qaconv", "qaconv_ext.reference"},
+    "qaconv_ext.benchmark": {"qaconv_ext.qaconv", "qaconv_ext.backend", "qaconv_ext.reference"},
+    "qaconv_ext.doctor": {"qaconv_ext.backend", "qaconv_ext._library", "qaconv_ext.reference"},
+    "qaconv_reid": set(),
+    "qaconv_reid.config": set(),
+    "qaconv_reid.data": {"qaconv_reid.config"},
+    "qaconv_reid.models": {"qaconv_reid.config"},
+    "qaconv_reid.reports": {"qaconv_reid.config"},
+    "qaconv_reid.evaluation": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.config"},
+    "qaconv_reid.training": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.config"},
+    "qaconv_reid.recipes": {
+        "qaconv_reid.training",
+        "qaconv_reid.evaluation",
+        "qaconv_reid.reports",
+        "qaconv_reid.data",
+        "qaconv_reid.models",
+        "qaconv_reid.config",
+    },
+    "qaconv_reid.cli": {
+        "qaconv_reid.recipes",
+        "qaconv_reid.reports",
+        "qaconv_reid.data",
+        "qaconv_reid.config",
+    },
+}
+# Folders of csrc -> the folders they may include.
+CSRC_ARROWS = {
+    "core": set(),
+    "cpu": {"core"},
+    "cuda": {"core"},
+    "torch": {"core", "cpu", "cuda"},
+    "pybind": {"core", "cpu"},
+}
+PACKAGES = {"qaconv_ext": ROOT / "qaconv_ext", "qaconv_reid": ROOT / "python" / "qaconv_reid"}
+
+
+def python_files():
+    for package, folder in PACKAGES.items():
+        for file in sorted(folder.rglob("*.py")):
+            parts = file.relative_to(folder).with_suffix("").parts
+            room = package if parts == ("__init__",) else f"{package}.{parts[0]}"
+            yield room, file
+
+
+def imported_rooms(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] in PACKAGES:
+                room = ".".join(parts[:2])
+                # A name imported from the package itself (a constant) is the package's room.
+                yield room if room in PYTHON_ARROWS else parts[0]
+
+
+def test_every_room_is_known():
+    assert {room for room, _ in python_files()} == PYTHON_ARROWS.keys()
+    assert {p.name for p in (ROOT / "csrc").iterdir() if p.is_dir()} == CSRC_ARROWS.keys()
+
+
+@pytest.mark.parametrize("room", PYTHON_ARROWS)
+def test_python_arrows_point_down(room):
+    allowed = PYTHON_ARROWS[room] | {room}
+    library_facts = {"qaconv_ext"}  # its version
+    for owner, file in python_files():
+        if owner != room:
+            continue
+        for used in set(imported_rooms(file)):
+            # The application may use every public room of the library.
+            public = room.startswith("qaconv_reid") and re.fullmatch(
+                r"qaconv_ext(\.[a-z]\w*)?", used
+            )
+            assert used in allowed or used in library_facts or public, f"{file}: imports {used}"
+
+
+def test_arrows_have_no_circle():
+    done: set[str] = set()
+    while len(done) < len(PYTHON_ARROWS):
+        ready = {room for room, uses in PYTHON_ARROWS.items() if uses <= done} - done
+        assert ready, f"a circle among {sorted(PYTHON_ARROWS.keys() - done)}"
+        done |= ready
+
+
+@pytest.mark.parametrize("folder", CSRC_ARROWS)
+def test_csrc_arrows_point_down(folder):
+    files = [f for f in (ROOT / "csrc" / folder).rglob("*") if f.is_file()]
+    assert files
+    for file in files:
+        for header in re.findall(r'#include "([^"]+)"', file.read_text()):
+            used = header.split("/")[0]
+            assert used in CSRC_ARROWS[folder] | {folder}, f"{file}: includes {header}"
+
+
+def test_only_the_glue_knows_torch_and_python():
+    for file in (ROOT / "csrc").rglob("*.*"):
+        folder = file.relative_to(ROOT / "csrc").parts[0]
+        text = file.read_text()
+        if folder != "torch":
+            assert "<torch/" not in text, file
+        if folder != "pybind":
+            assert "<pybind11/" not in text, file
+        if folder == "torch":
+            # The stable ABI only: ATen, c10 and torch/extension.h tie a build to one torch.
+            assert not re.search(r"#include <(ATen|c10)/|torch/extension\.h|torch/library\.h", text)
+
+
+def test_the_library_needs_torch_and_numpy_only():
+    wanted = {"torch", "numpy", "qaconv_ext"}
+    import sys
+
+    for room, file in python_files():
+        if not room.startswith("qaconv_ext"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            else:
+                continue
+            for name in names:
+                top = name.split(".")[0]
+                assert top in wanted or top in sys.stdlib_module_names, f"{file}: imports {name}"

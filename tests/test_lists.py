@@ -1,0 +1,125 @@
+"""Every list of things agrees with the things: a file that is in no list is not built or tested."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CSRC = ROOT / "csrc"
+
+
+def listed(path):
+    lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def schemas():
+    text = (CSRC / "torch" / "schemas.cpp").read_text()
+    return dict(re.findall(r'm\.def\(\s*"(\w+)\((.*?)(?=m\.def|\Z)', text, re.DOTALL))
+
+
+def tensor_operators():
+    return [name for name, rest in schemas().items() if "Tensor" in rest]
+
+
+def test_sources_are_the_files():
+    pairs = [line.split() for line in listed(CSRC / "sources.txt")]
+    paths = [path for _, path in pairs]
+    assert len(paths) == len(set(paths))
+    found = {str(f.relative_to(ROOT)) for f in CSRC.rglob("*") if f.suffix in (".cpp", ".cu")}
+    assert set(paths) == found
+    for group, path in pairs:
+        folder = path.split("/")[1]
+        wanted = "torch-cuda" if path.endswith("_cuda.cpp") else folder
+        assert group == wanted, path
+
+
+def test_sources_are_in_order():
+    lines = listed(CSRC / "sources.txt")
+    groups = list(dict.fromkeys(line.split()[0] for line in lines))
+    assert lines == [
+        line for g in groups for line in sorted(ln for ln in lines if ln.split()[0] == g)
+    ]
+
+
+def test_architectures_ascend():
+    numbers = [tuple(map(int, a.split("."))) for a in listed(CSRC / "cuda_architectures.txt")]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_operator_has_a_kernel_on_every_device(device):
+    registered = re.findall(
+        r'm\.impl\("(\w+)"',
+        "".join(f.read_text() for f in sorted((CSRC / "torch").glob(f"*_{device}.cpp"))),
+    )
+    assert sorted(registered) == sorted(tensor_operators())
+
+
+def test_every_operator_has_a_fake_and_an_autograd_rule():
+    text = "".join(f.read_text() for f in (ROOT / "qaconv_ext" / "_registration").glob("*.py"))
+    for kind in ("register_fake", "register_autograd"):
+        assert sorted(re.findall(kind + r'\(\s*"qaconv::(\w+)"', text)) == sorted(
+            tensor_operators()
+        )
+
+
+def test_every_forward_operator_has_an_autocast_rule_and_a_reference():
+    forward = sorted(name for name in tensor_operators() if not name.endswith("_backward"))
+    text = "".join(f.read_text() for f in (ROOT / "qaconv_ext" / "_registration").glob("*.py"))
+    assert sorted(re.findall(r'cast_maps_on_cuda\("(\w+)"', text)) == forward
+    reference = (ROOT / "qaconv_ext" / "reference.py").read_text()
+    public = (ROOT / "qaconv_ext" / "qaconv.py").read_text()
+    for name in forward:
+        assert f"\ndef {name}(" in reference
+        assert f"\ndef {name}(" in public
+
+
+def test_every_operator_is_opchecked():
+    text = (ROOT / "tests" / "qaconv_ext" / "test_operators.py").read_text()
+    (names,) = re.findall(r'"name", \[(.*?)\]', text, re.DOTALL)
+    assert sorted(re.findall(r'"(\w+)"', names)) == sorted(tensor_operators())
+
+
+def test_every_operator_has_its_law():
+    laws = "".join(f.read_text() for f in (CSRC / "core").glob("*.h"))
+    for name in tensor_operators():
+        assert re.search(rf"^// {name}: ", laws, re.MULTILINE), name
+
+
+def test_dtypes_agree():
+    from qaconv_ext._arguments import DTYPES
+    from support.cases import DTYPES as TESTED
+    from support.tolerances import CORRELATION, GRADIENT, RELATIVE
+
+    core = (CSRC / "core" / "types.h").read_text()
+    names = re.search(r"enum class DType.*?\{(.*?)\}", core, re.DOTALL)
+    assert names is not None
+    in_core = {name.strip().removeprefix("k").lower() for name in names.group(1).split(",")}
+    assert in_core == {str(d).removeprefix("torch.") for d in DTYPES}
+    for other in (TESTED, CORRELATION, GRADIENT, RELATIVE):
+        assert set(other) == set(DTYPES)
+
+
+def test_one_version():
+    text = (ROOT / "pyproject.toml").read_text()
+    version = re.search(r'^version = "(.+)"', text, re.MULTILINE)
+    assert version is not None
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert f"[{version.group(1)}]" in changelog or "[Unreleased]" in changelog
+    for file in (*CSRC.rglob("*.*"), *(ROOT / "qaconv_ext").rglob("*.py")):
+        assert f'"{version.group(1)}"' not in file.read_text(), (
+            f"{file}: a second copy of the version"
+        )
+
+
+def test_files_are_small():
+    """A file has one reason to exist; past 500 lines it has several."""
+    for folder in ("csrc", "qaconv_ext", "python", "tests"):
+        for file in (ROOT / folder).rglob("*"):
+            if file.suffix in (".py", ".h", ".cpp", ".cu", ".cuh", ".inl"):
+                lines = len(file.read_text().splitlines())
+                assert lines <= 500, f"{file.relative_to(ROOT)}: {lines} lines"
