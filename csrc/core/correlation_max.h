@@ -19,19 +19,19 @@
 namespace qaconv {
 
 struct CorrelationMaxParams {
-    Maps probe;               // [P, C, s]
-    Maps gallery;             // [G, C, r]; not read where self
-    bool self;                // match the probes with themselves: G = P, r = s
-    void* over_gallery;       // [P, G, s] float or double, contiguous
-    void* over_probe;         // [P, G, r] float or double, contiguous
-    void* gallery_index;      // [P, G, s] uint8, or int16 where r > 256
-    void* probe_index;        // [P, G, r] uint8, or int16 where s > 256
+    Maps probe;           // [P, C, s]
+    Maps gallery;         // [G, C, r]; not read where self
+    bool self;            // match the probes with themselves: G = P, r = s
+    void* over_gallery;   // [P, G, s] float or double, contiguous
+    void* over_probe;     // [P, G, r] float or double, contiguous
+    void* gallery_index;  // [P, G, s] uint8, or int16 where r > 256
+    void* probe_index;    // [P, G, r] uint8, or int16 where s > 256
 };
 
 // correlation_max_backward: the gradient to both sets of maps, through the winners only.
 //
 //   grad_probe[p, c, s]   = sum_g   grad_over_gallery[p,g,s] * gallery[g,c,gallery_index[p,g,s]]
-//                         + sum_{g,r: probe_index[p,g,r] = s} grad_over_probe[p,g,r] * gallery[g,c,r]
+//                         + sum_{g,r: probe_index[p,g,r]=s} grad_over_probe[p,g,r] * gallery[g,c,r]
 //   grad_gallery[g, c, r] = the same with the roles exchanged
 //
 // Owner computes: every output is summed by one thread in a fixed order (partners ascending, own
@@ -39,13 +39,13 @@ struct CorrelationMaxParams {
 // Pairs whose gradients are all zero cost one look at them. Cost 8*P*G*C*(s+r)/2 operations a side.
 struct CorrelationMaxBackwardParams {
     Maps probe;
-    Maps gallery;                    // never null here: a self match passes the probes twice
-    const void* grad_over_gallery;   // [P, G, s] float or double, contiguous
-    const void* grad_over_probe;     // [P, G, r]
-    const void* gallery_index;       // as stored by the forward
+    Maps gallery;                   // never null here: a self match passes the probes twice
+    const void* grad_over_gallery;  // [P, G, s] float or double, contiguous
+    const void* grad_over_probe;    // [P, G, r]
+    const void* gallery_index;      // as stored by the forward
     const void* probe_index;
-    void* grad_probe;                // [P, C, s] float or double, contiguous; null: not wanted
-    void* grad_gallery;              // [G, C, r] float or double, contiguous; null: not wanted
+    void* grad_probe;    // [P, C, s] float or double, contiguous; null: not wanted
+    void* grad_gallery;  // [G, C, r] float or double, contiguous; null: not wanted
 };
 
 }  // namespace qaconv

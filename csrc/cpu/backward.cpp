@@ -2,6 +2,7 @@
 //
 // Maps are read and summed as [places][channels], so that each winner is one contiguous line of
 // channels added to another: target[own place] += gradient * partner[winning place].
+#include <algorithm>
 #include <atomic>
 
 #include "cpu/isa.h"
@@ -19,12 +20,12 @@ struct Side {
     Maps own;
     int64_t partners, partner_places, channels, stride;
     int64_t own_step, partner_step;
-    const T* partner_data;            // [partners][partner_places][stride]
-    const T* own_gradient;            // [P, G, own places]: of the maxima at own places
-    const void* own_winner;           // the partner's place of each
-    const T* partner_gradient;        // [P, G, partner places]: of the maxima at partner places
-    const void* partner_winner;       // the own place of each
-    T* out;                           // [own, channels, own places]
+    const T* partner_data;       // [partners][partner_places][stride]
+    const T* own_gradient;       // [P, G, own places]: of the maxima at own places
+    const void* own_winner;      // the partner's place of each
+    const T* partner_gradient;   // [P, G, partner places]: of the maxima at partner places
+    const void* partner_winner;  // the own place of each
+    T* out;                      // [own, channels, own places]
     std::atomic<bool>* out_of_memory;
 
     static int64_t position(const void* indices, int64_t at, int64_t among) {
@@ -108,8 +109,8 @@ Status backward_as(const CorrelationMaxBackwardParams& params, ParallelFor paral
         parallel_for(0, side.own.count, 1, &Side<T>::run, &side);
     };
     if (params.grad_probe != nullptr) {
-        gather({&isa, probe, gallery.count, gallery.places, probe.channels, stride, gallery.count, 1,
-                nullptr, grad_over_gallery, params.gallery_index, grad_over_probe,
+        gather({&isa, probe, gallery.count, gallery.places, probe.channels, stride, gallery.count,
+                1, nullptr, grad_over_gallery, params.gallery_index, grad_over_probe,
                 params.probe_index, static_cast<T*>(params.grad_probe), &out_of_memory},
                gallery);
     }

@@ -30,8 +30,9 @@ Status correlation_max_as(const CorrelationMaxParams& params, ParallelFor parall
     const int64_t rows = probe.places, columns = gallery.places, gallery_count = gallery.count;
     return walk_pairs<T, true>(
         probe, gallery, self, parallel_for, [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
-            const auto store_pair = [&](int64_t pair, const T* over_gallery, const int32_t* at_gallery,
-                                        const T* over_probe, const int32_t* at_probe) {
+            const auto store_pair = [&](int64_t pair, const T* over_gallery,
+                                        const int32_t* at_gallery, const T* over_probe,
+                                        const int32_t* at_probe) {
                 store(params.over_gallery, params.gallery_index, pair, over_gallery, at_gallery,
                       rows, columns);
                 store(params.over_probe, params.probe_index, pair, over_probe, at_probe, columns,
@@ -49,9 +50,8 @@ Status correlation_max_as(const CorrelationMaxParams& params, ParallelFor parall
 }  // namespace
 
 Status correlation_max(const CorrelationMaxParams& params, ParallelFor parallel_for) {
-    return computes_in_double(params.probe.dtype)
-               ? correlation_max_as<double>(params, parallel_for)
-               : correlation_max_as<float>(params, parallel_for);
+    return computes_in_double(params.probe.dtype) ? correlation_max_as<double>(params, parallel_for)
+                                                  : correlation_max_as<float>(params, parallel_for);
 }
 
 }  // namespace qaconv::cpu

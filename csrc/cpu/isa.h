@@ -21,11 +21,11 @@ struct PackedMap {
 // scratch. The indices may be null where the function was asked for values only.
 template <typename T>
 struct PairMaxima {
-    T* over_columns;          // [rows]: for each row place the maximum over the columns
-    T* over_rows;             // [columns]
-    int32_t* column_index;    // [rows]: where
-    int32_t* row_index;       // [columns]
-    T* lanes;                 // scratch, [rows][2 * lanes]
+    T* over_columns;        // [rows]: for each row place the maximum over the columns
+    T* over_rows;           // [columns]
+    int32_t* column_index;  // [rows]: where
+    int32_t* row_index;     // [columns]
+    T* lanes;               // scratch, [rows][2 * lanes]
 };
 
 template <typename T>

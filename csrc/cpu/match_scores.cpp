@@ -26,7 +26,8 @@ Status match_scores_as(const MatchScoresParams& params, ParallelFor parallel_for
     T* scores = static_cast<T*>(params.scores);
     const Maps &probe = params.probe, &gallery = params.gallery;
     return walk_pairs<T, false>(
-        probe, gallery, false, parallel_for, [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
+        probe, gallery, false, parallel_for,
+        [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
             scores[p * gallery.count + g] =
                 (weighed_sum(probe_weight, maxima.over_columns, probe.places) +
                  weighed_sum(gallery_weight, maxima.over_rows, gallery.places)) +

@@ -81,8 +81,7 @@ void pack_places_from(const Maps& maps, int64_t map, int64_t stride, T* out) {
     const Source* source = static_cast<const Source*>(maps.data) + map * maps.map_stride;
     for (int64_t s = 0; s < maps.places; ++s) {
         for (int64_t c = 0; c < maps.channels; ++c) {
-            out[s * stride + c] =
-                widen<T>(source[c * maps.channel_stride + s * maps.place_stride]);
+            out[s * stride + c] = widen<T>(source[c * maps.channel_stride + s * maps.place_stride]);
         }
         for (int64_t c = maps.channels; c < stride; ++c) out[s * stride + c] = 0;
     }

@@ -15,8 +15,8 @@ template <typename T>
 class Buffer {
   public:
     explicit Buffer(int64_t count)
-        : data_(static_cast<T*>(
-              std::aligned_alloc(64, (static_cast<size_t>(count) * sizeof(T) + 63) / 64 * 64 + 64)),
+        : data_(static_cast<T*>(std::aligned_alloc(
+                    64, (static_cast<size_t>(count) * sizeof(T) + 63) / 64 * 64 + 64)),
                 std::free) {}
     explicit operator bool() const { return data_ != nullptr; }
     T* get() const { return data_.get(); }

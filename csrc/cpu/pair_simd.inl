@@ -11,6 +11,8 @@
 // (exact: places are few), which lets one mask select value and position.
 //
 // Wants finite sums: then -infinity is below all of them and vector max needs no care for NaN.
+// Zeros of both signs tie (products may underflow), and vector max gives either of them: both
+// directions store zero without a sign, so that a pair and its mirror have the same bits.
 
 constexpr int64_t kRowWidth = 6;
 
@@ -32,6 +34,12 @@ inline void multiply_tile(const ElementOf<V>* rows, const ElementOf<V>* columns,
             sums[r][1] = V::fma(value, right, sums[r][1]);
         }
     }
+}
+
+// -0 becomes +0; every other number stays.
+template <typename V>
+inline typename V::Vector unsigned_zero(typename V::Vector value) {
+    return V::fma(value, V::broadcast(1), V::broadcast(0));
 }
 
 template <typename V, bool kWithIndex>
@@ -78,8 +86,8 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
                 right_best = V::max(right_best, sums[r][1]);
             }
         }
-        V::store(out.over_rows + j * kColumnWidth, left_best);
-        V::store(out.over_rows + j * kColumnWidth + kLanes, right_best);
+        V::store(out.over_rows + j * kColumnWidth, unsigned_zero<V>(left_best));
+        V::store(out.over_rows + j * kColumnWidth + kLanes, unsigned_zero<V>(right_best));
         if constexpr (kWithIndex) {
             V::store_index(out.row_index + j * kColumnWidth, left_index);
             V::store_index(out.row_index + j * kColumnWidth + kLanes, right_index);
@@ -89,7 +97,7 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
         const T* lane = out.lanes + s * 2 * kLanes;
         T best = lane[0];
         for (int64_t k = 1; k < kLanes; ++k) best = lane[k] > best ? lane[k] : best;
-        out.over_columns[s] = best;
+        out.over_columns[s] = best + T(0);
         if constexpr (kWithIndex) {
             // Each lane holds its first position of its maximum; the lowest of those that tie wins.
             T index = static_cast<T>(columns.places);
@@ -112,11 +120,11 @@ void add_scaled_simd(ElementOf<V>* target, const ElementOf<V>* source, ElementOf
 
 template <typename V>
 constexpr Isa<ElementOf<V>> kTable = {
-    kRowWidth,
-    2 * V::kLanes,
-    V::kLanes,
-    pair_simd<V, false>,
-    pair_simd<V, true>,
-    pair_any<ElementOf<V>, kRowWidth, 2 * V::kLanes>,
-    add_scaled_simd<V>,
+    kRowWidth,                                         // row_width
+    2 * V::kLanes,                                     // column_width
+    V::kLanes,                                         // lanes
+    pair_simd<V, false>,                               // pair
+    pair_simd<V, true>,                                // pair_with_index
+    pair_any<ElementOf<V>, kRowWidth, 2 * V::kLanes>,  // pair_any
+    add_scaled_simd<V>,                                // add_scaled
 };

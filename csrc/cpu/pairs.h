@@ -115,7 +115,8 @@ class PairWalk {
     // A lot is a few gallery maps of one probe: small, so that threads finish a block together;
     // dealt by a ticket, so that a thread that was held up does not hold up the others.
     void match_block(ParallelFor parallel_for) {
-        const int64_t rows = rows_.end() - rows_.begin(), columns = columns_.end() - columns_.begin();
+        const int64_t rows = rows_.end() - rows_.begin();
+        const int64_t columns = columns_.end() - columns_.begin();
         lot_ = rows * columns >= 128 ? 4 : 1;
         lots_per_row_ = (columns + lot_ - 1) / lot_;
         lots_ = rows * lots_per_row_;
@@ -142,8 +143,8 @@ class PairWalk {
 
     void match(int64_t p, int64_t g, PairMaxima<T> out) {
         // No partial sum can exceed this product, so where it is finite nothing is NaN or infinite.
-        const double bound = rows_.magnitude(p) * columns_.magnitude(g) *
-                             static_cast<double>(probe_.channels);
+        const double bound =
+            rows_.magnitude(p) * columns_.magnitude(g) * static_cast<double>(probe_.channels);
         const bool finite = bound <= static_cast<double>(std::numeric_limits<T>::max()) / 2;
         const auto pair = !finite ? isa_.pair_any : kWithIndex ? isa_.pair_with_index : isa_.pair;
         pair(rows_.map(p), columns_.map(g), probe_.channels, out);

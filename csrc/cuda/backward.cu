@@ -73,10 +73,9 @@ Status gather(Gather<T> job, const Maps& partner, T* workspace, void* out, cudaS
     if (status != Status::kOk) return status;
     job.partner_maps = workspace;
     job.sums = workspace + packed_size(partner);
-    const int64_t blocks =
-        job.own_maps * ((job.channels + kThreads - 1) / kThreads);
-    gather_kernel<T><<<static_cast<unsigned>(std::min<int64_t>(blocks, 1 << 20)), kThreads, 0,
-                       stream>>>(job);
+    const int64_t blocks = job.own_maps * ((job.channels + kThreads - 1) / kThreads);
+    gather_kernel<T>
+        <<<static_cast<unsigned>(std::min<int64_t>(blocks, 1 << 20)), kThreads, 0, stream>>>(job);
     status = launch_status();
     if (status != Status::kOk) return status;
     // [n][place][channel] to [n][channel][place]: packing with the two names exchanged.
@@ -95,8 +94,8 @@ Status gather(Gather<T> job, const Maps& partner, T* workspace, void* out, cudaS
 template <typename T>
 Status backward_as(const CorrelationMaxBackwardParams& params, T* workspace, cudaStream_t stream) {
     const Maps &probe = params.probe, &gallery = params.gallery;
-    const Winners<T> at_probe{static_cast<const T*>(params.grad_over_gallery),
-                              params.gallery_index, probe.places, index_is_byte(gallery.places)};
+    const Winners<T> at_probe{static_cast<const T*>(params.grad_over_gallery), params.gallery_index,
+                              probe.places, index_is_byte(gallery.places)};
     const Winners<T> at_gallery{static_cast<const T*>(params.grad_over_probe), params.probe_index,
                                 gallery.places, index_is_byte(probe.places)};
     Status status = Status::kOk;

@@ -59,10 +59,10 @@ Status correlation_max_as(const CorrelationMaxParams& params, T* workspace, cuda
                                 params.probe.places, index_is_byte(gallery.places)};
     const Plane<T> over_probe{static_cast<T*>(params.over_probe), params.probe_index,
                               gallery.places, index_is_byte(params.probe.places)};
-    correlation_max_kernel<T><<<blocks_for(params.probe.count * gallery.count), dim3(kTile, kTile),
-                                0, stream>>>(workspace, packed_gallery, params.probe.count,
-                                             gallery.count, params.probe.channels, self,
-                                             over_gallery, over_probe);
+    correlation_max_kernel<T>
+        <<<blocks_for(params.probe.count * gallery.count), dim3(kTile, kTile), 0, stream>>>(
+            workspace, packed_gallery, params.probe.count, gallery.count, params.probe.channels,
+            self, over_gallery, over_probe);
     return launch_status();
 }
 

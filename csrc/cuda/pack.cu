@@ -40,8 +40,8 @@ __global__ void pack_kernel(Maps maps, T* out, int64_t size) {
         const int64_t c = i % maps.channels;
         const int64_t s = i / maps.channels % maps.places;
         const int64_t n = i / maps.channels / maps.places;
-        out[i] = widen<T>(
-            source[n * maps.map_stride + c * maps.channel_stride + s * maps.place_stride]);
+        out[i] =
+            widen<T>(source[n * maps.map_stride + c * maps.channel_stride + s * maps.place_stride]);
     }
 }
 
@@ -80,7 +80,8 @@ Status pack<float>(const Maps& maps, float* out, cudaStream_t stream) {
         case DType::kBFloat16:
             launch<float, __nv_bfloat16>(maps, out, stream);
             break;
-        default:
+        case DType::kFloat32:
+        case DType::kFloat64:  // packed as double, above
             launch<float, float>(maps, out, stream);
     }
     return launch_status();

@@ -19,7 +19,8 @@ std::tuple<Tensor, Tensor> correlation_max_backward(const Tensor& grad_over_gall
                                                     const Tensor& probe_index, bool want_probe,
                                                     bool want_gallery) {
     const CorrelationMaxBackwardRequest request(grad_over_gallery, grad_over_probe, probe, gallery,
-                                                gallery_index, probe_index, want_probe, want_gallery);
+                                                gallery_index, probe_index, want_probe,
+                                                want_gallery);
     check_cpu(cpu::correlation_max_backward(request.params, torch_threads));
     return request.result();
 }

@@ -19,7 +19,8 @@ std::tuple<Tensor, Tensor> correlation_max_backward(const Tensor& grad_over_gall
                                                     const Tensor& probe_index, bool want_probe,
                                                     bool want_gallery) {
     const CorrelationMaxBackwardRequest request(grad_over_gallery, grad_over_probe, probe, gallery,
-                                                gallery_index, probe_index, want_probe, want_gallery);
+                                                gallery_index, probe_index, want_probe,
+                                                want_gallery);
     call_cuda(probe, request.params, cuda::correlation_max_backward_workspace(request.params),
               cuda::correlation_max_backward);
     return request.result();

@@ -31,8 +31,7 @@ template <typename Params>
 void call_cuda(const Tensor& maps, const Params& params, int64_t workspace_bytes,
                Status (*launch)(const Params&, void*, cuda::Stream)) {
     const torch::stable::accelerator::DeviceGuard guard(maps.get_device_index());
-    const Tensor workspace =
-        torch::stable::new_empty(maps, {workspace_bytes}, ScalarType::Byte);
+    const Tensor workspace = torch::stable::new_empty(maps, {workspace_bytes}, ScalarType::Byte);
     const Status status =
         launch(params, workspace.mutable_data_ptr(), current_stream(maps.get_device_index()));
     STD_TORCH_CHECK(status == Status::kOk, "qaconv: CUDA: ", cuda::last_error());

@@ -67,8 +67,8 @@ struct CorrelationMaxBackwardRequest {
 
     // Shaped as the maps; without elements where it is not wanted.
     static Tensor gradient_of(const Tensor& maps, bool wanted) {
-        return torch::stable::new_empty(maps, {wanted ? maps.size(0) : 0, maps.size(1), maps.size(2)},
-                                        sum_type(maps));
+        return torch::stable::new_empty(
+            maps, {wanted ? maps.size(0) : 0, maps.size(1), maps.size(2)}, sum_type(maps));
     }
 
     std::tuple<Tensor, Tensor> result() const { return {grad_probe, grad_gallery}; }
@@ -86,8 +86,7 @@ struct MatchScoresRequest {
         this->probe_weight = numbers_of(probe_weight, probe.size(2), probe);
         this->gallery_weight = numbers_of(gallery_weight, gallery.size(2), probe);
         this->bias = numbers_of(bias, 1, probe);
-        scores =
-            torch::stable::new_empty(probe, {probe.size(0), gallery.size(0)}, sum_type(probe));
+        scores = torch::stable::new_empty(probe, {probe.size(0), gallery.size(0)}, sum_type(probe));
         params.probe_weight = this->probe_weight.const_data_ptr();
         params.gallery_weight = this->gallery_weight.const_data_ptr();
         params.bias = this->bias.const_data_ptr();

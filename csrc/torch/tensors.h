@@ -51,7 +51,8 @@ inline Maps maps_of(const Tensor& tensor) {
     maps.map_stride = tensor.stride(0);
     maps.channel_stride = tensor.stride(1);
     maps.place_stride = tensor.stride(2);
-    STD_TORCH_CHECK(maps.channels > 0 && maps.places > 0, "qaconv: maps without channels or places");
+    STD_TORCH_CHECK(maps.channels > 0 && maps.places > 0,
+                    "qaconv: maps without channels or places");
     STD_TORCH_CHECK(maps.places <= kMaxPlaces, "qaconv: more than 32767 places");
     return maps;
 }
@@ -73,7 +74,8 @@ inline Tensor numbers_of(const Tensor& tensor, int64_t count, const Tensor& maps
 
 inline Tensor indices_of(const Tensor& tensor, int64_t count, int64_t among, const Tensor& maps) {
     STD_TORCH_CHECK(tensor.numel() == count, "qaconv: indices have the wrong size");
-    STD_TORCH_CHECK(tensor.scalar_type() == index_type(among), "qaconv: indices of the wrong dtype");
+    STD_TORCH_CHECK(tensor.scalar_type() == index_type(among),
+                    "qaconv: indices of the wrong dtype");
     STD_TORCH_CHECK(tensor.device() == maps.device(), "qaconv: indices are on another device");
     return torch::stable::contiguous(tensor);
 }

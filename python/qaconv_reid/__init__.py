@@ -1,0 +1,1 @@
+"""Person re-identification with QAConv and graph sampling: data, models, training, evaluation."""

@@ -1,0 +1,197 @@
+"""The command ``qaconv``.
+
+Nothing beyond the standard library is imported before a command is known: ``--help`` is quick, and
+``qaconv doctor`` works where only the library's own dependencies are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qaconv_reid.config import RunConfig
+
+__all__ = ["main"]
+
+#: Exit codes beside 0.
+USER_ERROR = 2
+INTERRUPTED = 130
+
+#: Import names of what the extra ``reid`` installs.
+_EXTRA = frozenset({"torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w"})
+
+#: What a user can put right; all else is a fault of the program and keeps its traceback.
+_USER_ERRORS = (
+    ("qaconv_reid.config", "ConfigError"),
+    ("qaconv_reid.data.records", "DataError"),
+    ("qaconv_reid.training.checkpoint", "CheckpointError"),
+)
+_INTERRUPTIONS = (("qaconv_reid.recipes.train", "Interrupted"),)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: the arguments after the command's name; None takes those of the process.
+
+    Returns:
+        0, or 1 where a check found a problem, or 2 after an error of the user's making, which is
+        said without a traceback, or 130 after an interruption.
+    """
+    try:
+        arguments = _parse(argv)
+        code: int = arguments.run(arguments)
+        return code
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+            raise
+        return _complain(f"this needs {error.name}: pip install 'qaconv-ext[reid]'", USER_ERROR)
+    except Exception as error:
+        if isinstance(error, _loaded(_INTERRUPTIONS)):
+            return _complain(str(error), INTERRUPTED)
+        if isinstance(error, (OSError, *_loaded(_USER_ERRORS))):
+            return _complain(str(error), USER_ERROR)
+        raise
+
+
+def _loaded(names: Sequence[tuple[str, str]]) -> tuple[type[BaseException], ...]:
+    """The classes of those modules that are loaded: the others cannot have raised theirs."""
+    return tuple(
+        getattr(sys.modules[module], name) for module, name in names if module in sys.modules
+    )
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"qaconv: {'error: ' if code == USER_ERROR else ''}{message}", file=sys.stderr)
+    return code
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    # argparse takes "*" once only: settings behind an option would be refused.
+    arguments, rest = parser.parse_known_args(argv)
+    if any(text.startswith("-") for text in rest) or (rest and "settings" not in arguments):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.settings += rest
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qaconv", description="Person re-identification with QAConv and graph sampling."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    train = commands.add_parser(
+        "train", help="train a network, then evaluate it", description="Train, then evaluate."
+    )
+    _add_settings(train, "a TOML file, the name of a preset, or the folder of a run")
+    train.add_argument("--resume", action="store_true", help="go on with the run of this name")
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="evaluate a run", description="Evaluate a run on its or other data sets."
+    )
+    _add_settings(evaluate, "the folder of a run (with --untrained also a TOML file or a preset)")
+    evaluate.add_argument(
+        "--data",
+        action="append",
+        metavar="SPEC",
+        help="a data set, PATH or LAYOUT:PATH, instead of data.test; may be given several times",
+    )
+    evaluate.add_argument(
+        "--untrained",
+        action="store_true",
+        help="the matcher as it is before training, on the weights that training starts from",
+    )
+    evaluate.set_defaults(run=_evaluate)
+
+    data = commands.add_parser("data", help="look at data sets")
+    data_commands = data.add_subparsers(metavar="COMMAND", required=True)
+    check = data_commands.add_parser(
+        "check", help="count a data set's persons and images, compare with the published counts"
+    )
+    check.add_argument("path", metavar="PATH", help="the data set, PATH or LAYOUT:PATH")
+    check.add_argument("--layout", help="its layout, where it is not to be recognised")
+    check.set_defaults(run=_check)
+
+    doctor = commands.add_parser("doctor", help="what is installed and what will run here")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser, source: str) -> None:
+    parser.add_argument(
+        "settings",
+        nargs="*",
+        metavar="CONFIG | key=value",
+        help=f"first {source}; then single settings over it, such as sampler.batch_size=32",
+    )
+
+
+def _settings(arguments: argparse.Namespace) -> RunConfig:
+    from qaconv_reid import config
+
+    # A path may hold an equals sign.
+    single = [text for text in arguments.settings if "=" in text and not os.path.exists(text)]
+    sources = [text for text in arguments.settings if text not in single]
+    if len(sources) > 1:
+        raise config.ConfigError(
+            f"{sources[1]}: got a second source of settings, wanted one, and then key=value"
+        )
+    return config.load(sources[0] if sources else None, single)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.train import train
+
+    train(settings, resume=arguments.resume, console=Console())
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    if arguments.data:
+        data = settings.data.model_copy(update={"test": tuple(arguments.data)})
+        settings = settings.model_copy(update={"data": data})
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.evaluate import evaluate
+
+    evaluate(settings, untrained=arguments.untrained, console=Console())
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid import data
+
+    path, layout = data.parse_spec(arguments.path)
+    report = data.check(path, arguments.layout or layout)
+    Console().print(data.render(report))
+    return 0 if report.ok else 1
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from qaconv_ext import doctor
+
+    code: int = doctor.main()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,320 @@
+"""What a run is: typed settings from a TOML file that holds only what differs from the defaults.
+
+The defaults are the setting of Liao & Shao, *Graph Sampling Based Deep Metric Learning for
+Generalizable Person Re-Identification*, CVPR 2022 (arXiv 2104.01546), section 4.2, as corrected by
+release 2.1 of the authors' code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+__all__ = [
+    "CONFIG_FILE",
+    "ConfigError",
+    "DataConfig",
+    "EvaluationConfig",
+    "LossConfig",
+    "ModelConfig",
+    "OptimiserConfig",
+    "RunConfig",
+    "RuntimeConfig",
+    "SamplerConfig",
+    "ScheduleConfig",
+    "differences",
+    "load",
+    "presets",
+    "to_toml",
+]
+
+PRESET_FOLDER = Path(__file__).parent / "configs"
+
+#: The name of the resolved settings within a run's folder.
+CONFIG_FILE = "config.toml"
+
+
+class ConfigError(ValueError):
+    """A setting is unknown, of the wrong type or out of range; the message names it."""
+
+
+def _one_or_many(value: object) -> object:
+    """A single data set may be written without the brackets of a list."""
+    return (value,) if isinstance(value, str) else value
+
+
+#: Data sets as ``PATH`` or ``LAYOUT:PATH``.
+DatasetSpecs = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Section):
+    """The data sets; all of them are loaded and checked before anything is built."""
+
+    train: DatasetSpecs = ()
+    """Trained on together; persons of different sets are different persons."""
+    test: DatasetSpecs = ()
+    """Evaluated one by one when the training is over."""
+    combine_all: bool = False
+    """Train on query and gallery images as well ("MSMT17 (all)")."""
+
+
+class ModelConfig(_Section):
+    """Backbone, neck and input size."""
+
+    backbone: str = "resnet50_ibn_b"
+    stage: str = "layer3"
+    """The backbone is cut after this stage."""
+    neck_features: NonNegativeInt = 128
+    """Channels of the feature maps; 0 keeps the backbone's own."""
+    weights: str | None = None
+    """Pretrained weights: a local file, or ``package:NAME`` for one in an installed package; None
+    starts from random numbers."""
+    height: PositiveInt = 384
+    """Pixels of the input image."""
+    width: PositiveInt = 128
+
+
+class SamplerConfig(_Section):
+    """How mini-batches are drawn."""
+
+    kind: Literal["graph", "pk"] = "graph"
+    batch_size: PositiveInt = 64
+    instances: PositiveInt = 2
+    """Images a person in a batch."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> SamplerConfig:
+        if self.batch_size % self.instances or self.batch_size < 2 * self.instances:
+            raise ValueError(
+                f"batch_size: got {self.batch_size} with {self.instances} instances, wanted a "
+                "multiple of instances that leaves room for at least two persons"
+            )
+        return self
+
+
+class LossConfig(_Section):
+    """What is minimised over the scores of a batch."""
+
+    kind: Literal["triplet", "pairwise", "class_memory"] = "triplet"
+    margin: PositiveFloat = 16.0
+    """Triplet: in units of the score."""
+    memory_batch: PositiveInt = 16
+    """Class memory: classes matched at a time; fewer take less memory."""
+
+
+class OptimiserConfig(_Section):
+    """Stochastic gradient descent with Nesterov momentum."""
+
+    learning_rate: PositiveFloat = 5e-3
+    backbone_factor: NonNegativeFloat = 0.1
+    """The backbone learns at this fraction of the rate."""
+    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    weight_decay: NonNegativeFloat = 5e-4
+    clip_norm: NonNegativeFloat = 8.0
+    """Largest norm of the gradient, network and matcher each; 0 does not clip."""
+
+
+class ScheduleConfig(_Section):
+    """When the learning rate falls and when the run ends."""
+
+    kind: Literal["adaptive", "step"] = "adaptive"
+    max_epochs: PositiveInt = 60
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The learning rate is multiplied by this."""
+    loss_factor: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """Adaptive: it falls once the epoch's loss is under this fraction of the second epoch's."""
+    stretch: Annotated[float, Field(ge=1)] = 1.5
+    """Adaptive: the run ends at this multiple of the epoch in which it fell."""
+    step: PositiveInt = 20
+    """Step: it falls after every so many epochs."""
+
+
+class EvaluationConfig(_Section):
+    """How test sets are searched."""
+
+    batch_size: PositiveInt = 64
+    """Images through the network at a time."""
+
+
+class RuntimeConfig(_Section):
+    """The seed, and where and how a run is computed."""
+
+    seed: NonNegativeInt = 0
+    device: str = "auto"
+    """``auto`` (a CUDA device if there is one), ``cpu``, ``cuda``, ``cuda:1``, …"""
+    workers: NonNegativeInt = 4
+    """Processes that read and augment images; 0 does so in the main process."""
+    mixed_precision: bool = True
+    """float16 where the device has it (CUDA); a CPU always computes in float32."""
+
+
+class RunConfig(_Section):
+    """One run, whole. ``<output>/<name>`` is its folder."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.+-]*[\w+-]$")] = "paper"
+    output: Path = Path("runs")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    loss: LossConfig = LossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the run."""
+        return self.output / self.name
+
+
+def presets() -> list[str]:
+    """The names of the settings that come with the package."""
+    return sorted(path.stem for path in PRESET_FOLDER.glob("*.toml"))
+
+
+def load(source: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Settings from a file, a preset or the folder of a run, over the defaults.
+
+    Args:
+        source: a TOML file, the folder of a run, or the name of a preset; None takes the defaults.
+        overrides: ``key=value`` each, the key dotted (``sampler.batch_size=32``), the value as in
+            TOML, where text may go without its quotes.
+
+    Returns:
+        The whole, checked settings.
+
+    Raises:
+        ConfigError: the source is not there or not TOML, a key is unknown (the message proposes the
+            nearest), a value is of the wrong type or out of range.
+    """
+    tree = {} if source is None else _read(source)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"{override}: wanted key=value, for example sampler.batch_size=32")
+        _set(tree, key.strip(), _parse_value(text.strip()))
+    return _build(tree, str(source) if source is not None else "settings")
+
+
+def to_toml(config: RunConfig) -> str:
+    """The whole settings as TOML; `load` gives them back. Keys set to None are left out."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def differences(left: RunConfig, right: RunConfig) -> list[str]:
+    """The dotted keys in which two settings differ, in the order of their definition."""
+    one, other = dict(_leaves(left.model_dump())), dict(_leaves(right.model_dump()))
+    return [key for key in _known_keys() if one[key] != other[key]]
+
+
+def _read(source: str | Path) -> dict[str, Any]:
+    path = Path(source)
+    if path.is_dir():
+        return {**_read(path / CONFIG_FILE), **_place(path)}
+    if str(source) in presets():
+        path = PRESET_FOLDER / f"{source}.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{source}: no such file or run, and no preset of this name "
+            f"(there are {', '.join(presets())}){_proposal(str(source), presets())}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _place(folder: Path) -> dict[str, str]:
+    """Name and output of the run in a folder, which may have been moved since it was made."""
+    # "." and ".." have no name of their own.
+    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    return {"name": folder.name, "output": str(folder.parent)}
+
+
+def _parse_value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none: paths need no quotes."""
+    try:
+        value = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    # More than one key means that the text held a line break and a second assignment.
+    if set(value) != {"value"} or not isinstance(value["value"], str | int | float | list | dict):
+        return text
+    return value["value"]
+
+
+def _set(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, leaf = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{key}: {section} is a single setting and has no parts")
+    tree[leaf] = value
+
+
+def _build(tree: Mapping[str, Any], source: str) -> RunConfig:
+    known = set(_known_keys())
+    sections = {key.rpartition(".")[0] for key in known} - {""}
+    for key, value in _leaves(tree):
+        if key in sections:
+            raise ConfigError(f"{key}: got {value!r}, wanted a section; {key} has parts")
+        if key not in known:
+            raise ConfigError(f"{source}: unknown key {key}{_proposal(key, known)}")
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "value_error":
+            raise ConfigError(f"{key}.{reason}" if key else reason) from None
+        raise ConfigError(f"{key}: got {first['input']!r}, wanted otherwise: {reason}") from None
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested tables; an empty table that is no section is a leaf."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _known_keys() -> list[str]:
+    return [key for key, _ in _leaves(RunConfig().model_dump())]
+
+
+def _proposal(key: str, known: Iterable[str]) -> str:
+    """`` (did you mean …?)``, or nothing where no known key is near."""
+    names = sorted(known)
+    # A key written without its section is nearest to the one with the same last part.
+    leaf = key.rpartition(".")[2]
+    by_leaf = [name for name in names if name.rpartition(".")[2] == leaf]
+    nearest = by_leaf or difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""

@@ -1,0 +1,91 @@
+"""The counts of a data set beside the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from qaconv_reid.data.layouts import Counts, Layout
+from qaconv_reid.data.records import PARTS, Record, ReidDataset
+
+#: How a part's counts compare with the published ones; "unknown" where none are published.
+State = Literal["ok", "differs", "empty", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartCheck:
+    """One part (or ``"all"`` parts together): its counts beside the published ones.
+
+    Distractors count as images, not as persons.
+    """
+
+    part: str
+    persons: int
+    images: int
+    cameras: int
+    official_persons: int | None
+    official_images: int | None
+    state: State
+
+    @property
+    def differs(self) -> bool:
+        """Whether a count was published and this is not it."""
+        published = (self.official_persons, self.official_images) != (None, None)
+        return self.state == "differs" or (self.state == "empty" and published)
+
+
+def compare(dataset: ReidDataset, layout: Layout) -> tuple[str | None, tuple[PartCheck, ...]]:
+    """The published edition that fits best (None where none is known), and a row for each part.
+
+    Args:
+        dataset: As loaded, without ``combine_all``.
+        layout: The layout it was loaded by.
+    """
+    found = {**dataset.parts, "all": tuple(r for part in dataset.parts.values() for r in part)}
+
+    def rows(official: Mapping[str, Counts]) -> tuple[PartCheck, ...]:
+        parts = (*PARTS, "all") if "all" in official else PARTS
+        return tuple(
+            _row(part, found[part], layout.distractor, official.get(part)) for part in parts
+        )
+
+    compared = {edition: rows(official) for edition, official in layout.official.items()}
+    if not compared:
+        return None, rows({})
+
+    def agreement(edition: str) -> tuple[int, bool]:
+        return sum(row.state == "ok" for row in compared[edition]), edition in dataset.name
+
+    best = max(compared, key=agreement)
+    return best, compared[best]
+
+
+def is_published(dataset: ReidDataset, layout: Layout) -> bool:
+    """Whether the counts of a part are those published, so that the images are likely to be, too.
+
+    Always true of a layout that was never published as one data set.
+    """
+    edition, rows = compare(dataset, layout)
+    return edition is None or any(row.state == "ok" for row in rows)
+
+
+def _row(
+    part: str, records: Sequence[Record], distractor: int | None, official: Counts | None
+) -> PartCheck:
+    persons = len({record.person for record in records} - {distractor})
+    cameras = len({record.camera for record in records} - {None})
+    wanted = official or Counts(None, None)
+    state: State = "ok"
+    if not records:
+        state = "empty"
+    elif wanted == Counts(None, None):
+        state = "unknown"
+    elif wanted.persons not in (None, persons) or wanted.images not in (None, len(records)):
+        state = "differs"
+    return PartCheck(part, persons, len(records), cameras, *wanted, state)
+
+
+def _differs(row: PartCheck) -> bool:
+    expected = (row.official_persons, row.official_images) != (None, None)
+    return row.state == "differs" or (row.state == "empty" and expected)

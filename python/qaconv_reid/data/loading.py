@@ -1,0 +1,148 @@
+"""From a path to a data set: which layout it has, and its records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+from qaconv_reid.data.counts import is_published
+from qaconv_reid.data.layouts import LAYOUTS, Layout
+from qaconv_reid.data.layouts.naming import list_folders, list_images
+from qaconv_reid.data.records import DataError, Record, ReidDataset
+
+#: How many folders and files of an unknown layout a message shows.
+_SHOWN = 12
+
+
+class DatasetSpec(NamedTuple):
+    """A data set as named on a command line; ``load(*spec)`` reads it."""
+
+    path: Path
+    layout: str | None
+
+
+def parse_spec(text: str) -> DatasetSpec:
+    """Read ``"PATH"`` or ``"LAYOUT:PATH"``.
+
+    Raises:
+        DataError: The text is empty, or names an unknown layout and is no existing path either.
+    """
+    prefix, colon, rest = text.partition(":")
+    if colon and rest and prefix in LAYOUTS:
+        return DatasetSpec(Path(rest).expanduser(), prefix)
+    # one letter before the colon is a Windows drive
+    if colon and len(prefix) > 1 and "/" not in prefix and not Path(text).expanduser().exists():
+        raise DataError(f"data set '{text}': {_unknown_layout(prefix)}")
+    if not text:
+        raise DataError("data set: got an empty text, wanted PATH or LAYOUT:PATH")
+    return DatasetSpec(Path(text).expanduser(), None)
+
+
+def recognise(path: str | Path) -> str:
+    """The name of the layout that ``path``, or the one data set right below it, has.
+
+    Raises:
+        DataError: There is nothing there, no layout fits, or several data sets lie below.
+    """
+    return _find(Path(path), list(LAYOUTS.values()))[0].name
+
+
+def load(path: str | Path, layout: str | None = None, *, combine_all: bool = False) -> ReidDataset:
+    """Read a data set.
+
+    Args:
+        path: Its folder, the folder right above it, or a CSV file.
+        layout: A name of ``LAYOUTS``; None recognises it.
+        combine_all: Train on query and gallery too, as in "MSMT17 (all)"; distractors stay out.
+            Query and gallery remain as they were and are then no unseen data.
+
+    Raises:
+        DataError: It cannot be read as it is; the text says why.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise DataError(f"layout: {_unknown_layout(layout)}")
+    wanted = list(LAYOUTS.values()) if layout is None else [LAYOUTS[layout]]
+    found, root = _find(Path(path), wanted)
+    dataset = found.load(root)
+    if not any(dataset.parts.values()):
+        raise DataError(f"{root}: got no images, wanted {found.wanted}")
+    if not is_published(dataset, found):
+        # Someone's own images must not stand under a published name in a table of results.
+        dataset = replace(dataset, name=root.resolve().name)
+    if combine_all:
+        dataset = _combine_all(dataset, found.distractor)
+    return replace(dataset, notes=(*dataset.notes, *_camera_notes(dataset)))
+
+
+def _combine_all(dataset: ReidDataset, distractor: int | None) -> ReidDataset:
+    test = (r for r in (*dataset.query, *dataset.gallery) if r.person != distractor)
+    note = "all parts are in train: results on its query and gallery say nothing about new persons"
+    return replace(dataset, train=(*dataset.train, *test), notes=(*dataset.notes, note))
+
+
+def _camera_notes(dataset: ReidDataset) -> tuple[str, ...]:
+    test: tuple[Record, ...] = (*dataset.query, *dataset.gallery)
+    unknown = sum(record.camera is None for record in test)
+    if not unknown:
+        return ()
+    if unknown == len(test):
+        return ("no camera numbers: the same-camera rule is off",)
+    return (f"{unknown} of {len(test)} test images have no camera: no same-camera rule for them",)
+
+
+def _find(path: Path, layouts: list[Layout]) -> tuple[Layout, Path]:
+    """The layout of a path and the path it begins at: here first, then one level down."""
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder, wanted a data set")
+    specific = [layout for layout in layouts if not layout.generic]
+    for layout in specific:
+        if layout.looks_like(path):
+            return layout, path
+    below = [
+        (layout, folder)
+        for folder in list_folders(path)
+        for layout in specific
+        if layout.looks_like(folder)
+    ]
+    if len(below) > 1:
+        found = ", ".join(f"{folder.name}/ ({layout.name})" for layout, folder in below[:_SHOWN])
+        raise DataError(f"{path}: got {len(below)} data sets ({found}), wanted the path of one")
+    if below:
+        return below[0]
+    for layout in layouts:
+        if layout.generic and layout.looks_like(path):
+            return layout, path
+    raise DataError(_not_recognised(path, layouts))
+
+
+def _not_recognised(path: Path, layouts: list[Layout]) -> str:
+    wanted = "\n".join(f"  {layout.name}: {layout.wanted}" for layout in layouts)
+    heading = "known layouts" if len(layouts) > 1 else "wanted"
+    return f"{path}: layout not recognised\nfound:\n{_contents(path)}\n{heading}:\n{wanted}"
+
+
+def _contents(path: Path) -> str:
+    """What lies in a folder: with a file name of each folder, as names tell layouts apart."""
+    if path.is_file():
+        return f"  a file named {path.name}"
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    lines = []
+    for entry in entries[:_SHOWN]:
+        if not entry.is_dir():
+            lines.append(f"  {entry.name}")
+            continue
+        images = list_images(entry)
+        example = f", such as {images[0].name}" if images else ""
+        folders = len(list_folders(entry))
+        lines.append(f"  {entry.name}/ ({len(images)} images{example}; {folders} folders)")
+    if len(entries) > _SHOWN:
+        lines.append(f"  and {len(entries) - _SHOWN} more")
+    return "\n".join(lines) or "  nothing"
+
+
+def _unknown_layout(name: str) -> str:
+    near = get_close_matches(name, LAYOUTS, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"got the layout '{name}'{hint}, wanted one of {', '.join(LAYOUTS)}"

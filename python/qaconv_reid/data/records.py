@@ -1,0 +1,73 @@
+"""What every data set becomes: records of images, in three parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The parts of a data set, in the order they are listed everywhere.
+PARTS = ("train", "query", "gallery")
+
+
+class DataError(ValueError):
+    """A data set that cannot be used as it is; the text says what was found and what is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One image of one person.
+
+    Attributes:
+        path: The image file.
+        person: Identity number; one number means one person in all parts of its data set.
+        camera: The data set's own camera number, or None where it is not known.
+        time: Seconds on that camera's clock, or None where it is not known.
+    """
+
+    path: Path
+    person: int
+    camera: int | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReidDataset:
+    """A data set as it lies on disk; a part that it does not have is empty.
+
+    Attributes:
+        name: For people: the published name, or the folder's where the counts are not those
+            published under it.
+        layout: Its key in ``LAYOUTS``.
+        root: The folder (or CSV file) the records were read from.
+        train: Images to learn from.
+        query: Images to search with.
+        gallery: Images to search in.
+        notes: What a user should know about how it was read.
+    """
+
+    name: str
+    layout: str
+    root: Path
+    train: tuple[Record, ...]
+    query: tuple[Record, ...]
+    gallery: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, tuple[Record, ...]]:
+        """The records by the name of their part."""
+        return {"train": self.train, "query": self.query, "gallery": self.gallery}
+
+
+def class_labels(records: Iterable[Record]) -> list[int]:
+    """Labels ``0 .. persons-1`` of the records, in ascending order of the identity number."""
+    people = [record.person for record in records]
+    label = {person: index for index, person in enumerate(sorted(set(people)))}
+    return [label[person] for person in people]
+
+
+def shorten(items: Sequence[object], limit: int = 3) -> str:
+    """The first few items for a message, and how many more there are."""
+    text = ", ".join(f"'{item}'" for item in items[:limit])
+    return f"{text} and {len(items) - limit} more" if len(items) > limit else text

@@ -1,0 +1,88 @@
+"""Feature maps of the images of a data set, with who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from qaconv_reid.data import ImageDataset, Record, build_test_transform
+from qaconv_reid.models import Progress, extract_maps
+
+__all__ = ["FeatureSet", "extract"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """Maps of N images on the CPU, and what is known of each."""
+
+    maps: Tensor
+    """``[N, C, h, w]`` float32 or float16."""
+    persons: tuple[int, ...]
+    cameras: tuple[int | None, ...]
+    times: tuple[float | None, ...]
+    """Seconds on the clock of the camera."""
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+
+def extract(
+    network: nn.Module,
+    records: Sequence[Record],
+    height: int,
+    width: int,
+    *,
+    batch: int = 64,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    autocast: torch.dtype | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+    what: str = "features",
+) -> FeatureSet:
+    """Read, resize and map the images of ``records``, in evaluation mode.
+
+    Args:
+        network: ``[B, 3, height, width]`` to ``[B, C, h, w]``, on ``device``.
+        records: the images, at least one; the result keeps their order.
+        height: pixels that images are resized to.
+        width: pixels that images are resized to.
+        batch: images at a time.
+        device: where the network runs.
+        dtype: type of the maps, ``torch.float32`` or ``torch.float16``.
+        autocast: type to run the network in, None for the weights' own.
+        workers: processes that read images; 0 reads them here.
+        progress: told after every batch.
+        what: the name that ``progress`` is given.
+
+    Raises:
+        ValueError: there are no records.
+    """
+    if not records:
+        raise ValueError("records: got none, wanted at least one image")
+    loader = DataLoader(
+        ImageDataset(records, build_test_transform(height, width)),
+        batch_size=batch,
+        num_workers=workers,
+        pin_memory=torch.device(device).type == "cuda",
+    )
+    maps = extract_maps(
+        network,
+        loader,
+        len(records),
+        device=device,
+        dtype=dtype,
+        autocast=autocast,
+        progress=progress,
+        what=what,
+    )
+    return FeatureSet(
+        maps=maps,
+        persons=tuple(record.person for record in records),
+        cameras=tuple(record.camera for record in records),
+        times=tuple(record.time for record in records),
+    )

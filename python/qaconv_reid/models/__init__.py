@@ -1,0 +1,17 @@
+"""Networks that turn an image into a map of features: backbones, neck, pretrained weights."""
+
+from qaconv_reid.models.backbones import BACKBONES
+from qaconv_reid.models.inference import Progress, evaluation_mode, extract_maps
+from qaconv_reid.models.network import FeatureMapNetwork, build_network
+from qaconv_reid.models.weights import PACKAGED_WEIGHTS, find_weights
+
+__all__ = [
+    "BACKBONES",
+    "PACKAGED_WEIGHTS",
+    "FeatureMapNetwork",
+    "Progress",
+    "build_network",
+    "evaluation_mode",
+    "extract_maps",
+    "find_weights",
+]

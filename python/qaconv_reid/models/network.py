@@ -1,0 +1,108 @@
+"""The network that turns an image into a map of normalised features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from qaconv_reid.models.backbones import build_backbone, keys_behind
+from qaconv_reid.models.weights import find_weights, load_weights
+
+__all__ = ["FeatureMapNetwork", "build_network"]
+
+
+class FeatureMapNetwork(nn.Module):
+    """Backbone, a 3×3 convolution as neck, L2 normalisation of every place.
+
+    In training mode the backbone's batch norms stay in evaluation mode: their scale and shift are
+    trained, their statistics are the pretrained ones, which generalises better to other data sets
+    (Liao & Shao, CVPR 2022).
+
+    Args:
+        backbone: maps ``[B, 3, H, W]`` to ``[B, channels, ⌈H/stride⌉, ⌈W/stride⌉]``.
+        channels: channels of the backbone's maps.
+        stride: input pixels per place of the maps.
+        neck_features: channels after the neck; 0 for no neck.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, channels: int, stride: int, neck_features: int = 128
+    ) -> None:
+        super().__init__()
+        if neck_features < 0:
+            raise ValueError(f"neck_features: got {neck_features}, wanted 0 (no neck) or more")
+        self.backbone = backbone
+        self.neck: nn.Module = nn.Identity()
+        if neck_features:
+            neck = nn.Conv2d(channels, neck_features, kernel_size=3, padding=1)
+            # torch's random bias would be all that is left after the normalisation, the same map
+            # for every image, where a backbone's features are small: 1e-6 in a random MobileNetV2.
+            assert neck.bias is not None
+            nn.init.zeros_(neck.bias)
+            self.neck = neck
+        self.num_features = neck_features or channels
+        self.stride = stride
+
+    def map_size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the map of an image of ``height`` × ``width`` pixels."""
+        return -(-height // self.stride), -(-width // self.stride)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Feature maps of images.
+
+        Args:
+            images: ``[B, 3, H, W]`` floating, values in [0, 1].
+
+        Returns:
+            ``[B, num_features, h, w]`` with (h, w) = ``map_size(H, W)``, every place of unit length
+            (or zero), float32 also under autocast (float64 for a float64 network).
+
+        Raises:
+            ValueError: ``images`` has another shape.
+        """
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise ValueError(f"images: got shape {list(images.shape)}, wanted [B, 3, H, W]")
+        maps: Tensor = self.neck(self.backbone(images))
+        # In float16 the squares of small features vanish and those of large ones overflow. Autocast
+        # leaves the normalisation in the type it is given.
+        return normalize(maps.to(torch.promote_types(maps.dtype, torch.float32)), dim=1)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of the network; the backbone's batch norms stay in evaluation mode."""
+        super().train(mode)
+        for module in self.backbone.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+        return self
+
+
+def build_network(
+    name: str,
+    *,
+    stage: str = "layer3",
+    neck_features: int = 128,
+    weights: str | Path | None = None,
+) -> FeatureMapNetwork:
+    """A network with a backbone of `BACKBONES`.
+
+    Args:
+        name: the backbone, such as ``"resnet50_ibn_b"``.
+        stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32.
+        neck_features: channels of the maps; 0 for the backbone's own.
+        weights: file with the backbone's pretrained weights or ``package:NAME``
+            (see `find_weights`); None leaves it random.
+
+    Raises:
+        ValueError: no such backbone or stage, or the weights do not fit.
+        FileNotFoundError: no such weight file.
+    """
+    path = None if weights is None else find_weights(weights)
+    backbone, cut = build_backbone(name, stage)
+    if path is not None:
+        load_weights(backbone, path, ignore=keys_behind(name, stage))
+    return FeatureMapNetwork(backbone, cut.channels, cut.stride, neck_features)

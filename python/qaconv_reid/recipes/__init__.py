@@ -1,0 +1,1 @@
+"""What the commands do, each from its settings to its results."""

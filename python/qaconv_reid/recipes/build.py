@@ -1,0 +1,85 @@
+"""From settings to the objects a recipe works with."""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from qaconv_ext.qaconv import QAConv
+from qaconv_reid.config import ConfigError, RunConfig, RuntimeConfig
+from qaconv_reid.models import FeatureMapNetwork, build_network
+
+__all__ = ["Hardware", "build_models", "find_hardware", "seed_everything"]
+
+
+class Hardware(NamedTuple):
+    """Where a run is computed, and how."""
+
+    device: torch.device
+    autocast: torch.dtype | None
+    """Type the network runs in; None for that of its weights."""
+
+    @property
+    def map_type(self) -> torch.dtype:
+        """Type the feature maps are kept in."""
+        return self.autocast or torch.float32
+
+
+def find_hardware(runtime: RuntimeConfig) -> Hardware:
+    """The device that the settings ask for.
+
+    Raises:
+        ConfigError: this machine, or this build of torch, does not have it.
+    """
+    if runtime.device == "auto":
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    else:
+        try:
+            device = torch.device(runtime.device)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"runtime.device: got {runtime.device!r}, wanted one of this machine: {reason}"
+            ) from None
+    half = runtime.mixed_precision and device.type == "cuda"
+    return Hardware(device, torch.float16 if half else None)
+
+
+def build_models(
+    config: RunConfig, device: torch.device, *, pretrained: bool = True
+) -> tuple[FeatureMapNetwork, QAConv]:
+    """Network and matcher as they are before training, on the device.
+
+    Args:
+        config: of the run.
+        device: where they go.
+        pretrained: False leaves ``model.weights`` unread, as for a checkpoint to fill.
+
+    Raises:
+        ConfigError: a ``model`` setting names something that is not there or does not fit.
+    """
+    model = config.model
+    try:
+        network = build_network(
+            model.backbone,
+            stage=model.stage,
+            neck_features=model.neck_features,
+            weights=model.weights if pretrained else None,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        # These messages begin with the name of the setting.
+        raise ConfigError(f"model.{error}") from None
+    matcher = QAConv(network.num_features, *network.map_size(model.height, model.width))
+    return network.to(device), matcher.to(device)
+
+
+def seed_everything(seed: int) -> None:
+    """Set every global generator, so that weights without a file are the same each time."""
+    random.seed(seed)
+    # NumPy takes 32 bits.
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -1,0 +1,83 @@
+"""The data sets of a run: all of them loaded and checked before anything else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from qaconv_reid import data
+from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.data import DataError, ReidDataset
+from qaconv_reid.evaluation import count_matches
+from qaconv_reid.training import TrainingImages, join
+
+__all__ = ["load_test_sets", "load_training_images"]
+
+
+def load_training_images(config: RunConfig) -> TrainingImages:
+    """The images of all of ``data.train``.
+
+    Raises:
+        ConfigError: none is named, or together they have too few persons for a batch.
+        DataError: one cannot be read, or has nothing to train on.
+    """
+    if not config.data.train:
+        raise ConfigError("data.train: got no data set, wanted one, as data.train=PATH")
+    images = join([_load_training_set(spec, config) for spec in config.data.train])
+    batch, instances = config.sampler.batch_size, config.sampler.instances
+    if images.classes < batch // instances:
+        raise DataError(
+            f"data.train: got {images.classes} persons, wanted at least {batch // instances} for "
+            f"batches of {batch} images with {instances} of each person (sampler.batch_size, "
+            "sampler.instances)"
+        )
+    return images
+
+
+def load_test_sets(specs: Iterable[str]) -> list[ReidDataset]:
+    """Data sets to evaluate on, in this order.
+
+    Raises:
+        DataError: one cannot be read, or nothing can be searched in it.
+    """
+    return [_load_test_set(spec) for spec in specs]
+
+
+def _load_training_set(spec: str, config: RunConfig) -> ReidDataset:
+    dataset = _load_checked(spec)
+    if config.data.combine_all:
+        dataset = data.load(*data.parse_spec(spec), combine_all=True)
+    if not dataset.train:
+        raise DataError(
+            f"data.train: {spec}: got no training images, wanted some (data.combine_all=true also "
+            "takes those of query and gallery)"
+        )
+    return dataset
+
+
+def _load_test_set(spec: str) -> ReidDataset:
+    dataset = _load_checked(spec)
+    for complaint in _complaints(dataset):
+        raise DataError(f"data.test: {spec}: {complaint}")
+    return dataset
+
+
+def _load_checked(spec: str) -> ReidDataset:
+    dataset = data.load(*data.parse_spec(spec))
+    report = data.check_dataset(dataset)
+    if not report.ok:
+        raise DataError(f"{spec}: {'; '.join(report.problems)}")
+    return dataset
+
+
+def _complaints(dataset: ReidDataset) -> Iterator[str]:
+    for part in ("query", "gallery"):
+        if not dataset.parts[part]:
+            yield f"got no {part} images, wanted some"
+    counts = count_matches(
+        [record.person for record in dataset.query],
+        [record.camera for record in dataset.query],
+        [record.person for record in dataset.gallery],
+        [record.camera for record in dataset.gallery],
+    )
+    if not counts.any():
+        yield "got no query with a match in the gallery (same person, another camera), wanted some"

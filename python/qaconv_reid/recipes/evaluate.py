@@ -1,0 +1,101 @@
+"""``qaconv evaluate``: how well a run, or an untrained matcher, finds persons again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from qaconv_ext.qaconv import QAConv
+from qaconv_reid import evaluation
+from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.data import ReidDataset
+from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.models import FeatureMapNetwork, Progress
+from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
+from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.reports import ProgressBars, results_table
+from qaconv_reid.training import CheckpointError, checkpoint
+
+__all__ = ["evaluate", "evaluate_sets", "show"]
+
+
+def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[EvaluationResult]:
+    """Evaluate on every test set of the settings.
+
+    Args:
+        config: of the run.
+        untrained: take the network and the matcher as they are before training, from
+            ``model.weights``, and keep nothing; else those of the run's checkpoint.
+        console: for the table.
+
+    Returns:
+        One result per test set.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: the settings, a data set or the checkpoint cannot
+            be used.
+    """
+    folder = RunFolder(config.directory)
+    if not untrained:
+        folder.check_same(config)
+    if not config.data.test:
+        raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
+    test_sets = load_test_sets(config.data.test)
+    hardware = find_hardware(config.runtime)
+    seed_everything(config.runtime.seed)
+    epochs = 0
+    network, matcher = build_models(config, hardware.device, pretrained=untrained)
+    if not untrained:
+        epochs = _restore(network, matcher, folder)
+    with ProgressBars() as progress:
+        results = evaluate_sets(network, matcher, test_sets, config, hardware, progress)
+    if not untrained:
+        folder.write_evaluation(results, epochs)
+    how = "untrained matcher" if untrained else f"after {epochs} epochs"
+    show(results, f"{config.name}: {how}", console)
+    return results
+
+
+def evaluate_sets(
+    network: FeatureMapNetwork,
+    matcher: QAConv,
+    datasets: Sequence[ReidDataset],
+    config: RunConfig,
+    hardware: Hardware,
+    progress: Progress,
+) -> list[EvaluationResult]:
+    """Evaluate on data sets that are loaded."""
+    return [
+        evaluation.evaluate(
+            network,
+            matcher,
+            dataset,
+            config.model.height,
+            config.model.width,
+            batch=config.evaluation.batch_size,
+            device=hardware.device,
+            dtype=hardware.map_type,
+            autocast=hardware.autocast,
+            workers=config.runtime.workers,
+            progress=progress,
+        )
+        for dataset in datasets
+    ]
+
+
+def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:
+    """Print the table of results, in per cent."""
+    console.print(results_table(results, title=f"{title} (%)"))
+
+
+def _restore(network: FeatureMapNetwork, matcher: QAConv, folder: RunFolder) -> int:
+    """Fill both from the checkpoint; the number of epochs behind it."""
+    saved = checkpoint.load(folder.checkpoint)
+    try:
+        network.load_state_dict(saved["network"])
+        matcher.load_state_dict(saved["matcher"])
+        return int(saved["epoch"])
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{folder.checkpoint}: does not fit the model: {error}") from error

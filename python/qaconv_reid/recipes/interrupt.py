@@ -1,0 +1,47 @@
+"""Ctrl-C as a wish and not as an accident."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["stop_when_interrupted"]
+
+
+@contextmanager
+def stop_when_interrupted(notice: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """A function that says whether SIGINT (Ctrl-C) or SIGTERM has come.
+
+    The first one only sets a mark, so that the step in progress is finished and weights are never
+    half updated; the second one acts as usual. In another thread than the main one, where signals
+    cannot be handled, nothing is changed.
+
+    Args:
+        notice: told what is going to happen when the first signal comes.
+    """
+    came = False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: came
+        return
+
+    def mark(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        restore()
+        notice("stopping after this step; once more to stop at once")
+
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    for number in former:
+        signal.signal(number, mark)
+    try:
+        yield lambda: came
+    finally:
+        restore()

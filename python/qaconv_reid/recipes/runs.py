@@ -1,0 +1,117 @@
+"""The folder of a run: what lies in it, and what a later process may change."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from qaconv_reid.config import CONFIG_FILE, ConfigError, RunConfig, differences, load, to_toml
+from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.reports import read_run_log
+from qaconv_reid.training import checkpoint
+
+__all__ = ["RunFolder"]
+
+#: Settings that may differ from those a run was begun with: they do not change what is learnt from
+#: an image, and a finished run may be given more epochs.
+_FREE = (
+    "name",
+    "output",
+    "data.test",
+    "evaluation.batch_size",
+    "runtime.device",
+    "runtime.workers",
+    "schedule.max_epochs",
+)
+
+
+class RunFolder:
+    """``config.toml``, ``metrics.jsonl``, ``checkpoint/`` and ``evaluation.json`` of one run.
+
+    Args:
+        path: the folder; it need not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / CONFIG_FILE
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoint = path / "checkpoint"
+        self.evaluation = path / "evaluation.json"
+
+    def check_new(self) -> None:
+        """That nothing is there.
+
+        Raises:
+            ConfigError: something is.
+        """
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            return
+        if self.path.exists():
+            raise ConfigError(
+                f"{self.path}: the run is there already; go on with it by --resume, or choose "
+                "another name=…"
+            )
+
+    def check_same(self, config: RunConfig) -> None:
+        """That ``config`` can go on with, or evaluate, what lies here.
+
+        Raises:
+            ConfigError: there is no run, or it was begun with other settings.
+        """
+        if not self.config_file.is_file():
+            raise ConfigError(f"{self.path}: there is no run in this folder")
+        changed = [key for key in differences(load(self.path), config) if key not in _FREE]
+        if changed:
+            raise ConfigError(
+                f"{self.path}: the run was begun with another {', '.join(changed)}; only "
+                f"{', '.join(_FREE)} may change"
+            )
+
+    def has_checkpoint(self) -> bool:
+        """Whether the run has come as far as its first checkpoint."""
+        return (self.checkpoint / checkpoint.STATE_FILE).is_file()
+
+    def write_config(self, config: RunConfig) -> None:
+        """Keep the whole settings."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write(self.config_file, to_toml(config))
+
+    def forget_metrics_after(self, epoch: int) -> None:
+        """Drop the records of epochs that the checkpoint does not know: they will come again."""
+        if not self.metrics.is_file():
+            return
+        kept = [record for record in read_run_log(self.metrics) if record["epoch"] <= epoch]
+        _write(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+    def write_evaluation(self, results: Sequence[EvaluationResult], epochs: int) -> None:
+        """Keep results, beside earlier ones of other data sets.
+
+        Args:
+            results: to be kept.
+            epochs: that the network was trained for.
+        """
+        new = [{**result.as_dict(), "epochs": epochs} for result in results]
+        names = {entry["dataset"] for entry in new}
+        entries = [entry for entry in self._evaluations() if entry["dataset"] not in names]
+        _write(self.evaluation, json.dumps([*entries, *new], indent=2) + "\n")
+
+    def _evaluations(self) -> Iterable[dict[str, Any]]:
+        try:
+            entries: list[dict[str, Any]] = json.loads(self.evaluation.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        return entries
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file, whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,7 @@
+"""What a run shows and keeps: tables, progress bars, the log."""
+
+from qaconv_reid.reports.progress import ProgressBars
+from qaconv_reid.reports.runlog import RunLog, read_run_log
+from qaconv_reid.reports.tables import results_table
+
+__all__ = ["ProgressBars", "RunLog", "read_run_log", "results_table"]

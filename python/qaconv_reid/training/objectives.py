@@ -1,0 +1,79 @@
+"""From the maps of a batch to its loss: the losses of `qaconv_ext.losses` with the matcher.
+
+To add one: write a module with this call, and a line in `OBJECTIVES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from qaconv_ext.losses import (
+    ClassMemory,
+    ClassMemoryLoss,
+    HardTripletLoss,
+    LossResult,
+    PairwiseMatchingLoss,
+)
+from qaconv_ext.qaconv import QAConv
+from qaconv_reid.config import LossConfig
+
+__all__ = ["OBJECTIVES", "AgainstMemory", "WithinBatch", "build_objective"]
+
+
+class WithinBatch(nn.Module):
+    """The batch is matched with itself, and the loss looks at the scores of its pairs."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, maps: Tensor, labels: Tensor, matcher: QAConv) -> LossResult:
+        """The loss of maps ``[B, C, h, w]`` with classes ``[B]``."""
+        result: LossResult = self.loss(matcher(maps), labels)
+        return result
+
+
+class AgainstMemory(nn.Module):
+    """The batch is matched with the newest map of every class seen so far, then becomes it."""
+
+    def __init__(self, memory: ClassMemory) -> None:
+        super().__init__()
+        self.memory = memory
+        self.loss = ClassMemoryLoss()
+
+    def forward(self, maps: Tensor, labels: Tensor, matcher: QAConv) -> LossResult:
+        """The loss of maps ``[B, C, h, w]`` with classes ``[B]``."""
+        scores, classes = self.memory(maps, matcher)
+        result: LossResult = self.loss(scores, labels, classes)
+        # A map that is not finite would spoil every step to come.
+        finite = maps.detach().isfinite().flatten(1).all(dim=1)
+        self.memory.update(maps.detach()[finite], labels[finite])
+        return result
+
+
+class _Builder(Protocol):
+    def __call__(self, config: LossConfig, matcher: QAConv, classes: int) -> nn.Module: ...
+
+
+def _memory(config: LossConfig, matcher: QAConv, classes: int) -> nn.Module:
+    size = (matcher.num_features, matcher.height, matcher.width)
+    return AgainstMemory(ClassMemory(classes, *size, mem_batch_size=config.memory_batch))
+
+
+OBJECTIVES: Mapping[str, _Builder] = {
+    "triplet": lambda config, matcher, classes: WithinBatch(HardTripletLoss(config.margin)),
+    "pairwise": lambda config, matcher, classes: WithinBatch(PairwiseMatchingLoss()),
+    "class_memory": _memory,
+}
+"""Every kind of ``loss`` setting."""
+
+
+def build_objective(config: LossConfig, matcher: QAConv, classes: int) -> nn.Module:
+    """The objective that the settings name, for a training set of so many classes.
+
+    Its call is ``objective(maps [B, C, h, w], labels [B], matcher) -> LossResult``.
+    """
+    return OBJECTIVES[config.kind](config, matcher, classes)

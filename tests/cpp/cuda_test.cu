@@ -1,0 +1,129 @@
+// The operators on a CUDA device: the laws of every device, and the scalar CPU text beside it.
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cpu_device.h"
+#include "cuda_device.cuh"
+#include "laws.h"
+#include "special_laws.h"
+
+namespace qaconv::test {
+namespace {
+
+bool has_device() {
+    int devices = 0;
+    const cudaError_t error = cudaGetDeviceCount(&devices);
+    if (error == cudaSuccess && devices > 0) return true;
+    std::printf("SKIPPED: no usable CUDA device (%s)\n", cudaGetErrorString(error));
+    ++counts().skipped;
+    return false;
+}
+
+// On whole numbers all sums are exact, so the two must agree to the last bit, winners included.
+template <typename T>
+void check_against_cpu(const Shape& shape, DType dtype, Layout layout) {
+    const CudaDevice cuda;
+    const CpuDevice cpu = scalar_cpu();
+    const TestMaps probe = probe_of(shape, dtype, layout, WholeNumbers{51});
+    const TestMaps gallery = gallery_of(shape, dtype, layout, WholeNumbers{52});
+    const Maxima<T> maxima = correlation_max<T>(cpu, probe, &gallery);
+    check_maxima_bits(correlation_max<T>(cuda, probe, &gallery), maxima, "cuda and cpu");
+    const Head<T> head{whole_numbers<T>(shape.probe_places, 53),
+                       whole_numbers<T>(shape.gallery_places, 54), 2};
+    check_exact(match_scores(cuda, probe, gallery, head), match_scores(cpu, probe, gallery, head),
+                "cuda and cpu, scores");
+    check_exact(pairwise_distance(cuda, probe, head.probe_weight, head.bias),
+                pairwise_distance(cpu, probe, head.probe_weight, head.bias),
+                "cuda and cpu, distances");
+    const Gradients<T> actual = correlation_max_backward(cuda, probe, gallery, maxima);
+    const Gradients<T> wanted = correlation_max_backward(cpu, probe, gallery, maxima);
+    check_exact(actual.probe, wanted.probe, "cuda and cpu, grad_probe");
+    check_exact(actual.gallery, wanted.gallery, "cuda and cpu, grad_gallery");
+}
+
+template <typename T>
+void check_case(const Shape& shape, DType dtype, Layout layout) {
+    const CudaDevice device;
+    check_forward<T>(device, shape, dtype, layout);
+    check_bits<T>(device, shape, dtype, layout);
+    check_backward<T>(device, shape, dtype, layout);
+    check_against_cpu<T>(shape, dtype, layout);
+}
+
+// Far more maps than elsewhere, and more channels than one thread block of the backward takes. On a
+// device more pairs than blocks can be launched, so that blocks take several.
+void large_sets() {
+#if defined(QACONV_EMULATED)
+    constexpr int64_t kMaps = 17;
+#else
+    constexpr int64_t kMaps = 1025;
+#endif
+    run_case("many pairs", [] {
+        check_against_cpu<float>({kMaps, kMaps, 1, 1, 1}, DType::kFloat32, Layout::kContiguous);
+        check_forward<float>(CudaDevice(), {65, 5, 2, 2, 3}, DType::kFloat16, Layout::kSliced);
+    });
+    run_case("many channels", [] {
+        const Shape shape{2, 1, 300, 5, 6};
+        check_forward<float>(CudaDevice(), shape, DType::kBFloat16, Layout::kChannelsLast);
+        check_backward<float>(CudaDevice(), shape, DType::kBFloat16, Layout::kChannelsLast);
+        check_backward<double>(CudaDevice(), shape, DType::kFloat64, Layout::kChannelsLast);
+    });
+    run_case("expanded maps", [] {
+        check_forward<float>(CudaDevice(), {3, 2, 3, 6, 7}, DType::kFloat32, Layout::kExpanded);
+        check_backward<float>(CudaDevice(), {3, 2, 3, 6, 7}, DType::kFloat32, Layout::kExpanded);
+    });
+}
+
+void stream_of_its_own() {
+    run_case("a stream of its own", [] {
+        cudaStream_t stream = nullptr;
+        check_cuda(cudaStreamCreate(&stream), "cudaStreamCreate");
+        const Shape shape{2, 2, 3, 6, 7};
+        check_bits<float>(CudaDevice(stream), shape, DType::kFloat32, Layout::kContiguous);
+        check_backward<float>(CudaDevice(stream), shape, DType::kFloat32, Layout::kContiguous);
+        check_cuda(cudaStreamDestroy(stream), "cudaStreamDestroy");
+    });
+}
+
+// An error that CUDA holds when a launch is looked at becomes the launcher's status, with its text,
+// and is forgotten. (A call for a device that is not there leaves one, and nothing worse.)
+void errors_are_reported() {
+    run_case("errors are reported once", [] {
+        const CudaDevice::Array<float> numbers(std::vector<float>{2, 1, 0});
+        const DeviceMemory workspace(sizeof(float));
+        PairwiseDistanceParams params;
+        params.features = {numbers.data(), DType::kFloat32, 1, 1, 1, 1, 1, 1};
+        params.weight = numbers.data() + 1;
+        params.bias = numbers.data() + 2;
+        const CudaDevice::Array<float> distance(1);
+        params.distances = distance.data();
+        const cudaError_t error = cudaSetDevice(1 << 20);
+        check(error != cudaSuccess, "cudaSetDevice of a device that is not there");
+        check(cuda::pairwise_distance(params, workspace.get(), nullptr) == Status::kLaunchFailed,
+              "status with an error: wanted kLaunchFailed");
+        check(cuda::last_error() == std::string(cudaGetErrorString(error)),
+              std::string("last_error: got ") + cuda::last_error());
+        check_status(cuda::pairwise_distance(params, workspace.get(), nullptr));
+        check_exact(distance.download(), std::vector<float>{-8}, "distance");
+    });
+}
+
+}  // namespace
+}  // namespace qaconv::test
+
+int main() {
+    using namespace qaconv;
+    using namespace qaconv::test;
+    if (!has_device()) return finish();
+    for_each_case("law", cuda_shapes(), [](const Shape& shape, DType dtype, Layout layout) {
+        with_sum_type(dtype, [&](auto zero) { check_case<decltype(zero)>(shape, dtype, layout); });
+    });
+    large_sets();
+    stream_of_its_own();
+    errors_are_reported();
+    run_special_laws(std::vector<CudaDevice>(1));
+    return finish();
+}

@@ -1,0 +1,51 @@
+// How far a result may be from the reference: bounds that are proved, not tuned (Higham, Accuracy
+// and Stability of Numerical Algorithms, 2002, sections 3.1 and 4.2).
+//
+//   result            bound                                        because
+//   whole numbers     0                                            every sum is exact
+//   correlation       gamma(C + 1) sum_c |a_c b_c| + C tiny         C sums, a product rounded or
+//   not;
+//                                                                  a product may underflow
+//   a maximum         the largest bound of what it is taken over   max moves no more than its
+//   inputs its position      a value within 2 bounds of the maximum       what lies closer may swap
+//   score             sum |w| bound(max)                           the maxima's error, weighed
+//                     + gamma(s + r + 4) (sum |w max| + |bias|)    the head's own sums
+//   gradient          gamma(n + 1) sum |g v|, n winners            n sums in any order
+//
+// gamma(n) = n u / (1 - n u) with u half a unit in the last place. Inputs are taken as rounded to
+// their dtype, so float16 and bfloat16, whose sums run in float, have the bounds of float.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+namespace qaconv::test {
+
+// What the reference sums in.
+template <typename T>
+using WideOf = std::conditional_t<std::is_same_v<T, double>, long double, double>;
+
+template <typename T>
+WideOf<T> gamma_of(int64_t operations) {
+    const WideOf<T> nu = static_cast<WideOf<T>>(operations) * std::numeric_limits<T>::epsilon() / 2;
+    return nu / (1 - nu);
+}
+
+template <typename T>
+WideOf<T> correlation_bound(int64_t channels, WideOf<T> sum_of_sizes) {
+    return gamma_of<T>(channels + 1) * sum_of_sizes +
+           static_cast<WideOf<T>>(channels) * std::numeric_limits<T>::denorm_min();
+}
+
+template <typename T>
+WideOf<T> score_bound(int64_t places, WideOf<T> weighed_bounds, WideOf<T> sum_of_sizes) {
+    return weighed_bounds + gamma_of<T>(places + 4) * (sum_of_sizes + weighed_bounds);
+}
+
+template <typename T>
+WideOf<T> gradient_bound(int64_t winners, WideOf<T> sum_of_sizes) {
+    return gamma_of<T>(winners + 1) * sum_of_sizes;
+}
+
+}  // namespace qaconv::test

@@ -1,0 +1,205 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn.functional import avg_pool2d, normalize
+
+from qaconv_ext.qaconv import QAConv
+from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.evaluation import evaluate, extract, score_blocks
+
+HEIGHT, WIDTH = 16, 8
+COLOURS = {1: (220, 30, 30), 2: (30, 220, 30), 3: (30, 30, 220), 4: (200, 200, 20)}
+
+
+class ColourNetwork(nn.Module):
+    """Mean colours of 4 × 4 fields, normalised: persons here differ in nothing else."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = nn.Dropout(0.9)  # wrecks everything unless evaluation mode is on
+
+    def forward(self, images):
+        return normalize(avg_pool2d(self.dropout(images), 4), dim=1)
+
+
+class MeanCorrelation(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dropout = nn.Dropout(0.9)
+        self.blocks = []
+
+    def forward(self, probe, gallery):
+        self.blocks.append((len(probe), len(gallery)))
+        places = probe.shape[2] * probe.shape[3]
+        return self.dropout(torch.einsum("pchw,gchw->pg", probe.float(), gallery.float())) / places
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A data set of plain coloured images from lists of (person, camera)."""
+
+    def record(part, number, person, camera):
+        path = tmp_path / f"{part}_{number}.png"
+        Image.new("RGB", (WIDTH, HEIGHT), COLOURS[person]).save(path)
+        return Record(path=path, person=person, camera=camera, time=float(number))
+
+    def build(query, gallery, notes=()):
+        parts = {
+            name: tuple(record(name, n, *who) for n, who in enumerate(listed))
+            for name, listed in (("query", query), ("gallery", gallery))
+        }
+        return ReidDataset(
+            name="colours", layout="folder", root=tmp_path, train=(), notes=notes, **parts
+        )
+
+    return build
+
+
+QUERY = [(1, 1), (2, 1), (3, 2)]
+GALLERY = [(4, 1), (3, 1), (2, 2), (1, 2), (1, 1), (2, 3), (4, 2)]
+
+
+def run(dataset, **options):
+    network, matcher = ColourNetwork(), MeanCorrelation()
+    result = evaluate(network, matcher, dataset, HEIGHT, WIDTH, **options)
+    assert network.training
+    assert network.dropout.training
+    assert matcher.dropout.training
+    return result, matcher
+
+
+def test_persons_of_their_own_colour_are_all_found(make):
+    result, _ = run(make(QUERY, GALLERY, notes=("a note",)))
+    assert (result.rank1, result.rank5, result.rank10, result.mAP, result.mINP) == (1, 1, 1, 1, 1)
+    assert (result.ranking.queries, result.ranking.counted, result.gallery) == (3, 3, 7)
+    assert result.ranking.left_out == 1
+    assert result.notes == ("a note",)
+    assert result.feature_seconds > 0
+    assert result.matching_seconds > 0
+    assert result.as_dict()["mAP"] == 1
+    assert result.as_dict()["queries_counted"] == 3
+
+
+def test_block_sizes_change_nothing_and_bound_the_matchers_work(make):
+    dataset = make(QUERY, GALLERY)
+    whole, _ = run(dataset)
+    blocked, matcher = run(dataset, query_block=2, gallery_block=3, batch=2)
+    assert blocked.ranking.average_precision.tolist() == whole.ranking.average_precision.tolist()
+    # After one rehearsal: two blocks of queries, each with three of the gallery.
+    assert matcher.blocks == [(1, 1), (2, 3), (2, 3), (2, 1), (1, 3), (1, 3), (1, 1)]
+
+
+def test_half_precision_maps(make):
+    result, _ = run(make(QUERY, GALLERY), dtype=torch.float16)
+    assert result.mAP == 1
+
+
+def test_unknown_cameras_are_noted(make):
+    nowhere, _ = run(make([(1, None)], [(1, None), (2, None)]))
+    assert nowhere.notes == ("no cameras: same-camera rule off",)
+    one_side, _ = run(make([(1, 1)], [(1, None), (2, None)]))
+    assert one_side.notes == ("no cameras: same-camera rule off",)
+    some, _ = run(make([(1, 1)], [(1, None), (1, 1), (2, 2)]))
+    assert some.notes == ("1 of 4 images have no camera: same-camera rule off for them",)
+
+
+def test_queries_without_a_match_are_noted(make):
+    result, _ = run(make([(1, 1), (2, 1)], [(1, 2), (2, 1), (3, 1)]))
+    assert result.notes == ("1 of 2 queries have no match: not counted",)
+    assert result.ranking.counted == 1
+
+
+def test_progress_is_told(make):
+    steps = []
+    run(make(QUERY, GALLERY), query_block=2, batch=4, progress=lambda *step: steps.append(step))
+    assert steps == [
+        ("colours: query features", 3, 3),
+        ("colours: gallery features", 4, 7),
+        ("colours: gallery features", 7, 7),
+        ("colours: matching", 2, 3),
+        ("colours: matching", 3, 3),
+    ]
+
+
+def test_with_the_real_matcher(make):
+    matcher = QAConv(3, HEIGHT // 4, WIDTH // 4)
+    result = evaluate(ColourNetwork(), matcher, make(QUERY, GALLERY), HEIGHT, WIDTH)
+    assert result.mAP == 1
+    assert matcher.training
+
+
+class Untouchable:
+    """Records whose images must not be read."""
+
+    @staticmethod
+    def dataset(query, gallery):
+        def records(part):
+            return tuple(Record(Path("/nowhere"), person, camera, None) for person, camera in part)
+
+        return ReidDataset(
+            name="colours",
+            layout="folder",
+            root=Path("/nowhere"),
+            train=(),
+            query=records(query),
+            gallery=records(gallery),
+            notes=(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("message", "query", "gallery", "options"),
+    [
+        ("colours: got an empty query part", [], [(1, 1)], {}),
+        ("colours: got an empty gallery part", [(1, 1)], [], {}),
+        ("colours: got no query with a match", [(1, 1)], [(2, 1), (1, 1)], {}),
+        ("query_block: got 0, wanted at least 1", [(1, 1)], [(1, 2)], {"query_block": 0}),
+        ("gallery_block: got -1", [(1, 1)], [(1, 2)], {"gallery_block": -1}),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said_before_any_image_is_read(
+    message, query, gallery, options
+):
+    with pytest.raises(ValueError, match=message):
+        run(Untouchable.dataset(query, gallery), **options)
+
+
+def test_a_matcher_of_another_size_is_said_before_any_image_is_read():
+    dataset = Untouchable.dataset([(1, 1)], [(1, 2)])
+    with pytest.raises(ValueError, match="as the matcher was made for"):
+        evaluate(ColourNetwork(), QAConv(3, 2, 2), dataset, HEIGHT, WIDTH)
+
+
+def test_score_blocks_carry_no_gradient_and_restore_the_mode_between_steps():
+    matcher = MeanCorrelation()
+    maps = torch.rand(5, 3, 2, 2, requires_grad=True)
+    sizes = []
+    for block in score_blocks(matcher, maps, maps, query_block=2):
+        assert matcher.dropout.training
+        assert torch.is_grad_enabled()
+        assert not block.requires_grad
+        sizes.append(tuple(block.shape))
+    assert sizes == [(2, 5), (2, 5), (1, 5)]
+
+
+def test_extract_keeps_the_order_and_the_labels(make):
+    records = make(QUERY, GALLERY).gallery
+    features = extract(ColourNetwork(), records, HEIGHT, WIDTH, batch=3)
+    assert features.maps.shape == (7, 3, 4, 2)
+    assert features.persons == tuple(person for person, _ in GALLERY)
+    assert features.cameras == tuple(camera for _, camera in GALLERY)
+    assert features.times == tuple(range(7))
+    assert len(features) == 7
+    for map_, person in zip(features.maps, features.persons, strict=True):
+        colour = torch.tensor(COLOURS[person], dtype=torch.float32)
+        torch.testing.assert_close(
+            map_, (colour / colour.norm())[:, None, None].expand(3, 4, 2), rtol=0, atol=1e-5
+        )
+
+
+def test_extract_without_records_is_an_error():
+    with pytest.raises(ValueError, match="records: got none, wanted at least one image"):
+        extract(ColourNetwork(), [], HEIGHT, WIDTH)
