@@ -187,10 +187,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from qaconv_ext import doctor
+    from qaconv_ext.doctor import main as doctor
 
-    code: int = doctor.main()
-    return code
+    return doctor()
 
 
 if __name__ == "__main__":

@@ -317,4 +317,4 @@ def _proposal(key: str, known: Iterable[str]) -> str:
     leaf = key.rpartition(".")[2]
     by_leaf = [name for name in names if name.rpartition(".")[2] == leaf]
     nearest = by_leaf or difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""
+    return f" (did you mean {' or '.join(nearest)}?)" if nearest else ""

@@ -84,8 +84,3 @@ def _row(
     elif wanted.persons not in (None, persons) or wanted.images not in (None, len(records)):
         state = "differs"
     return PartCheck(part, persons, len(records), cameras, *wanted, state)
-
-
-def _differs(row: PartCheck) -> bool:
-    expected = (row.official_persons, row.official_images) != (None, None)
-    return row.state == "differs" or (row.state == "empty" and expected)

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-__all__ = ["CheckpointError", "load", "random_state", "restore_random_state", "save", "tensors"]
+__all__ = ["CheckpointError", "load", "random_state", "restore_random_state", "save"]
 
 FORMAT = 1
 STATE_FILE = "state.json"
@@ -69,19 +69,6 @@ def load(folder: Path) -> dict[str, Any]:
     found = _tensor_file(folder, document)
     state: dict[str, Any] = _unpack(document["state"], found)
     return state
-
-
-def tensors(folder: Path, prefix: str) -> dict[str, Tensor]:
-    """Only the tensors under one key of the state, named as beneath it (a ``state_dict``).
-
-    Raises:
-        CheckpointError: there is no checkpoint, or it is not whole.
-    """
-    found = _tensor_file(folder, _document(folder))
-    start = f"{prefix}."
-    return {
-        name.removeprefix(start): value for name, value in found.items() if name.startswith(start)
-    }
 
 
 def random_state() -> dict[str, Any]:

@@ -1,0 +1,51 @@
+"""Small training runs on drawn persons: a network of a few weights, images of a few pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from qaconv_ext.qaconv import QAConv
+from qaconv_reid.config import RunConfig, load
+from qaconv_reid.data import load as load_dataset
+from qaconv_reid.models import FeatureMapNetwork
+from qaconv_reid.training import Trainer, TrainingImages, join
+from support.images import write_person_folders
+
+HEIGHT, WIDTH = 32, 16
+
+
+def small_config(*overrides: str) -> RunConfig:
+    """Settings of a run on 6 drawn persons, 3 of them in a batch."""
+    return load(
+        "tiny",
+        [
+            f"model.height={HEIGHT}",
+            f"model.width={WIDTH}",
+            "sampler.batch_size=6",
+            "sampler.instances=2",
+            "schedule.max_epochs=3",
+            *overrides,
+        ],
+    )
+
+
+def small_images(root: Path, persons: int = 6, shots: int = 3) -> TrainingImages:
+    """Drawn persons in a folder, as a training set."""
+    write_person_folders(root, persons, shots, height=HEIGHT, width=WIDTH)
+    return join([load_dataset(root, "folder")])
+
+
+def small_models(seed: int = 0) -> tuple[FeatureMapNetwork, QAConv]:
+    """A network of stride 8 with a batch norm in its backbone, and its matcher."""
+    torch.manual_seed(seed)
+    backbone = nn.Sequential(nn.Conv2d(3, 6, 8, stride=8), nn.BatchNorm2d(6), nn.ReLU())
+    network = FeatureMapNetwork(backbone, channels=6, stride=8, neck_features=5)
+    return network, QAConv(5, *network.map_size(HEIGHT, WIDTH))
+
+
+def small_trainer(images: TrainingImages, config: RunConfig, **options: object) -> Trainer:
+    """A trainer of new models on the CPU."""
+    return Trainer(*small_models(), images, config, device=torch.device("cpu"), **options)

@@ -1,0 +1,129 @@
+"""The command: what it takes, what it says of mistakes, what it does not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qaconv_reid import cli
+from support.images import write_person_folders
+
+
+def run(capsys, *argv):
+    """Exit code, standard output and standard error of a command, in this process."""
+    try:
+        code = cli.main(argv)
+    except SystemExit as end:  # argparse's own
+        code = end.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def error_line(captured_error):
+    lines = captured_error.strip().splitlines()
+    assert len(lines) == 1, captured_error
+    assert lines[0].startswith("qaconv: error: ")
+    return lines[0].removeprefix("qaconv: error: ")
+
+
+@pytest.mark.parametrize(
+    "argv", [(), ("train",), ("evaluate",), ("data",), ("data", "check"), ("doctor",)]
+)
+def test_help(capsys, argv):
+    code, out, _ = run(capsys, *argv, "--help")
+    assert code == 0
+    assert out.startswith(f"usage: {' '.join(('qaconv', *argv))}")
+
+
+def test_help_imports_nothing_big():
+    script = (
+        "import sys; from qaconv_reid import cli\n"
+        "try: cli.main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*{'torch', 'numpy', 'pydantic', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("train", "tinny"), "tinny: no such file or run"),
+        (("train", "tiny", "sampler.batchsize=8"), "did you mean sampler.batch_size?"),
+        (("train", "tiny", "--resume", "sampler.batchsize=8"), "did you mean sampler.batch_size?"),
+        (("train", "tiny", "paper"), "paper: got a second source of settings"),
+        (("train", "tiny"), "data.train: got no data set"),
+        (("train", "tiny", "data.train=/no/where"), "/no/where: there is no such file or folder"),
+        (("train", "/no/where", "--resume"), "/no/where: no such file or run"),
+        (("train", "tiny", "--resume", "name=never"), "there is no run in this folder"),
+        (("evaluate", "tiny", "name=never"), "there is no run in this folder"),
+        (("evaluate", "tiny", "--untrained"), "data.test: got no data set"),
+        (("evaluate", "tiny", "--untrained", "--data", "/no/where"), "/no/where: there is no"),
+        (("data", "check", "/no/where"), "/no/where: there is no such file or folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, argv, said):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run(capsys, *argv)
+    assert code == 2
+    assert said in error_line(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "argv", [("data", "check", "a", "b"), ("train", "tiny", "--fast"), ("doctor", "x"), ("dance",)]
+)
+def test_arguments_that_do_not_exist(capsys, argv):
+    code, _, error = run(capsys, *argv)
+    assert code == 2
+    assert "usage: qaconv" in error
+
+
+def test_a_missing_dependency_names_the_extra():
+    script = (
+        "import sys; sys.modules['pydantic'] = None\n"
+        "from qaconv_reid import cli\n"
+        "sys.exit(cli.main(['train', 'tiny']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert error_line(done.stderr) == "this needs pydantic: pip install 'qaconv-ext[reid]'"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "_settings", lambda arguments: {}["gone"])
+    with pytest.raises(KeyError, match="gone"):
+        cli.main(["train", "tiny"])
+
+
+def test_data_check(capsys, tmp_path: Path):
+    write_person_folders(tmp_path / "people", 3, 2)
+    code, out, _ = run(capsys, "data", "check", str(tmp_path / "people"))
+    assert code == 0
+    assert "ready to use" in out
+
+    code, out, _ = run(capsys, "data", "check", str(tmp_path / "people"), "--layout", "folder")
+    assert code == 0
+
+
+def test_data_check_of_broken_images(capsys, tmp_path: Path):
+    write_person_folders(tmp_path, 3, 2)
+    next(tmp_path.rglob("*.png")).write_bytes(b"no image")
+    code, out, _ = run(capsys, "data", "check", str(tmp_path))
+    assert code == 1
+    assert "problem" in out
+
+
+def test_doctor_gives_its_own_exit_code(monkeypatch):
+    from qaconv_ext import doctor
+
+    monkeypatch.setattr(doctor, "main", lambda: 7)
+    assert cli.main(["doctor"]) == 7

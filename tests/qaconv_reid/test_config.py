@@ -1,0 +1,154 @@
+"""Settings: defaults, files, overrides, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from qaconv_reid import config
+from qaconv_reid.config import ConfigError, RunConfig
+
+
+def test_defaults_are_the_papers_setting():
+    run = config.load()
+
+    assert (run.model.height, run.model.width, run.model.neck_features) == (384, 128, 128)
+    assert (run.model.backbone, run.model.stage) == ("resnet50_ibn_b", "layer3")
+    assert (run.sampler.kind, run.sampler.batch_size, run.sampler.instances) == ("graph", 64, 2)
+    assert (run.loss.kind, run.loss.margin) == ("triplet", 16.0)
+    optimiser = run.optimiser
+    assert (optimiser.learning_rate, optimiser.backbone_factor) == (5e-3, 0.1)
+    assert (optimiser.momentum, optimiser.weight_decay, optimiser.clip_norm) == (0.9, 5e-4, 8.0)
+    schedule = run.schedule
+    assert (schedule.max_epochs, schedule.loss_factor, schedule.stretch) == (60, 0.7, 1.5)
+
+
+def test_the_paper_preset_is_the_defaults():
+    assert config.load("paper") == RunConfig()
+
+
+@pytest.mark.parametrize("name", config.presets())
+def test_every_preset_loads_and_is_named_as_its_file(name):
+    assert config.load(name).name == name
+
+
+def test_a_file_holds_only_differences(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[sampler]\nbatch_size = 32\n')
+
+    run = config.load(file)
+
+    assert run.sampler.batch_size == 32
+    assert config.differences(RunConfig(), run) == ["name", "sampler.batch_size"]
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "wanted"),
+    [
+        ("sampler.batch_size=32", "sampler.batch_size", 32),
+        ("optimiser.learning_rate=1e-3", "optimiser.learning_rate", 1e-3),
+        ("loss.margin=8", "loss.margin", 8.0),
+        ("runtime.mixed_precision=false", "runtime.mixed_precision", False),
+        ("model.weights=/data/a=b c.pth", "model.weights", "/data/a=b c.pth"),
+        ('model.weights="x.pth"', "model.weights", "x.pth"),
+        ("data.train=market:/data/m", "data.train", ("market:/data/m",)),
+        ('data.test=["a", "b"]', "data.test", ("a", "b")),
+        ("name=2026-01-02", "name", "2026-01-02"),
+    ],
+)
+def test_overrides(override, key, wanted):
+    section, _, leaf = key.rpartition(".")
+    run = config.load("tiny", [override])
+
+    assert getattr(getattr(run, section) if section else run, leaf) == wanted
+
+
+def test_an_override_wins_over_the_file(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[sampler]\nbatch_size = 32\ninstances = 4\n")
+
+    run = config.load(file, ["sampler.batch_size=16"])
+
+    assert (run.sampler.batch_size, run.sampler.instances) == (16, 4)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sampler.batchsize=3", "unknown key sampler.batchsize (did you mean sampler.batch_size?)"),
+        ("batch_size=3", "(did you mean evaluation.batch_size or sampler.batch_size?)"),
+        ("margin=3", "unknown key margin (did you mean loss.margin?)"),
+        (
+            "optimizer.momentum=0",
+            "unknown key optimizer.momentum (did you mean optimiser.momentum?)",
+        ),
+        ("qqqqqqqq=3", "unknown key qqqqqqqq"),
+        ("sampler=3", "sampler: got 3, wanted a section"),
+        ("name.part=3", "unknown key name.part"),
+        ("sampler.batch_size=many", "sampler.batch_size: got 'many'"),
+        ("sampler.batch_size=0", "sampler.batch_size: got 0"),
+        ("sampler.batch_size=63", "sampler.batch_size: got 63 with 2 instances, wanted a multiple"),
+        ("sampler.kind=best", "sampler.kind: got 'best'"),
+        ("loss.margin=-1", "loss.margin: got -1"),
+        ("schedule.loss_factor=1.0", "schedule.loss_factor: got 1.0"),
+        ("name=a/b", "name: got 'a/b'"),
+        ("name=..", "name: got '..'"),
+        ("sampler.batch_size", "sampler.batch_size: wanted key=value"),
+    ],
+)
+def test_a_wrong_setting_is_named(override, said):
+    with pytest.raises(ConfigError) as caught:
+        config.load(None, [override])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[model]\nhieght = 3\n")
+
+    with pytest.raises(ConfigError, match=r"mine.toml: unknown key model.hieght .*model.height"):
+        config.load(file)
+
+
+@pytest.mark.parametrize("source", ["tinny", "no/such/file.toml"])
+def test_a_missing_source_lists_the_presets(source):
+    with pytest.raises(ConfigError, match=r"there are paper, tiny"):
+        config.load(source)
+
+
+def test_a_file_that_is_no_toml(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text("name: mine\n")
+    with pytest.raises(ConfigError, match=r"mine.toml: not valid TOML"):
+        config.load(file)
+
+
+def test_the_resolved_settings_come_back_from_the_folder_of_the_run(tmp_path: Path):
+    run = config.load("tiny", ["data.test=[]", "data.train=a b", "runtime.seed=7"])
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (moved / config.CONFIG_FILE).write_text(config.to_toml(run))
+
+    back = config.load(moved)
+
+    assert config.differences(run, back) == ["name", "output"]
+    assert back.directory == moved
+
+
+def test_the_resolved_settings_name_every_key_that_is_set():
+    text = config.to_toml(config.load("tiny", ["model.weights=w.pth"]))
+    written = tomllib.loads(text)
+    assert written["schedule"]["loss_factor"] == 0.7
+    assert set(written) == set(RunConfig.model_fields)
+
+
+def test_settings_are_frozen_and_sections_small():
+    run = RunConfig()
+    with pytest.raises(ValueError, match="frozen"):
+        run.name = "other"
+    sections = [RunConfig, *(type(getattr(run, name)) for name in RunConfig.model_fields)]
+    for section in sections:
+        assert len(getattr(section, "model_fields", ())) <= 10

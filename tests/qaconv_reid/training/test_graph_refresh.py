@@ -1,0 +1,60 @@
+"""The graph of an epoch."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from qaconv_reid.data import build_test_transform, open_rgb
+from qaconv_reid.training.graph_refresh import GraphRefresh
+from support.runs import HEIGHT, WIDTH, small_config, small_images, small_models
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return small_images(tmp_path_factory.mktemp("persons"))
+
+
+def refresh(images, models, **options):
+    return GraphRefresh(
+        *models, images.records, small_config(), device=torch.device("cpu"), **options
+    )
+
+
+CHOSEN = [0, 4, 6, 10, 14, 15]  # one image of each of the six persons
+
+
+def test_the_nearest_are_those_of_the_highest_scores(images):
+    network, matcher = models = small_models()
+    nearest = refresh(images, models)(CHOSEN)
+
+    transform = build_test_transform(HEIGHT, WIDTH)
+    pictures = torch.stack([transform(open_rgb(images.records[i].path)) for i in CHOSEN])
+    network.eval()
+    matcher.eval()
+    with torch.no_grad():
+        maps = network(pictures)
+        scores = matcher(maps, maps).fill_diagonal_(-torch.inf)
+    assert nearest.tolist() == scores.argsort(dim=1, descending=True)[:, :2].tolist()
+
+
+def test_it_leaves_no_trace_and_says_the_same_again(images):
+    network, matcher = models = small_models()
+    network.train()
+    matcher.train()
+    before = copy.deepcopy([network.state_dict(), matcher.state_dict()])
+    generator = torch.get_rng_state()
+    told = []
+    graph = refresh(images, models, progress=lambda *step: told.append(step))
+
+    first, second = graph(CHOSEN), graph(CHOSEN)
+
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert network.neck.training
+    assert matcher.bn.training
+    for old, module in zip(before, models, strict=True):
+        assert all(torch.equal(old[name], value) for name, value in module.state_dict().items())
+    assert told[-1] == ("graph: features", 6, 6)
