@@ -1,4 +1,4 @@
-"""Compiles the kernels: one `_C` for torch (stable ABI, CPU and where nvcc is found CUDA) and `_core`.
+"""Compiles the kernels: `_C` for torch (CPU, and CUDA where nvcc is found) and `_core`.
 
 Environment:
   QACONV_CUDA=0|1                 leave CUDA out, or insist on it (default: wherever nvcc is found)
@@ -181,10 +181,14 @@ compiles = os.environ.get("QACONV_COMPILE", "1") != "0" and bool(COMPILES & set(
 ext_modules, cmdclass = extensions() if compiles else ([], {})
 setup(
     packages=[
-        *(str(p.parent.relative_to(ROOT)).replace("/", ".")
-          for p in sorted(ROOT.glob("qaconv_ext/**/__init__.py"))),
-        *(str(p.parent.relative_to(ROOT / "python")).replace("/", ".")
-          for p in sorted(ROOT.glob("python/qaconv_reid/**/__init__.py"))),
+        *(
+            str(p.parent.relative_to(ROOT)).replace("/", ".")
+            for p in sorted(ROOT.glob("qaconv_ext/**/__init__.py"))
+        ),
+        *(
+            str(p.parent.relative_to(ROOT / "python")).replace("/", ".")
+            for p in sorted(ROOT.glob("python/qaconv_reid/**/__init__.py"))
+        ),
     ],
     package_dir={"qaconv_ext": "qaconv_ext", "qaconv_reid": "python/qaconv_reid"},
     package_data={

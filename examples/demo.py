@@ -45,7 +45,7 @@ def main() -> None:
     )
     run("data", "check", str(DRAWN))
     run("evaluate", *settings, "--untrained")
-    run("train", *settings, f"data.train={DRAWN}", "schedule.max_epochs=5")
+    run("train", *settings, f"data.train={DRAWN}", "schedule.max_epochs=15")
     print("\nSYNTHETIC persons: this proves the machinery, not that it works on real cameras.")
 
 

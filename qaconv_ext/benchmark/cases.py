@@ -17,14 +17,18 @@ PLACES = HEIGHT * WIDTH
 
 @dataclass(frozen=True)
 class Case:
-    """Two callables that return the same tensors, and the operations they are worth."""
+    """Callables that return the same tensors, and the operations they are worth."""
 
     name: str
     shape: str
     ours: Callable[[], list[Tensor]]
-    plain: Callable[[], list[Tensor]]
+    baselines: dict[str, Callable[[], list[Tensor]]]
     operations: float
     """Multiplications and additions of all correlations; a triangle counts as its square."""
+
+
+#: The ways in plain PyTorch, and how each takes the maxima.
+BASELINES = {"max": False, "amax": True}
 
 
 def _maps(count: int, device: str, seed: int) -> Tensor:
@@ -33,71 +37,72 @@ def _maps(count: int, device: str, seed: int) -> Tensor:
     return nn.functional.normalize(maps, dim=1).to(device)
 
 
-def _matchers(device: str, *, train: bool) -> tuple[QAConv, PlainQAConv]:
-    ours = QAConv(CHANNELS, HEIGHT, WIDTH)
-    plain = PlainQAConv(HEIGHT, WIDTH)
-    plain.load_state_dict(ours.state_dict())
-    return ours.to(device).train(train), plain.to(device).train(train)
+def _case(
+    name: str,
+    shape: str,
+    pairs: int,
+    device: str,
+    run: Callable[[nn.Module], list[Tensor]],
+    *,
+    train: bool = False,
+) -> Case:
+    """The case of running ``run`` with our matcher and with the plain ones."""
+
+    def work(matcher: nn.Module) -> Callable[[], list[Tensor]]:
+        placed = matcher.to(device).train(train)
+        return lambda: run(placed)
+
+    return Case(
+        name,
+        shape,
+        work(QAConv(CHANNELS, HEIGHT, WIDTH)),
+        {baseline: work(_plain(amax=amax)) for baseline, amax in BASELINES.items()},
+        2.0 * pairs * PLACES * PLACES * CHANNELS,
+    )
 
 
-def _operations(probes: int, galleries: int) -> float:
-    return 2.0 * probes * galleries * PLACES * PLACES * CHANNELS
+def _plain(*, amax: bool) -> PlainQAConv:
+    matcher = PlainQAConv(HEIGHT, WIDTH, amax=amax)
+    matcher.load_state_dict(QAConv(CHANNELS, HEIGHT, WIDTH).state_dict())
+    return matcher
 
 
 def _evaluation(probes: int, galleries: int, device: str) -> Case:
-    ours, plain = _matchers(device, train=False)
     probe, gallery = _maps(probes, device, 0), _maps(galleries, device, 1)
 
     def run(matcher: nn.Module) -> list[Tensor]:
         with torch.no_grad():
             return [matcher(probe, gallery)]
 
-    return Case(
-        "qaconv_eval",
-        f"P={probes} G={galleries}",
-        lambda: run(ours),
-        lambda: run(plain),
-        _operations(probes, galleries),
-    )
+    return _case("qaconv_eval", f"P={probes} G={galleries}", probes * galleries, device, run)
+
+
+def _match_with_itself(matcher: nn.Module, maps: Tensor) -> Tensor:
+    scores: Tensor = matcher(maps) if isinstance(matcher, QAConv) else matcher(maps, maps)
+    return scores
 
 
 def _self_match(count: int, device: str) -> Case:
-    ours, plain = _matchers(device, train=False)
     maps = _maps(count, device, 2)
 
-    def run_ours() -> list[Tensor]:
+    def run(matcher: nn.Module) -> list[Tensor]:
         with torch.no_grad():
-            return [ours(maps)]
+            return [_match_with_itself(matcher, maps)]
 
-    def run_plain() -> list[Tensor]:
-        with torch.no_grad():
-            return [plain(maps, maps)]
-
-    return Case("qaconv_eval_self", f"N={count}", run_ours, run_plain, _operations(count, count))
+    return _case("qaconv_eval_self", f"N={count}", count * count, device, run)
 
 
 def _training_step(count: int, device: str) -> Case:
-    ours, plain = _matchers(device, train=True)
     maps = _maps(count, device, 3)
     factor = torch.randn(count, count, generator=torch.Generator().manual_seed(4)).to(device)
 
-    def run(matcher: nn.Module, gallery_given: bool) -> list[Tensor]:
+    def run(matcher: nn.Module) -> list[Tensor]:
         features = maps.clone().requires_grad_()
-        matcher.zero_grad(set_to_none=True)
-        scores = matcher(features, features) if gallery_given else matcher(features)
-        (scores * factor).sum().backward()
-        assert features.grad is not None
-        weight = matcher.get_parameter("fc.weight")
-        assert weight.grad is not None
-        return [scores.detach(), features.grad, weight.grad]
+        scores = _match_with_itself(matcher, features)
+        wanted = [features, matcher.get_parameter("fc.weight")]
+        return [scores.detach(), *torch.autograd.grad((scores * factor).sum(), wanted)]
 
-    return Case(
-        "qaconv_train_step",
-        f"B={count}",
-        lambda: run(ours, False),
-        lambda: run(plain, True),
-        _operations(count, count),
-    )
+    return _case("qaconv_train_step", f"B={count}", count * count, device, run, train=True)
 
 
 def cases(device: str, *, quick: bool) -> Iterator[Case]:
@@ -107,3 +112,4 @@ def cases(device: str, *, quick: bool) -> Iterator[Case]:
     yield _evaluation(more, more, device)
     yield _self_match(more, device)
     yield _training_step(few, device)
+    yield _training_step(more, device)

@@ -11,7 +11,7 @@ import torch
 
 from qaconv_ext._library import LIBRARY
 from qaconv_ext.benchmark import __main__ as benchmark
-from qaconv_ext.benchmark.cases import cases
+from qaconv_ext.benchmark.cases import BASELINES, cases
 from qaconv_ext.benchmark.measure import Spread, peak_extra_bytes
 
 pytestmark = pytest.mark.skipif(not LIBRARY.loaded, reason=LIBRARY.reason)
@@ -35,17 +35,20 @@ def test_writes_results_with_their_provenance(tmp_path, monkeypatch):
     names = [result["case"] for result in written["results"]]
     assert names == [case.name for case in cases("cpu", quick=True)]
     for result in written["results"]:
-        spread = result["times_faster"]
-        assert 0 < spread["minimum"] <= spread["median"] <= spread["maximum"]
-        assert spread["runs"] >= 3
+        assert set(result["baselines"]) == set(BASELINES)
+        for plain in result["baselines"].values():
+            assert plain["largest_error"] <= benchmark.LARGEST_ERROR
+            spread = plain["times_faster"]
+            assert 0 < spread["minimum"] <= spread["median"] <= spread["maximum"]
+            assert spread["runs"] >= 3
 
 
 def test_does_not_time_what_is_wrong():
     case = next(cases("cpu", quick=True))
-    wrong = dataclasses.replace(case, ours=lambda: [case.plain()[0] + 1e-2])
+    wrong = dataclasses.replace(case, ours=lambda: [case.baselines["max"]()[0] + 1e-2])
     with pytest.raises(SystemExit, match="what is wrong is not timed"):
         benchmark.measure(wrong, "cpu", 0.0)
-    nan = dataclasses.replace(case, ours=lambda: [case.plain()[0] * torch.nan])
+    nan = dataclasses.replace(case, ours=lambda: [case.baselines["max"]()[0] * torch.nan])
     with pytest.raises(SystemExit, match="not timed"):
         benchmark.measure(nan, "cpu", 0.0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -79,10 +80,11 @@ def results_table(results: Sequence[Result], *, title: str | None = None) -> Ren
         results: evaluations, in the order to show them.
         title: heading of the table.
     """
-    table = Table(title=title)
-    table.add_column("Data set")
+    # Narrow enough for a terminal of 80 columns; where it is not, names fold and numbers do not.
+    table = Table(title=title, padding=(0, 1, 0, 0), box=box.SIMPLE_HEAD)
+    table.add_column("Data set", overflow="fold")
     for heading in ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP", "Queries", "Gallery", "Seconds"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         measures = (result.rank1, result.rank5, result.rank10, result.mAP, result.mINP)
         table.add_row(
