@@ -223,6 +223,13 @@ class QAConv(nn.Module):
         return weight, bias
 
     def _scores_by_batch_statistics(self, probe: Tensor, gallery: Tensor | None) -> Tensor:
+        """The training-mode scores, from both maxima of every pair and no copy of them.
+
+        Both norms and the weights are linear in the maxima, so a pair needs only its weighed sum
+        ``Σ_s w_s·(over_gallery_s + over_probe_s)``, and all pairs together one mean and variance.
+        In a self match the second plane of maxima is the first with the pairs turned round: it
+        is not read at all.
+        """
         maxima = correlation_max(probe, gallery)
         pairs = maxima.over_gallery.shape[:2]  # [P, G]
         if math.prod(pairs) < 2:
@@ -230,17 +237,27 @@ class QAConv(nn.Module):
                 f"probe, gallery: got {pairs[0]} × {pairs[1]} pairs, wanted at least 2 in training "
                 "mode, where the statistics are those of the pairs"
             )
-        places = self.height * self.width
-        both = torch.cat((maxima.over_gallery, maxima.over_probe), dim=-1)  # [P, G, 2·places]
-        # The head runs in the type of the sums: float16 maxima cost accuracy (and autocast would
-        # make them so).
-        with torch.autocast(both.device.type, enabled=False):
+        # The head runs in the type of the sums: float16 maxima cost accuracy, and autocast would
+        # make them so.
+        with torch.autocast(probe.device.type, enabled=False):
+            dtype = self.fc.weight.dtype
+            one_way = maxima.over_gallery.to(dtype)
+            weight = self.fc.weight.reshape(-1)
+            if gallery is None:
+                sums = one_way @ weight  # [P, P]
+                sums = sums + sums.T
+                variance, mean = torch.var_mean(one_way, correction=0)
+            else:
+                other_way = maxima.over_probe.to(dtype)
+                sums = one_way @ weight + other_way @ weight
+                variance, mean = _joint_variance_and_mean(one_way, other_way)
+            _update_running(self.bn, mean, variance, 2 * maxima.over_gallery.numel())
+            scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
+            # The shift of bn and the bias of fc come once per half, hence twice.
+            shift = 2 * ((self.bn.bias - scale * mean) * weight.sum() + self.fc.bias)
             # One channel, all numbers along the length: the layout batch_norm is quickest on.
-            normalised = self.bn(both.to(self.fc.weight.dtype).reshape(1, 1, -1))
-            halves = self.fc(normalised.reshape(-1, places))  # [P·G·2, 1]
-            logits = halves.reshape(-1, 2).sum(dim=1)  # [P·G]
-            scores: Tensor = self.logit_bn(logits.reshape(1, 1, -1))
-        return scores.reshape(pairs).to(both.dtype)
+            scores: Tensor = self.logit_bn((scale * sums + shift).reshape(1, 1, -1))
+        return scores.reshape(pairs).to(maxima.over_gallery.dtype)
 
     def _check(self, name: str, maps: Tensor) -> None:
         wanted = (self.num_features, self.height, self.width)
@@ -259,3 +276,39 @@ def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
         raise RuntimeError("batch norm: got no running statistics, wanted them for evaluation mode")
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     return scale, norm.bias.double() - scale * norm.running_mean.double()
+
+
+def _joint_variance_and_mean(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Biased variance and mean of two equally many sets of numbers taken together."""
+    variance_a, mean_a = torch.var_mean(a, correction=0)
+    variance_b, mean_b = torch.var_mean(b, correction=0)
+    mean = (mean_a + mean_b) / 2
+    return (variance_a + variance_b) / 2 + ((mean_a - mean_b) / 2).square(), mean
+
+
+@torch.no_grad()
+def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """What `torch.nn.BatchNorm1d` does to its running statistics in a training step.
+
+    Args:
+        norm: of one channel.
+        mean: of the batch, a scalar.
+        variance: of the batch, biased; the running one is unbiased.
+        count: how many numbers the batch has.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    if norm.num_batches_tracked is None:
+        raise RuntimeError("batch norm: got running statistics without num_batches_tracked")
+    norm.num_batches_tracked.add_(1)
+    # momentum None is the cumulative average
+    factor: Tensor | float = (
+        norm.num_batches_tracked.to(mean.dtype).reciprocal()
+        if norm.momentum is None
+        else norm.momentum
+    )
+    for running, value in (
+        (norm.running_mean, mean),
+        (norm.running_var, variance * (count / (count - 1))),
+    ):
+        running.add_((value - running) * factor)

@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parse(argv)
         code: int = arguments.run(arguments)
         return code
+    except BrokenPipeError:  # `qaconv ... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except ModuleNotFoundError as error:
