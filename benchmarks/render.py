@@ -47,6 +47,18 @@ def rows(results: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def ratio_rows(ratios: list[dict[str, Any]]) -> list[str]:
+    """The table of the ratios to the machine's limits and among our own calls."""
+    lines = ["| figure | ratio, median (min – max) | to |", "|---|---|---|"]
+    for entry in ratios:
+        ratio = entry["ratio"]
+        lines.append(
+            f"| {entry['name']} | **{ratio['median']:.3g}** "
+            f"({ratio['minimum']:.3g} – {ratio['maximum']:.3g}) | {entry['against']} |"
+        )
+    return lines if ratios else []
+
+
 def section(file: Path) -> str:
     """One file's heading, provenance and table."""
     data = json.loads(file.read_text())
@@ -62,6 +74,8 @@ def section(file: Path) -> str:
             f"File: [{name}](../{name}).",
             "",
             *rows(data["results"]),
+            "",
+            *ratio_rows(data["ratios"]),
         ]
     )
 

@@ -18,6 +18,8 @@ class Library:
     reason: str
     version: str = ""
     compiler: str = ""
+    simd: str = ""
+    """The instruction sets compiled, lowest first, separated by spaces."""
     cuda: str = ""
     """The CUDA toolkit's version; empty where CUDA was left out."""
     cuda_architectures: str = ""

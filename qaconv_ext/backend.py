@@ -29,9 +29,12 @@ class Operators(Protocol):
     """The functions that ``torch.ops.qaconv`` and `qaconv_ext.reference` both have."""
 
     def correlation_max(
-        self, probe: Tensor, gallery: Tensor | None
+        self, probe: Tensor, gallery: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See `qaconv_ext.qaconv.correlation_max`."""
+
+    def correlation_max_self(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """See `qaconv_ext.qaconv.correlation_max_self`."""
 
     def match_scores(
         self,

@@ -74,7 +74,7 @@ def _compiled() -> Iterator[tuple[str, str]]:
     if not LIBRARY.loaded:
         yield "kernels", f"none: {LIBRARY.reason}"
         return
-    yield "C++", f"compiler {LIBRARY.compiler}"
+    yield "C++", f"compiler {LIBRARY.compiler}, instruction sets {LIBRARY.simd}"
     if LIBRARY.cuda:
         yield "CUDA", f"toolkit {LIBRARY.cuda}, architectures {LIBRARY.cuda_architectures}"
     else:
@@ -88,8 +88,14 @@ def _runs_here() -> Iterator[tuple[str, str]]:
         levels = backend.simd_levels()
         used = backend.simd_level()
         others = ", ".join(level for level in levels if level != used)
+        missing = ", ".join(level for level in LIBRARY.simd.split() if level not in levels)
         forced = " (QACONV_SIMD_LEVEL)" if "QACONV_SIMD_LEVEL" in os.environ else ""
-        yield "cpu kernels", f"yes: {used}{forced}" + (f"; also here: {others}" if others else "")
+        yield (
+            "cpu kernels",
+            f"yes: {used}{forced}"
+            + (f"; also here: {others}" if others else "")
+            + (f"; this processor has no {missing}" if missing else ""),
+        )
     else:
         yield "cpu kernels", "no: they were not compiled; reinstall with a C++ compiler"
     reason = _why_no_cuda()

@@ -14,13 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_ext import _arguments, backend
+from qaconv_ext._nearest import Arrays, nearest_in_blocks, nearest_others_in_blocks
 from qaconv_ext.reference import compute_dtype
 
 __all__ = [
     "CorrelationMax",
+    "NearestMatches",
     "QAConv",
     "correlation_max",
+    "correlation_max_self",
     "match_scores",
+    "nearest_matches",
     "pairwise_distance",
 ]
 
@@ -38,7 +42,7 @@ class CorrelationMax(NamedTuple):
     """``[P, G, gallery places]``: the probe place that was best."""
 
 
-def correlation_max(probe: Tensor, gallery: Tensor | None = None) -> CorrelationMax:
+def correlation_max(probe: Tensor, gallery: Tensor) -> CorrelationMax:
     """Correlate every place of every probe map with every place of every gallery map; keep maxima.
 
     The hw × hw correlation of a pair is never stored. Sums run in float32 (float64 for float64
@@ -48,8 +52,7 @@ def correlation_max(probe: Tensor, gallery: Tensor | None = None) -> Correlation
 
     Args:
         probe: ``[P, C, h, w]`` or ``[P, C, places]``, float32, float64, float16 or bfloat16.
-        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype and device as ``probe``; None
-            matches ``probe`` with itself at half the work.
+        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype and device as ``probe``.
 
     Returns:
         `CorrelationMax`; empty where P or G is 0.
@@ -58,10 +61,30 @@ def correlation_max(probe: Tensor, gallery: Tensor | None = None) -> Correlation
         TypeError, ValueError: an argument's type or shape is not one of the above.
     """
     probe = _arguments.feature_maps("probe", probe)
-    if gallery is not None:
-        gallery = _arguments.feature_maps("gallery", gallery)
-        _arguments.matching(probe, gallery)
+    gallery = _arguments.feature_maps("gallery", gallery)
+    _arguments.matching(probe, gallery)
     return CorrelationMax(*backend.ops_for(probe).correlation_max(probe, gallery))
+
+
+def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
+    """`correlation_max` of maps with themselves, at half the work and half the memory.
+
+    One plane says it all: ``over_gallery`` is ``maxima``, ``over_probe`` is
+    ``maxima.transpose(0, 1)``, bit for bit.
+
+    Args:
+        features: ``[N, C, h, w]`` or ``[N, C, places]``, float32, float64, float16 or bfloat16.
+
+    Returns:
+        ``maxima [N, N, places]`` float32 (float64 for float64 inputs): for each place of the first
+        map, its best correlation with the second; and the second's position of it, uint8 (int16
+        above 256 places).
+
+    Raises:
+        TypeError, ValueError: ``features`` is not one of the above.
+    """
+    features = _arguments.feature_maps("features", features)
+    return backend.ops_for(features).correlation_max_self(features)
 
 
 def match_scores(
@@ -137,6 +160,100 @@ def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor | float = 0
     )
 
 
+class NearestMatches(NamedTuple):
+    """The best matches of each probe, best first."""
+
+    scores: Tensor
+    """``[P, k]`` float32 (float64 for float64 inputs), descending, NaN last."""
+    gallery_index: Tensor
+    """``[P, k]`` int64: their numbers in the gallery."""
+
+
+@torch.no_grad()
+def nearest_matches(
+    probe: Tensor,
+    gallery: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | float = 0.0,
+    *,
+    k: int,
+    gallery_weight: Tensor | None = None,
+    block: int = 512,
+) -> NearestMatches:
+    """The k best matches of every probe, without ever holding the matrix of scores.
+
+    The order is total: by score, of equal scores the lower gallery number, NaN last. It does not
+    depend on ``block``, for a pair's score does not. Memory beside the result is that of ``block ×
+    block`` scores (for a self match, of ``probes × k`` more). No gradient.
+
+    Args:
+        probe: ``[P, C, h, w]`` or ``[P, C, places]``, as for `match_scores`.
+        gallery: ``[G, C, h', w']`` or ``[G, C, places']``; None matches ``probe`` with itself,
+            every map's own number left out, at half the work.
+        weight: as for `match_scores`.
+        bias: as for `match_scores`.
+        k: from 0 to the number of candidates: G, or P - 1 in a self match.
+        gallery_weight: as for `match_scores`; not for a self match.
+        block: maps of either side that are matched at a time.
+
+    Returns:
+        `NearestMatches`.
+
+    Raises:
+        TypeError, ValueError: an argument's type, shape or range is not one of the above.
+    """
+    probe = _arguments.feature_maps("probe", probe)
+    if gallery is not None:
+        gallery = _arguments.feature_maps("gallery", gallery)
+    elif gallery_weight is not None:
+        raise ValueError("gallery_weight: got a tensor, wanted None in a self match")
+    _arguments.count("block", block, 1, None)
+    candidates = max(len(probe) - 1, 0) if gallery is None else len(gallery)
+    _arguments.count("k", k, 0, candidates)
+
+    def distances(begin: int, end: int, first: int, last: int) -> Tensor:
+        if gallery is None and (begin, end) == (first, last):
+            return pairwise_distance(probe[begin:end], weight, bias)
+        columns = probe if gallery is None else gallery
+        return -match_scores(
+            probe[begin:end], columns[first:last], weight, bias, gallery_weight=gallery_weight
+        )
+
+    # An empty match checks the other arguments, whatever the sizes.
+    empty = distances(0, 0, 0, 0)
+    if k == 0 or len(probe) == 0:
+        return NearestMatches(
+            empty.new_empty((len(probe), k)),
+            torch.empty((len(probe), k), dtype=torch.int64, device=probe.device),
+        )
+    arrays = _torch_arrays(probe.device)
+    if gallery is None:
+        parts = nearest_others_in_blocks(arrays, distances, len(probe), k, block)
+    else:
+        parts = nearest_in_blocks(arrays, distances, len(probe), len(gallery), k, block)
+    found, index = zip(*parts, strict=True)
+    return NearestMatches(-torch.cat(found), torch.cat(index))
+
+
+def _torch_arrays(device: torch.device) -> Arrays:
+    def numbers(rows: int, begin: int, end: int) -> Tensor:
+        return torch.arange(begin, end, device=device).expand(rows, -1)
+
+    def own(columns: Tensor, first_row: int) -> Tensor:
+        rows = torch.arange(first_row, first_row + len(columns), device=device)
+        return columns == rows[:, None]
+
+    return Arrays(
+        # + 0.0: a sort may go by the bits, where -0 comes before 0.
+        order=lambda distances: (distances + 0.0).sort(dim=1, stable=True).indices,
+        take=lambda values, order: values.gather(1, order),
+        join=lambda a, b: torch.cat((a, b), dim=1),
+        numbers=numbers,
+        column=own,
+        select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
+    )
+
+
 def _as_bias(bias: Tensor | float, like: Tensor, dtype: torch.dtype) -> Tensor:
     if isinstance(bias, Tensor):
         return _arguments.vector("bias", bias, 1, like, dtype)
@@ -206,6 +323,19 @@ class QAConv(nn.Module):
             return -pairwise_distance(probe, weight, bias)
         return match_scores(probe, gallery, weight, bias)
 
+    def nearest_matches(
+        self, probe: Tensor, gallery: Tensor | None = None, *, k: int, block: int = 512
+    ) -> NearestMatches:
+        """The k best matches of every probe, by the evaluation-mode scores whatever the mode.
+
+        See `qaconv_ext.qaconv.nearest_matches`; the maps are checked as by `forward`.
+        """
+        self._check("probe", probe)
+        if gallery is not None:
+            self._check("gallery", gallery)
+        weight, bias = self.folded()
+        return nearest_matches(probe, gallery, weight, bias, k=k, block=block)
+
     def folded(self) -> tuple[Tensor, Tensor]:
         """The evaluation-mode head as one affine map of the maxima.
 
@@ -227,37 +357,35 @@ class QAConv(nn.Module):
 
         Both norms and the weights are linear in the maxima, so a pair needs only its weighed sum
         ``Σ_s w_s·(over_gallery_s + over_probe_s)``, and all pairs together one mean and variance.
-        In a self match the second plane of maxima is the first with the pairs turned round: it
-        is not read at all.
+        In a self match the second plane of maxima is the first with the pairs turned round, and is
+        not made at all.
         """
-        maxima = correlation_max(probe, gallery)
-        pairs = maxima.over_gallery.shape[:2]  # [P, G]
+        pairs = len(probe), len(probe if gallery is None else gallery)
         if math.prod(pairs) < 2:
             raise ValueError(
                 f"probe, gallery: got {pairs[0]} × {pairs[1]} pairs, wanted at least 2 in training "
                 "mode, where the statistics are those of the pairs"
             )
+        planes: tuple[Tensor, ...]
+        if gallery is None:
+            planes = correlation_max_self(probe)[:1]
+        else:
+            planes = correlation_max(probe, gallery)[:2]
         # The head runs in the type of the sums: float16 maxima cost accuracy, and autocast would
         # make them so.
         with torch.autocast(probe.device.type, enabled=False):
-            dtype = self.fc.weight.dtype
-            one_way = maxima.over_gallery.to(dtype)
             weight = self.fc.weight.reshape(-1)
-            if gallery is None:
-                sums = one_way @ weight  # [P, P]
-                sums = sums + sums.T
-                variance, mean = torch.var_mean(one_way, correction=0)
-            else:
-                other_way = maxima.over_probe.to(dtype)
-                sums = one_way @ weight + other_way @ weight
-                variance, mean = _joint_variance_and_mean(one_way, other_way)
-            _update_running(self.bn, mean, variance, 2 * maxima.over_gallery.numel())
+            planes = tuple(plane.to(weight.dtype) for plane in planes)
+            one_way = planes[0] @ weight  # [P, G]
+            sums = one_way + (one_way.T if gallery is None else planes[1] @ weight)
+            variance, mean = _joint_variance_and_mean(planes)
+            _update_running(self.bn, mean, variance, 2 * planes[0].numel())
             scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
             # The shift of bn and the bias of fc come once per half, hence twice.
             shift = 2 * ((self.bn.bias - scale * mean) * weight.sum() + self.fc.bias)
             # One channel, all numbers along the length: the layout batch_norm is quickest on.
             scores: Tensor = self.logit_bn((scale * sums + shift).reshape(1, 1, -1))
-        return scores.reshape(pairs).to(maxima.over_gallery.dtype)
+        return scores.reshape(pairs).to(compute_dtype(probe.dtype))
 
     def _check(self, name: str, maps: Tensor) -> None:
         wanted = (self.num_features, self.height, self.width)
@@ -278,12 +406,14 @@ def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias.double() - scale * norm.running_mean.double()
 
 
-def _joint_variance_and_mean(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Biased variance and mean of two equally many sets of numbers taken together."""
-    variance_a, mean_a = torch.var_mean(a, correction=0)
-    variance_b, mean_b = torch.var_mean(b, correction=0)
-    mean = (mean_a + mean_b) / 2
-    return (variance_a + variance_b) / 2 + ((mean_a - mean_b) / 2).square(), mean
+def _joint_variance_and_mean(planes: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Biased variance and mean of one plane of numbers, or of two of equal size together."""
+    variance, mean = torch.var_mean(planes[0], correction=0)
+    if len(planes) == 1:
+        return variance, mean
+    other_variance, other_mean = torch.var_mean(planes[1], correction=0)
+    within, between = (variance + other_variance) / 2, ((mean - other_mean) / 2).square()
+    return within + between, (mean + other_mean) / 2
 
 
 @torch.no_grad()

@@ -41,20 +41,17 @@ def _max_with_first_index(scores: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return scores.gather(dim, index).squeeze(dim), index.squeeze(dim)
 
 
-def correlation_max(
-    probe: Tensor, gallery: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def correlation_max(probe: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Both maxima of every pair's correlation, and their positions.
 
     Args:
         probe: ``[P, C, s]`` floating.
-        gallery: ``[G, C, r]`` floating, or None to match ``probe`` with itself.
+        gallery: ``[G, C, r]`` floating.
 
     Returns:
         ``over_gallery [P, G, s]`` (for each probe place its best gallery place), ``over_probe
         [P, G, r]`` (the other way round), and the positions of the two, as `index_dtype` says.
     """
-    gallery = probe if gallery is None else gallery
     scores = correlation(probe, gallery)  # [P, G, r, s]
     over_gallery, gallery_index = _max_with_first_index(scores, dim=2)
     over_probe, probe_index = _max_with_first_index(scores, dim=3)
@@ -64,6 +61,15 @@ def correlation_max(
         gallery_index.to(index_dtype(gallery.shape[2])),
         probe_index.to(index_dtype(probe.shape[2])),
     )
+
+
+def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
+    """``over_gallery [N, N, s]`` of maps matched with themselves, and its positions.
+
+    ``over_probe`` of such a match is the same with the pairs turned round.
+    """
+    over_gallery, _, gallery_index, _ = correlation_max(features, features)
+    return over_gallery, gallery_index
 
 
 def match_scores(

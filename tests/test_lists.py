@@ -80,7 +80,7 @@ def test_every_forward_operator_has_an_autocast_rule_and_a_reference():
 
 def test_every_operator_is_opchecked():
     text = (ROOT / "tests" / "qaconv_ext" / "test_operators.py").read_text()
-    (names,) = re.findall(r'"name", \[(.*?)\]', text, re.DOTALL)
+    (names,) = re.findall(r'"name",\s*\[(.*?)\]', text, re.DOTALL)
     assert sorted(re.findall(r'"(\w+)"', names)) == sorted(tensor_operators())
 
 

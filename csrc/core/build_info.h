@@ -15,20 +15,14 @@
 
 namespace qaconv {
 
-inline std::string build_info() {
+// `simd`: the instruction sets compiled in, lowest first, separated by spaces.
+inline std::string build_info(const std::string& simd) {
     std::string info = "version=" QACONV_VERSION "\n";
     info += "compiler=" __VERSION__ "\n";
+    info += "simd=" + simd + "\n";
     info += "cuda=" QACONV_CUDA_VERSION "\n";
     info += "cuda_architectures=" QACONV_CUDA_ARCHITECTURES "\n";
     return info;
-}
-
-// The instruction sets compiled in, lowest first, separated by spaces.
-template <typename Names>
-std::string joined(const Names& names, int count) {
-    std::string all;
-    for (int k = 0; k < count; ++k) all += (k == 0 ? "" : " ") + std::string(names[k]);
-    return all;
 }
 
 }  // namespace qaconv

@@ -4,47 +4,61 @@
 // channels added to another: target[own place] += gradient * partner[winning place].
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
-#include "cpu/isa.h"
 #include "cpu/kernels.h"
 #include "cpu/pack.h"
+#include "cpu/simd_level.h"
 
 namespace qaconv::cpu {
 namespace {
 
-// One side of the backward: the gradient to `own`, whose pair with partner m lies at
-// own_index * own_step + m * partner_step of every [P, G, ...] array.
+// The gradient of one direction's maxima, [pairs][places], and where they were found. The pair of
+// own map n and partner m is n * own_step + m * partner_step.
+template <typename T>
+struct Winners {
+    const T* gradient;
+    const void* index;
+    int64_t places;  // that have a maximum each
+    int64_t among;   // places of the other map: how the index is stored
+    int64_t own_step, partner_step;
+
+    int64_t at(int64_t own, int64_t partner) const {
+        return (own * own_step + partner * partner_step) * places;
+    }
+    int64_t winner(int64_t position) const {
+        return index_is_byte(among) ? static_cast<const uint8_t*>(index)[position]
+                                    : static_cast<const int16_t*>(index)[position];
+    }
+};
+
+// The gradient to one set of maps, `own`, from all pairs with the maps of another.
 template <typename T>
 struct Side {
     const Isa<T>* isa;
     Maps own;
-    int64_t partners, partner_places, channels, stride;
-    int64_t own_step, partner_step;
-    const T* partner_data;       // [partners][partner_places][stride]
-    const T* own_gradient;       // [P, G, own places]: of the maxima at own places
-    const void* own_winner;      // the partner's place of each
-    const T* partner_gradient;   // [P, G, partner places]: of the maxima at partner places
-    const void* partner_winner;  // the own place of each
-    T* out;                      // [own, channels, own places]
+    int64_t partners, stride;
+    Winners<T> at_own;      // maxima at own places, won by partner places
+    Winners<T> at_partner;  // the other way round
+    T* out;                 // [own, channels, own places]
+    const T* partner_data;  // [partners][partner places][stride]
     std::atomic<bool>* out_of_memory;
 
-    static int64_t position(const void* indices, int64_t at, int64_t among) {
-        return index_is_byte(among) ? static_cast<const uint8_t*>(indices)[at]
-                                    : static_cast<const int16_t*>(indices)[at];
-    }
-
-    void add_pair(int64_t pair, const T* partner, T* sums) const {
-        const T* gradient = own_gradient + pair * own.places;
-        for (int64_t s = 0; s < own.places; ++s) {
-            if (gradient[s] == 0) continue;
-            const int64_t r = position(own_winner, pair * own.places + s, partner_places);
-            isa->add_scaled(sums + s * stride, partner + r * stride, gradient[s], stride);
+    void add_pair(int64_t n, int64_t m, T* sums) const {
+        const T* partner = partner_data + m * at_partner.places * stride;
+        int64_t first = at_own.at(n, m);
+        for (int64_t s = 0; s < at_own.places; ++s) {
+            const T gradient = at_own.gradient[first + s];
+            if (gradient == 0) continue;
+            isa->add_scaled(sums + s * stride, partner + at_own.winner(first + s) * stride,
+                            gradient, stride);
         }
-        gradient = partner_gradient + pair * partner_places;
-        for (int64_t r = 0; r < partner_places; ++r) {
-            if (gradient[r] == 0) continue;
-            const int64_t s = position(partner_winner, pair * partner_places + r, own.places);
-            isa->add_scaled(sums + s * stride, partner + r * stride, gradient[r], stride);
+        first = at_partner.at(n, m);
+        for (int64_t r = 0; r < at_partner.places; ++r) {
+            const T gradient = at_partner.gradient[first + r];
+            if (gradient == 0) continue;
+            isa->add_scaled(sums + at_partner.winner(first + r) * stride, partner + r * stride,
+                            gradient, stride);
         }
     }
 
@@ -58,13 +72,9 @@ struct Side {
         }
         for (int64_t n = begin; n < end; ++n) {
             std::fill(sums.get(), sums.get() + size, T(0));
-            for (int64_t m = 0; m < side.partners; ++m) {
-                side.add_pair(n * side.own_step + m * side.partner_step,
-                              side.partner_data + m * side.partner_places * side.stride,
-                              sums.get());
-            }
-            T* out = side.out + n * side.channels * side.own.places;
-            for (int64_t c = 0; c < side.channels; ++c) {
+            for (int64_t m = 0; m < side.partners; ++m) side.add_pair(n, m, sums.get());
+            T* out = side.out + n * side.own.channels * side.own.places;
+            for (int64_t c = 0; c < side.own.channels; ++c) {
                 for (int64_t s = 0; s < side.own.places; ++s) {
                     out[c * side.own.places + s] = sums.get()[s * side.stride + c];
                 }
@@ -88,39 +98,64 @@ struct PlacesJob {
 };
 
 template <typename T>
+Status gather(Side<T> side, const Maps& partner, ParallelFor parallel_for) {
+    if (side.own.count == 0) return Status::kOk;
+    std::atomic<bool> out_of_memory{false};
+    Buffer<T> partner_data(partner.count * partner.places * side.stride);
+    if (!partner_data) return Status::kOutOfMemory;
+    PlacesJob<T> job{partner, side.stride, partner_data.get()};
+    parallel_for(0, partner.count, 1, &PlacesJob<T>::run, &job);
+    side.partner_data = partner_data.get();
+    side.out_of_memory = &out_of_memory;
+    parallel_for(0, side.own.count, 1, &Side<T>::run, &side);
+    return out_of_memory ? Status::kOutOfMemory : Status::kOk;
+}
+
+template <typename T>
 Status backward_as(const CorrelationMaxBackwardParams& params, ParallelFor parallel_for) {
     const Maps &probe = params.probe, &gallery = params.gallery;
     const Isa<T>& isa = current_isa<T>();
     const int64_t stride = round_up(probe.channels, isa.lanes);
-    const T* grad_over_gallery = static_cast<const T*>(params.grad_over_gallery);
-    const T* grad_over_probe = static_cast<const T*>(params.grad_over_probe);
-    std::atomic<bool> out_of_memory{false};
-
-    const auto gather = [&](Side<T> side, const Maps& partner) {
-        if (side.own.count == 0) return;
-        Buffer<T> partner_data(partner.count * partner.places * stride);
-        if (!partner_data) {
-            out_of_memory = true;
-            return;
-        }
-        PlacesJob<T> job{partner, stride, partner_data.get()};
-        parallel_for(0, partner.count, 1, &PlacesJob<T>::run, &job);
-        side.partner_data = partner_data.get();
-        parallel_for(0, side.own.count, 1, &Side<T>::run, &side);
-    };
+    // Both as seen from a probe; from a gallery map the steps are exchanged.
+    Winners<T> at_probe{static_cast<const T*>(params.grad_over_gallery),
+                        params.gallery_index,
+                        probe.places,
+                        gallery.places,
+                        gallery.count,
+                        1};
+    Winners<T> at_gallery{static_cast<const T*>(params.grad_over_probe),
+                          params.probe_index,
+                          gallery.places,
+                          probe.places,
+                          gallery.count,
+                          1};
+    Status status = Status::kOk;
     if (params.grad_probe != nullptr) {
-        gather({&isa, probe, gallery.count, gallery.places, probe.channels, stride, gallery.count,
-                1, nullptr, grad_over_gallery, params.gallery_index, grad_over_probe,
-                params.probe_index, static_cast<T*>(params.grad_probe), &out_of_memory},
-               gallery);
+        status = gather<T>({&isa, probe, gallery.count, stride, at_probe, at_gallery,
+                            static_cast<T*>(params.grad_probe), nullptr, nullptr},
+                           gallery, parallel_for);
     }
-    if (params.grad_gallery != nullptr) {
-        gather({&isa, gallery, probe.count, probe.places, probe.channels, stride, 1, gallery.count,
-                nullptr, grad_over_probe, params.probe_index, grad_over_gallery,
-                params.gallery_index, static_cast<T*>(params.grad_gallery), &out_of_memory},
-               probe);
+    if (status == Status::kOk && params.grad_gallery != nullptr) {
+        std::swap(at_probe.own_step, at_probe.partner_step);
+        std::swap(at_gallery.own_step, at_gallery.partner_step);
+        status = gather<T>({&isa, gallery, probe.count, stride, at_gallery, at_probe,
+                            static_cast<T*>(params.grad_gallery), nullptr, nullptr},
+                           probe, parallel_for);
     }
-    return out_of_memory ? Status::kOutOfMemory : Status::kOk;
+    return status;
+}
+
+template <typename T>
+Status self_backward_as(const CorrelationMaxSelfBackwardParams& params, ParallelFor parallel_for) {
+    const Maps& maps = params.features;
+    const Isa<T>& isa = current_isa<T>();
+    const T* gradient = static_cast<const T*>(params.grad_maxima);
+    // One plane: what a partner's places won is found with the pair turned round.
+    const Winners<T> at_own{gradient, params.index, maps.places, maps.places, maps.count, 1};
+    const Winners<T> at_partner{gradient, params.index, maps.places, maps.places, 1, maps.count};
+    return gather<T>({&isa, maps, maps.count, round_up(maps.channels, isa.lanes), at_own,
+                      at_partner, static_cast<T*>(params.grad_features), nullptr, nullptr},
+                     maps, parallel_for);
 }
 
 }  // namespace
@@ -129,6 +164,13 @@ Status correlation_max_backward(const CorrelationMaxBackwardParams& params,
                                 ParallelFor parallel_for) {
     return computes_in_double(params.probe.dtype) ? backward_as<double>(params, parallel_for)
                                                   : backward_as<float>(params, parallel_for);
+}
+
+Status correlation_max_self_backward(const CorrelationMaxSelfBackwardParams& params,
+                                     ParallelFor parallel_for) {
+    return computes_in_double(params.features.dtype)
+               ? self_backward_as<double>(params, parallel_for)
+               : self_backward_as<float>(params, parallel_for);
 }
 
 }  // namespace qaconv::cpu

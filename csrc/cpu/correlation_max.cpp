@@ -24,26 +24,28 @@ void store(void* values_out, void* indices_out, int64_t pair, const T* values,
 
 template <typename T>
 Status correlation_max_as(const CorrelationMaxParams& params, ParallelFor parallel_for) {
-    const bool self = params.self;
-    const Maps& probe = params.probe;
-    const Maps& gallery = self ? params.probe : params.gallery;
-    const int64_t rows = probe.places, columns = gallery.places, gallery_count = gallery.count;
+    const Maps &probe = params.probe, &gallery = params.gallery;
     return walk_pairs<T, true>(
-        probe, gallery, self, parallel_for, [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
-            const auto store_pair = [&](int64_t pair, const T* over_gallery,
-                                        const int32_t* at_gallery, const T* over_probe,
-                                        const int32_t* at_probe) {
-                store(params.over_gallery, params.gallery_index, pair, over_gallery, at_gallery,
-                      rows, columns);
-                store(params.over_probe, params.probe_index, pair, over_probe, at_probe, columns,
-                      rows);
-            };
-            store_pair(p * gallery_count + g, maxima.over_columns, maxima.column_index,
-                       maxima.over_rows, maxima.row_index);
-            if (self && p != g) {
-                store_pair(g * gallery_count + p, maxima.over_rows, maxima.row_index,
-                           maxima.over_columns, maxima.column_index);
-            }
+        probe, gallery, false, parallel_for,
+        [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
+            const int64_t pair = p * gallery.count + g;
+            store(params.over_gallery, params.gallery_index, pair, maxima.over_columns,
+                  maxima.column_index, probe.places, gallery.places);
+            store(params.over_probe, params.probe_index, pair, maxima.over_rows, maxima.row_index,
+                  gallery.places, probe.places);
+        });
+}
+
+template <typename T>
+Status correlation_max_self_as(const CorrelationMaxSelfParams& params, ParallelFor parallel_for) {
+    const Maps& maps = params.features;
+    return walk_pairs<T, true>(
+        maps, maps, true, parallel_for, [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
+            store(params.maxima, params.index, p * maps.count + g, maxima.over_columns,
+                  maxima.column_index, maps.places, maps.places);
+            if (p == g) return;
+            store(params.maxima, params.index, g * maps.count + p, maxima.over_rows,
+                  maxima.row_index, maps.places, maps.places);
         });
 }
 
@@ -52,6 +54,12 @@ Status correlation_max_as(const CorrelationMaxParams& params, ParallelFor parall
 Status correlation_max(const CorrelationMaxParams& params, ParallelFor parallel_for) {
     return computes_in_double(params.probe.dtype) ? correlation_max_as<double>(params, parallel_for)
                                                   : correlation_max_as<float>(params, parallel_for);
+}
+
+Status correlation_max_self(const CorrelationMaxSelfParams& params, ParallelFor parallel_for) {
+    return computes_in_double(params.features.dtype)
+               ? correlation_max_self_as<double>(params, parallel_for)
+               : correlation_max_self_as<float>(params, parallel_for);
 }
 
 }  // namespace qaconv::cpu

@@ -1,10 +1,12 @@
 // The part of the work that is written per instruction set, as a table of functions. Everything
 // around it (packing, blocks, threads, the head) is compiled once, for the baseline.
+//
+// The files isa_<name>.cpp include nothing but this and core/maximum.h: a function of the standard
+// library that is compiled in a file that raises the instruction set could be the copy the linker
+// keeps for all files, and crash on an older processor.
 #pragma once
 
 #include <cstdint>
-
-#include "cpu/simd_level.h"
 
 namespace qaconv::cpu {
 
@@ -43,20 +45,23 @@ struct Isa {
 
     // target[k] += factor * source[k], count a multiple of lanes.
     void (*add_scaled)(T* target, const T* source, T factor, int64_t count);
+
+    // Nothing but multiply-adds in registers, as many independent ones as a tile has sums.
+    // Returns how many operations that were. The factor comes from outside and the sum of the
+    // results goes there, so that the compiler leaves nothing out.
+    double (*fma_operations)(int64_t iterations, T factor, T* sum);
 };
 
-template <typename T>
-const Isa<T>& scalar_isa();
-template <typename T>
-const Isa<T>& avx2_isa();
+// The tables of one instruction set.
+struct IsaTables {
+    Isa<float> of_float;
+    Isa<double> of_double;
+};
 
-// The table of the level in use.
-template <typename T>
-inline const Isa<T>& current_isa() {
-#if defined(__x86_64__)
-    if (simd_level() == SimdLevel::kAvx2) return avx2_isa<T>();
-#endif
-    return scalar_isa<T>();
-}
+// Which of them a machine can run: simd_level.cpp.
+extern const IsaTables kScalarIsa;
+extern const IsaTables kAvx2Isa;
+extern const IsaTables kAvx512Isa;
+extern const IsaTables kNeonIsa;
 
 }  // namespace qaconv::cpu

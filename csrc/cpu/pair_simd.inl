@@ -1,9 +1,12 @@
 // The algorithm of one pair in vectors, one text for every instruction set. Included inside the
 // region of a file that raises the instruction set, after a policy type V with
-//   Element, kLanes, Vector, Mask; load, store, broadcast, fma, max, greater, select, iota.
+//   Element, kLanes, Vector, Mask; load, store, store_index, broadcast, fma, max, greater, select,
+//   largest (over the lanes), iota; and for the tile
+//   kRows                the rows of a tile: as many as leave room in the registers for the rest
+//   Factors, kFactors    row values that are loaded at once; fma(factors, k, b, c) takes the k-th
 //
-// A tile is kRowWidth rows (probe places) by two vectors of columns (gallery places). Its sums
-// stay in registers for all channels; then both maxima are taken from the registers:
+// A tile is kRows rows (probe places) by two vectors of columns (gallery places). Its sums stay in
+// registers for all channels; then both maxima are taken from the registers:
 //   - over rows: the column maxima of the panel are two registers, kept along all row tiles;
 //   - over columns: one vector per row, kept in `lanes` (first-level cache) along all column
 //     panels, reduced over its lanes once at the pair's end.
@@ -14,24 +17,25 @@
 // Zeros of both signs tie (products may underflow), and vector max gives either of them: both
 // directions store zero without a sign, so that a pair and its mirror have the same bits.
 
-constexpr int64_t kRowWidth = 6;
-
 template <typename V>
 using ElementOf = typename V::Element;
 
 template <typename V>
 inline void multiply_tile(const ElementOf<V>* rows, const ElementOf<V>* columns, int64_t channels,
-                          typename V::Vector (&sums)[kRowWidth][2]) {
-    for (int64_t r = 0; r < kRowWidth; ++r) sums[r][0] = sums[r][1] = V::broadcast(0);
+                          typename V::Vector (&sums)[V::kRows][2]) {
+    for (int64_t r = 0; r < V::kRows; ++r) sums[r][0] = sums[r][1] = V::broadcast(0);
 #pragma GCC unroll 4
     for (int64_t c = 0; c < channels; ++c) {
         const typename V::Vector left = V::load(columns + c * 2 * V::kLanes);
         const typename V::Vector right = V::load(columns + c * 2 * V::kLanes + V::kLanes);
-#pragma GCC unroll 6
-        for (int64_t r = 0; r < kRowWidth; ++r) {
-            const typename V::Vector value = V::broadcast(rows[c * kRowWidth + r]);
-            sums[r][0] = V::fma(value, left, sums[r][0]);
-            sums[r][1] = V::fma(value, right, sums[r][1]);
+#pragma GCC unroll 12
+        for (int64_t r = 0; r < V::kRows; r += V::kFactors) {
+            const typename V::Factors factors = V::load_factors(rows + c * V::kRows + r);
+#pragma GCC unroll 4
+            for (int64_t k = 0; k < V::kFactors; ++k) {
+                sums[r + k][0] = V::fma(factors, k, left, sums[r + k][0]);
+                sums[r + k][1] = V::fma(factors, k, right, sums[r + k][1]);
+            }
         }
     }
 }
@@ -47,13 +51,13 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
                PairMaxima<ElementOf<V>> out) {
     using T = ElementOf<V>;
     using Vector = typename V::Vector;
-    constexpr int64_t kLanes = V::kLanes;
+    constexpr int64_t kLanes = V::kLanes, kRows = V::kRows;
     constexpr int64_t kColumnWidth = 2 * kLanes;
-    const int64_t row_tiles = (rows.places + kRowWidth - 1) / kRowWidth;
+    const int64_t row_tiles = (rows.places + kRows - 1) / kRows;
     const int64_t column_tiles = (columns.places + kColumnWidth - 1) / kColumnWidth;
     const Vector lowest = V::broadcast(-__builtin_inf());
     // lanes[row]: the best value of each lane, then its position.
-    for (int64_t r = 0; r < row_tiles * kRowWidth; ++r) {
+    for (int64_t r = 0; r < row_tiles * kRows; ++r) {
         V::store(out.lanes + r * 2 * kLanes, lowest);
     }
     for (int64_t j = 0; j < column_tiles; ++j) {
@@ -63,14 +67,14 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
         Vector left_best = lowest, right_best = lowest;
         Vector left_index = V::broadcast(0), right_index = V::broadcast(0);
         for (int64_t i = 0; i < row_tiles; ++i) {
-            Vector sums[kRowWidth][2];
-            multiply_tile<V>(rows.data + i * kRowWidth * channels, column_panel, channels, sums);
-#pragma GCC unroll 6
-            for (int64_t r = 0; r < kRowWidth; ++r) {
-                T* lane = out.lanes + (i * kRowWidth + r) * 2 * kLanes;
+            Vector sums[kRows][2];
+            multiply_tile<V>(rows.data + i * kRows * channels, column_panel, channels, sums);
+#pragma GCC unroll 12
+            for (int64_t r = 0; r < kRows; ++r) {
+                T* lane = out.lanes + (i * kRows + r) * 2 * kLanes;
                 Vector best = V::load(lane);
                 if constexpr (kWithIndex) {
-                    const Vector row = V::broadcast(static_cast<T>(i * kRowWidth + r));
+                    const Vector row = V::broadcast(static_cast<T>(i * kRows + r));
                     left_index = V::select(V::greater(sums[r][0], left_best), row, left_index);
                     right_index = V::select(V::greater(sums[r][1], right_best), row, right_index);
                     Vector index = V::load(lane + kLanes);
@@ -95,15 +99,15 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
     }
     for (int64_t s = 0; s < rows.places; ++s) {
         const T* lane = out.lanes + s * 2 * kLanes;
-        T best = lane[0];
-        for (int64_t k = 1; k < kLanes; ++k) best = lane[k] > best ? lane[k] : best;
+        const Vector values = V::load(lane);
+        const T best = V::largest(values);
         out.over_columns[s] = best + T(0);
         if constexpr (kWithIndex) {
             // Each lane holds its first position of its maximum; the lowest of those that tie wins.
-            T index = static_cast<T>(columns.places);
-            for (int64_t k = 0; k < kLanes; ++k) {
-                if (lane[k] == best && lane[kLanes + k] < index) index = lane[kLanes + k];
-            }
+            const Vector minus_index =
+                V::fma(V::load(lane + kLanes), V::broadcast(-1), V::broadcast(0));
+            const T index =
+                -V::largest(V::select(V::greater(V::broadcast(best), values), lowest, minus_index));
             out.column_index[s] = static_cast<int32_t>(index);
         }
     }
@@ -119,12 +123,29 @@ void add_scaled_simd(ElementOf<V>* target, const ElementOf<V>* source, ElementOf
 }
 
 template <typename V>
+double fma_operations_simd(int64_t iterations, ElementOf<V> factor, ElementOf<V>* sum) {
+    constexpr int64_t kChains = 2 * V::kRows;
+    typename V::Vector sums[kChains];
+    // Each from another number: equal ones the compiler would make only once.
+    for (int64_t k = 0; k < kChains; ++k) sums[k] = V::iota(k);
+    const typename V::Vector factors = V::broadcast(factor);
+    for (int64_t i = 0; i < iterations; ++i) {
+#pragma GCC unroll 24
+        for (int64_t k = 0; k < kChains; ++k) sums[k] = V::fma(factors, factors, sums[k]);
+    }
+    *sum = 0;
+    for (int64_t k = 0; k < kChains; ++k) *sum += V::largest(sums[k]);
+    return 2.0 * static_cast<double>(kChains * V::kLanes * iterations);
+}
+
+template <typename V>
 constexpr Isa<ElementOf<V>> kTable = {
-    kRowWidth,                                         // row_width
-    2 * V::kLanes,                                     // column_width
-    V::kLanes,                                         // lanes
-    pair_simd<V, false>,                               // pair
-    pair_simd<V, true>,                                // pair_with_index
-    pair_any<ElementOf<V>, kRowWidth, 2 * V::kLanes>,  // pair_any
-    add_scaled_simd<V>,                                // add_scaled
+    V::kRows,                                         // row_width
+    2 * V::kLanes,                                    // column_width
+    V::kLanes,                                        // lanes
+    pair_simd<V, false>,                              // pair
+    pair_simd<V, true>,                               // pair_with_index
+    pair_any<ElementOf<V>, V::kRows, 2 * V::kLanes>,  // pair_any
+    add_scaled_simd<V>,                               // add_scaled
+    fma_operations_simd<V>,                           // fma_operations
 };

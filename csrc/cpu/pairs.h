@@ -7,8 +7,8 @@
 #include <limits>
 #include <vector>
 
-#include "cpu/isa.h"
 #include "cpu/pack.h"
+#include "cpu/simd_level.h"
 
 namespace qaconv::cpu {
 

@@ -2,14 +2,37 @@
 // QACONV_SIMD_LEVEL or set_simd_level asks for a lower one (so that each can be tested).
 #pragma once
 
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "cpu/isa.h"
+
 namespace qaconv::cpu {
 
-enum class SimdLevel : int { kScalar = 0, kAvx2 = 1 };
-constexpr int kSimdLevels = 2;
-constexpr const char* kSimdLevelNames[kSimdLevels] = {"scalar", "avx2"};
+struct SimdLevel {
+    const char* name;
+    bool (*is_here)();  // whether this machine has it
+    const IsaTables* tables;
+};
 
-SimdLevel highest_simd_level();  // of this machine and this build
-SimdLevel simd_level();          // in use
-bool set_simd_level(int level);  // false, and no change, where the machine does not have it
+// Lowest first.
+const std::vector<SimdLevel>& compiled_simd_levels();        // of this build
+const std::vector<SimdLevel>& simd_levels();                 // those of them that this machine has
+std::string names_of(const std::vector<SimdLevel>& levels);  // separated by spaces
+
+int simd_level();                // in use: a position in simd_levels()
+bool set_simd_level(int level);  // false, and no change, where there is no such position
+
+// The table of the level in use.
+template <typename T>
+const Isa<T>& current_isa() {
+    const IsaTables& tables = *simd_levels()[static_cast<size_t>(simd_level())].tables;
+    if constexpr (std::is_same_v<T, double>) {
+        return tables.of_double;
+    } else {
+        return tables.of_float;
+    }
+}
 
 }  // namespace qaconv::cpu

@@ -20,6 +20,13 @@ int64_t correlation_max_backward_workspace(const CorrelationMaxBackwardParams& p
 Status correlation_max_backward(const CorrelationMaxBackwardParams& params, void* workspace,
                                 Stream stream);
 
+int64_t correlation_max_self_workspace(const CorrelationMaxSelfParams& params);
+Status correlation_max_self(const CorrelationMaxSelfParams& params, void* workspace, Stream stream);
+
+int64_t correlation_max_self_backward_workspace(const CorrelationMaxSelfBackwardParams& params);
+Status correlation_max_self_backward(const CorrelationMaxSelfBackwardParams& params,
+                                     void* workspace, Stream stream);
+
 int64_t match_scores_workspace(const MatchScoresParams& params);
 Status match_scores(const MatchScoresParams& params, void* workspace, Stream stream);
 

@@ -6,7 +6,7 @@ namespace qaconv {
 namespace {
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> correlation_max(const Tensor& probe,
-                                                           std::optional<Tensor> gallery) {
+                                                           const Tensor& gallery) {
     const CorrelationMaxRequest request(probe, gallery);
     check_cpu(cpu::correlation_max(request.params, torch_threads));
     return request.result();
@@ -25,11 +25,26 @@ std::tuple<Tensor, Tensor> correlation_max_backward(const Tensor& grad_over_gall
     return request.result();
 }
 
+std::tuple<Tensor, Tensor> correlation_max_self(const Tensor& features) {
+    const CorrelationMaxSelfRequest request(features);
+    check_cpu(cpu::correlation_max_self(request.params, torch_threads));
+    return request.result();
+}
+
+Tensor correlation_max_self_backward(const Tensor& grad_maxima, const Tensor& features,
+                                     const Tensor& index) {
+    const CorrelationMaxSelfBackwardRequest request(grad_maxima, features, index);
+    check_cpu(cpu::correlation_max_self_backward(request.params, torch_threads));
+    return request.grad_features;
+}
+
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(qaconv, CPU, m) {
     m.impl("correlation_max", TORCH_BOX(&correlation_max));
     m.impl("correlation_max_backward", TORCH_BOX(&correlation_max_backward));
+    m.impl("correlation_max_self", TORCH_BOX(&correlation_max_self));
+    m.impl("correlation_max_self_backward", TORCH_BOX(&correlation_max_self_backward));
 }
 
 }  // namespace qaconv

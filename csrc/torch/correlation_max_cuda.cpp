@@ -5,7 +5,7 @@ namespace qaconv {
 namespace {
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> correlation_max(const Tensor& probe,
-                                                           std::optional<Tensor> gallery) {
+                                                           const Tensor& gallery) {
     const CorrelationMaxRequest request(probe, gallery);
     call_cuda(probe, request.params, cuda::correlation_max_workspace(request.params),
               cuda::correlation_max);
@@ -26,11 +26,29 @@ std::tuple<Tensor, Tensor> correlation_max_backward(const Tensor& grad_over_gall
     return request.result();
 }
 
+std::tuple<Tensor, Tensor> correlation_max_self(const Tensor& features) {
+    const CorrelationMaxSelfRequest request(features);
+    call_cuda(features, request.params, cuda::correlation_max_self_workspace(request.params),
+              cuda::correlation_max_self);
+    return request.result();
+}
+
+Tensor correlation_max_self_backward(const Tensor& grad_maxima, const Tensor& features,
+                                     const Tensor& index) {
+    const CorrelationMaxSelfBackwardRequest request(grad_maxima, features, index);
+    call_cuda(features, request.params,
+              cuda::correlation_max_self_backward_workspace(request.params),
+              cuda::correlation_max_self_backward);
+    return request.grad_features;
+}
+
 }  // namespace
 
 STABLE_TORCH_LIBRARY_IMPL(qaconv, CUDA, m) {
     m.impl("correlation_max", TORCH_BOX(&correlation_max));
     m.impl("correlation_max_backward", TORCH_BOX(&correlation_max_backward));
+    m.impl("correlation_max_self", TORCH_BOX(&correlation_max_self));
+    m.impl("correlation_max_self_backward", TORCH_BOX(&correlation_max_self_backward));
 }
 
 }  // namespace qaconv

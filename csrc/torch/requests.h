@@ -2,7 +2,6 @@
 // does not depend on the device.
 #pragma once
 
-#include <optional>
 #include <tuple>
 
 #include "core/correlation_max.h"
@@ -15,13 +14,12 @@ struct CorrelationMaxRequest {
     Tensor over_gallery, over_probe, gallery_index, probe_index;
     CorrelationMaxParams params;
 
-    CorrelationMaxRequest(const Tensor& probe, const std::optional<Tensor>& gallery) {
-        const Tensor& other = gallery ? *gallery : probe;
-        check_pair(probe, other);
+    CorrelationMaxRequest(const Tensor& probe, const Tensor& gallery) {
+        check_pair(probe, gallery);
         params.probe = maps_of(probe);
-        params.gallery = maps_of(other);
-        params.self = !gallery.has_value();
-        const int64_t p = probe.size(0), g = other.size(0), s = probe.size(2), r = other.size(2);
+        params.gallery = maps_of(gallery);
+        const int64_t p = probe.size(0), g = gallery.size(0);
+        const int64_t s = probe.size(2), r = gallery.size(2);
         over_gallery = torch::stable::new_empty(probe, {p, g, s}, sum_type(probe));
         over_probe = torch::stable::new_empty(probe, {p, g, r}, sum_type(probe));
         gallery_index = torch::stable::new_empty(probe, {p, g, s}, index_type(r));
@@ -72,6 +70,39 @@ struct CorrelationMaxBackwardRequest {
     }
 
     std::tuple<Tensor, Tensor> result() const { return {grad_probe, grad_gallery}; }
+};
+
+struct CorrelationMaxSelfRequest {
+    Tensor maxima, index;
+    CorrelationMaxSelfParams params;
+
+    explicit CorrelationMaxSelfRequest(const Tensor& features) {
+        params.features = maps_of(features);
+        const int64_t n = features.size(0), s = features.size(2);
+        maxima = torch::stable::new_empty(features, {n, n, s}, sum_type(features));
+        index = torch::stable::new_empty(features, {n, n, s}, index_type(s));
+        params.maxima = maxima.mutable_data_ptr();
+        params.index = index.mutable_data_ptr();
+    }
+
+    std::tuple<Tensor, Tensor> result() const { return {maxima, index}; }
+};
+
+struct CorrelationMaxSelfBackwardRequest {
+    Tensor grad_maxima, index, grad_features;
+    CorrelationMaxSelfBackwardParams params;
+
+    CorrelationMaxSelfBackwardRequest(const Tensor& grad_maxima, const Tensor& features,
+                                      const Tensor& index) {
+        params.features = maps_of(features);
+        const int64_t n = features.size(0), s = features.size(2);
+        this->grad_maxima = numbers_of(grad_maxima, n * n * s, features);
+        this->index = indices_of(index, n * n * s, s, features);
+        grad_features = torch::stable::new_empty(features, features.sizes(), sum_type(features));
+        params.grad_maxima = this->grad_maxima.const_data_ptr();
+        params.index = this->index.const_data_ptr();
+        params.grad_features = grad_features.mutable_data_ptr();
+    }
 };
 
 struct MatchScoresRequest {

@@ -4,13 +4,17 @@
 
 STABLE_TORCH_LIBRARY(qaconv, m) {
     m.def(
-        "correlation_max(Tensor probe, Tensor? gallery) -> "
+        "correlation_max(Tensor probe, Tensor gallery) -> "
         "(Tensor over_gallery, Tensor over_probe, Tensor gallery_index, Tensor probe_index)");
     m.def(
         "correlation_max_backward(Tensor grad_over_gallery, Tensor grad_over_probe, Tensor probe, "
         "Tensor gallery, Tensor gallery_index, Tensor probe_index, bool want_probe, "
         "bool want_gallery) -> "
         "(Tensor grad_probe, Tensor grad_gallery)");
+    m.def("correlation_max_self(Tensor features) -> (Tensor maxima, Tensor index)");
+    m.def(
+        "correlation_max_self_backward(Tensor grad_maxima, Tensor features, Tensor index) -> "
+        "Tensor");
     m.def(
         "match_scores(Tensor probe, Tensor gallery, Tensor probe_weight, Tensor gallery_weight, "
         "Tensor bias) -> Tensor");

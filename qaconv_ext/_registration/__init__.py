@@ -1,5 +1,10 @@
 """The Python half of each operator: fake, autograd and autocast rule, one file per operator."""
 
-from qaconv_ext._registration import correlation_max, match_scores, pairwise_distance
+from qaconv_ext._registration import (
+    correlation_max,
+    correlation_max_self,
+    match_scores,
+    pairwise_distance,
+)
 
-__all__ = ["correlation_max", "match_scores", "pairwise_distance"]
+__all__ = ["correlation_max", "correlation_max_self", "match_scores", "pairwise_distance"]

@@ -12,9 +12,8 @@ from qaconv_ext.reference import compute_dtype, index_dtype
 
 
 @torch.library.register_fake("qaconv::correlation_max")  # type: ignore[untyped-decorator]
-def _fake(probe: Tensor, gallery: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    other = probe if gallery is None else gallery
-    p, g, s, r = probe.shape[0], other.shape[0], probe.shape[2], other.shape[2]
+def _fake(probe: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    p, g, s, r = probe.shape[0], gallery.shape[0], probe.shape[2], gallery.shape[2]
     dtype = compute_dtype(probe.dtype)
     return (
         probe.new_empty((p, g, s), dtype=dtype),
@@ -24,12 +23,11 @@ def _fake(probe: Tensor, gallery: Tensor | None) -> tuple[Tensor, Tensor, Tensor
     )
 
 
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
     probe, gallery = inputs
     _, _, gallery_index, probe_index = output
     ctx.mark_non_differentiable(gallery_index, probe_index)
-    ctx.self_match = gallery is None
-    ctx.save_for_backward(probe, probe if gallery is None else gallery, gallery_index, probe_index)
+    ctx.save_for_backward(probe, gallery, gallery_index, probe_index)
 
 
 def _backward(
@@ -37,39 +35,27 @@ def _backward(
 ) -> tuple[Tensor | None, Tensor | None]:
     probe, gallery, gallery_index, probe_index = ctx.saved_tensors
     return gradients(
-        grad_over_gallery,
-        grad_over_probe,
-        (probe, None if ctx.self_match else gallery),
+        (grad_over_gallery, grad_over_probe),
+        (probe, gallery),
         (gallery_index, probe_index),
-        (ctx.needs_input_grad[0], not ctx.self_match and ctx.needs_input_grad[1]),
+        ctx.needs_input_grad,
     )
 
 
 def gradients(
-    grad_over_gallery: Tensor,
-    grad_over_probe: Tensor,
-    maps: tuple[Tensor, Tensor | None],
+    grads: tuple[Tensor, Tensor],
+    maps: tuple[Tensor, Tensor],
     indices: tuple[Tensor, Tensor],
-    wanted: tuple[bool, bool],
+    wanted: tuple[bool, ...],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients to the maps in their own types; gallery None is a self match."""
-    probe, gallery = maps
-    self_match = gallery is None
-    want_probe, want_gallery = wanted
+    """The gradients to both sets of maps in their own type; None where not wanted."""
+    dtype = maps[0].dtype
     grad_probe, grad_gallery = torch.ops.qaconv.correlation_max_backward(
-        grad_over_gallery.contiguous(),
-        grad_over_probe.contiguous(),
-        probe,
-        probe if gallery is None else gallery,
-        *indices,
-        want_probe,
-        want_probe if self_match else want_gallery,
+        grads[0].contiguous(), grads[1].contiguous(), *maps, *indices, wanted[0], wanted[1]
     )
-    if self_match:
-        return (grad_probe + grad_gallery).to(probe.dtype) if want_probe else None, None
     return (
-        grad_probe.to(probe.dtype) if want_probe else None,
-        grad_gallery.to(probe.dtype) if want_gallery else None,
+        grad_probe.to(dtype) if wanted[0] else None,
+        grad_gallery.to(dtype) if wanted[1] else None,
     )
 
 
@@ -93,11 +79,12 @@ def _fake_backward(
     )
 
 
-def _no_second_derivative(ctx: Any, *_: Any) -> None:
+def no_second_derivative(ctx: Any, *_: Any) -> None:
+    """The backward of a backward: says that there is none."""
     raise NotImplementedError("qaconv_ext: correlation_max has no second derivative")
 
 
 torch.library.register_autograd("qaconv::correlation_max", _backward, setup_context=_setup_context)
 # Without this, asking for one would give none, silently.
-torch.library.register_autograd("qaconv::correlation_max_backward", _no_second_derivative)
+torch.library.register_autograd("qaconv::correlation_max_backward", no_second_derivative)
 cast_maps_on_cuda("correlation_max", maps=2)

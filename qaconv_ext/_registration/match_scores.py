@@ -32,11 +32,10 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     grad_probe = grad_gallery = None
     if need[0] or need[1]:
         grad_probe, grad_gallery = gradients(
-            grad[..., None] * probe_weight,
-            grad[..., None] * gallery_weight,
+            (grad[..., None] * probe_weight, grad[..., None] * gallery_weight),
             (probe, gallery),
             (indices[0], indices[1]),
-            (need[0], need[1]),
+            need,
         )
     return (
         grad_probe,

@@ -1,4 +1,4 @@
-"""pairwise_distance: the forward is fused, the backward goes through correlation_max."""
+"""pairwise_distance: the forward is fused, the backward goes through correlation_max_self."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qaconv_ext._registration.autocast import cast_maps_on_cuda
-from qaconv_ext._registration.correlation_max import gradients
+from qaconv_ext._registration.correlation_max_self import gradient
 from qaconv_ext.reference import compute_dtype
 
 
@@ -25,19 +25,14 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     features, weight = ctx.saved_tensors
-    over_gallery, over_probe, *indices = torch.ops.qaconv.correlation_max(features, None)
+    maxima, index = torch.ops.qaconv.correlation_max_self(features)
     need = ctx.needs_input_grad
-    grad = -grad  # of the scores
-    grad_features = None
-    if need[0]:
-        grad_maxima = grad[..., None] * weight
-        grad_features, _ = gradients(
-            grad_maxima, grad_maxima, (features, None), (indices[0], indices[1]), (True, False)
-        )
+    # The score of a pair sums the maxima of (i, j) and of (j, i); the distance is minus the score.
+    both = -(grad + grad.T)
     return (
-        grad_features,
-        torch.einsum("pg,pgs->s", grad, over_gallery + over_probe) if need[1] else None,
-        grad.sum().reshape(1) if need[2] else None,
+        gradient(both[..., None] * weight, features, index) if need[0] else None,
+        torch.einsum("pg,pgs->s", both, maxima) if need[1] else None,
+        -grad.sum().reshape(1) if need[2] else None,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from qaconv_ext import backend
 from qaconv_ext.benchmark.cases import Case, cases
+from qaconv_ext.benchmark.limits import limits
 from qaconv_ext.benchmark.measure import Spread, largest_error, peak_extra_bytes, time_in_turn
 from qaconv_ext.benchmark.provenance import machine_slug, provenance
 
@@ -92,13 +94,27 @@ def main() -> int:
     for case in cases(arguments.device, quick=arguments.quick):
         results.append(measure(case, arguments.device, arguments.budget))
         print(*_rows(results[-1]), sep="\n", flush=True)
+    ratios = []
+    if arguments.device == "cpu":
+        print("\nratios: minimum, median, maximum")
+        for limit in limits(quick=arguments.quick, budget=arguments.budget):
+            ratio = limit.ratio
+            print(
+                f"{limit.name:58} {ratio.minimum:7.3f} {ratio.median:7.3f} {ratio.maximum:7.3f}"
+                f"  of {limit.against}",
+                flush=True,
+            )
+            ratios.append(asdict(limit))
     if arguments.json:
         folder = Path(arguments.json) / machine_slug(arguments.device)
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / "matcher.json"
         partial = target.with_suffix(".part")
         partial.write_text(
-            json.dumps({**provenance(arguments.device), "results": results}, indent=1) + "\n"
+            json.dumps(
+                {**provenance(arguments.device), "results": results, "ratios": ratios}, indent=1
+            )
+            + "\n"
         )
         os.replace(partial, target)
         print(f"written: {target}")

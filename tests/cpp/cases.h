@@ -103,6 +103,7 @@ void for_each_case(const std::string& title, const std::vector<Shape>& shapes, B
     for (const Shape& shape : shapes) {
         for (DType dtype : kDTypes) {
             for (Layout layout : kLayouts) {
+                if (!in_stride()) continue;
                 run_case(
                     title + ": " + name_of(shape) + ", " + name_of(dtype) + ", " + name_of(layout),
                     [&] { body(shape, dtype, layout); });

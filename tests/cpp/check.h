@@ -2,9 +2,11 @@
 // ends with the line "N passed, N failed" (", N skipped" where any were) and its exit status.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
 #include <string>
@@ -46,6 +48,18 @@ void run_case(const std::string& name, Body body) {
     all.current_failures = 0;
     body();
     ++(all.current_failures == 0 ? all.passed : all.failed);
+}
+
+// Of the many cases of a grid, every n-th only where QACONV_TEST_STRIDE=n: for an emulator, on
+// which all of them take minutes. n should share no factor with the sizes of the grid's axes, so
+// that every value of each is still met.
+inline bool in_stride() {
+    static const char* text = std::getenv("QACONV_TEST_STRIDE");
+    static const int stride = text == nullptr ? 1 : std::max(1, std::atoi(text));
+    static int count = 0;
+    if (count++ % stride == 0) return true;
+    ++counts().skipped;
+    return false;
 }
 
 inline int finish() {

@@ -58,14 +58,19 @@ class CpuDevice {
         std::unique_ptr<T[]> data_;
     };
 
-    CpuDevice(cpu::SimdLevel level, ParallelFor parallel_for)
-        : level_(level), parallel_for_(parallel_for) {}
+    CpuDevice(int level, ParallelFor parallel_for) : level_(level), parallel_for_(parallel_for) {}
 
     Status run(const CorrelationMaxParams& params) const {
         return set_level() ? cpu::correlation_max(params, parallel_for_) : kNoLevel;
     }
     Status run(const CorrelationMaxBackwardParams& params) const {
         return set_level() ? cpu::correlation_max_backward(params, parallel_for_) : kNoLevel;
+    }
+    Status run(const CorrelationMaxSelfParams& params) const {
+        return set_level() ? cpu::correlation_max_self(params, parallel_for_) : kNoLevel;
+    }
+    Status run(const CorrelationMaxSelfBackwardParams& params) const {
+        return set_level() ? cpu::correlation_max_self_backward(params, parallel_for_) : kNoLevel;
     }
     Status run(const MatchScoresParams& params) const {
         return set_level() ? cpu::match_scores(params, parallel_for_) : kNoLevel;
@@ -77,28 +82,28 @@ class CpuDevice {
     CpuDevice with_threads() const { return CpuDevice(level_, &scrambled_threads); }
 
     std::string name() const {
-        return std::string("cpu, ") + cpu::kSimdLevelNames[static_cast<int>(level_)] +
+        return std::string("cpu, ") + cpu::simd_levels()[static_cast<size_t>(level_)].name +
                (parallel_for_ == &serial ? "" : ", threads");
     }
 
   private:
     static constexpr Status kNoLevel = Status::kLaunchFailed;
-    bool set_level() const { return cpu::set_simd_level(static_cast<int>(level_)); }
+    bool set_level() const { return cpu::set_simd_level(level_); }
 
-    cpu::SimdLevel level_;
+    int level_;  // a position in cpu::simd_levels()
     ParallelFor parallel_for_;
 };
 
 // Every instruction set this machine has. (Threads change nothing: cpu_test.cpp has a test.)
 inline std::vector<CpuDevice> serial_cpu_devices() {
     std::vector<CpuDevice> devices;
-    for (int level = 0; level <= static_cast<int>(cpu::highest_simd_level()); ++level) {
-        devices.emplace_back(static_cast<cpu::SimdLevel>(level), &serial);
+    for (size_t level = 0; level < cpu::simd_levels().size(); ++level) {
+        devices.emplace_back(static_cast<int>(level), &serial);
     }
     return devices;
 }
 
 // The plainest of them: what the other devices' results may be compared with.
-inline CpuDevice scalar_cpu() { return CpuDevice(cpu::SimdLevel::kScalar, &serial); }
+inline CpuDevice scalar_cpu() { return CpuDevice(0, &serial); }
 
 }  // namespace qaconv::test

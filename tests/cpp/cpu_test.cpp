@@ -39,8 +39,8 @@ void check_threads(const Shape& shape, DType dtype, Layout layout) {
                        T(0.1)};
     for (const CpuDevice& one : serial_cpu_devices()) {
         const CpuDevice many = one.with_threads();
-        const Maxima<T> maxima = correlation_max<T>(one, probe, &gallery);
-        check_maxima_bits(correlation_max<T>(many, probe, &gallery), maxima, many.name());
+        const Maxima<T> maxima = correlation_max<T>(one, probe, gallery);
+        check_maxima_bits(correlation_max<T>(many, probe, gallery), maxima, many.name());
         check_same_bits(match_scores(many, probe, gallery, head),
                         match_scores(one, probe, gallery, head), many.name() + ", scores");
         check_same_bits(pairwise_distance(many, probe, head.probe_weight, head.bias),

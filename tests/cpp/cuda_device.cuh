@@ -68,6 +68,14 @@ class CudaDevice {
         return launch(params, cuda::correlation_max_backward_workspace(params),
                       cuda::correlation_max_backward);
     }
+    Status run(const CorrelationMaxSelfParams& params) const {
+        return launch(params, cuda::correlation_max_self_workspace(params),
+                      cuda::correlation_max_self);
+    }
+    Status run(const CorrelationMaxSelfBackwardParams& params) const {
+        return launch(params, cuda::correlation_max_self_backward_workspace(params),
+                      cuda::correlation_max_self_backward);
+    }
     Status run(const MatchScoresParams& params) const {
         return launch(params, cuda::match_scores_workspace(params), cuda::match_scores);
     }

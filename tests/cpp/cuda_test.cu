@@ -29,8 +29,8 @@ void check_against_cpu(const Shape& shape, DType dtype, Layout layout) {
     const CpuDevice cpu = scalar_cpu();
     const TestMaps probe = probe_of(shape, dtype, layout, WholeNumbers{51});
     const TestMaps gallery = gallery_of(shape, dtype, layout, WholeNumbers{52});
-    const Maxima<T> maxima = correlation_max<T>(cpu, probe, &gallery);
-    check_maxima_bits(correlation_max<T>(cuda, probe, &gallery), maxima, "cuda and cpu");
+    const Maxima<T> maxima = correlation_max<T>(cpu, probe, gallery);
+    check_maxima_bits(correlation_max<T>(cuda, probe, gallery), maxima, "cuda and cpu");
     const Head<T> head{whole_numbers<T>(shape.probe_places, 53),
                        whole_numbers<T>(shape.gallery_places, 54), 2};
     check_exact(match_scores(cuda, probe, gallery, head), match_scores(cpu, probe, gallery, head),

@@ -53,7 +53,7 @@ void check_forward(const Device& device, const Shape& shape, DType dtype, Layout
     {
         const TestMaps probe = probe_of(shape, dtype, layout, WholeNumbers{1});
         const TestMaps gallery = gallery_of(shape, dtype, layout, WholeNumbers{2});
-        check_maxima_exact(correlation_max<T>(device, probe, &gallery), probe, gallery,
+        check_maxima_exact(correlation_max<T>(device, probe, gallery), probe, gallery,
                            name + ", whole numbers");
         const Head<T> head{whole_numbers<T>(shape.probe_places, 3),
                            whole_numbers<T>(shape.gallery_places, 4), 5};
@@ -62,7 +62,7 @@ void check_forward(const Device& device, const Shape& shape, DType dtype, Layout
     }
     const TestMaps probe = probe_of(shape, dtype, layout, Fractions{5});
     const TestMaps gallery = gallery_of(shape, dtype, layout, Fractions{6});
-    check_maxima_within(correlation_max<T>(device, probe, &gallery), probe, gallery,
+    check_maxima_within(correlation_max<T>(device, probe, gallery), probe, gallery,
                         name + ", fractions");
     const Head<T> head{fractions<T>(shape.probe_places, 7), fractions<T>(shape.gallery_places, 8),
                        T(0.3)};
@@ -78,15 +78,15 @@ void check_bits(const Device& device, const Shape& shape, DType dtype, Layout la
     const std::string name = device.name();
     const TestMaps probe = probe_of(shape, dtype, layout, Fractions{9});
     const TestMaps gallery = gallery_of(shape, dtype, layout, Fractions{10});
-    const Maxima<T> maxima = correlation_max<T>(device, probe, &gallery);
-    check_maxima_bits(correlation_max<T>(device, probe, &gallery), maxima, name + ", again");
+    const Maxima<T> maxima = correlation_max<T>(device, probe, gallery);
+    check_maxima_bits(correlation_max<T>(device, probe, gallery), maxima, name + ", again");
     const Head<T> head{fractions<T>(shape.probe_places, 11), fractions<T>(shape.gallery_places, 12),
                        T(-0.7)};
     const std::vector<T> scores = match_scores(device, probe, gallery, head);
     check_same_bits(match_scores(device, probe, gallery, head), scores, name + ", scores again");
 
-    const Maxima<T> self = correlation_max<T>(device, probe, nullptr);
-    check_maxima_bits(self, correlation_max<T>(device, probe, &probe), name + ", self and twice");
+    const Maxima<T> self = correlation_max_self<T>(device, probe);
+    check_maxima_bits(self, correlation_max<T>(device, probe, probe), name + ", self and twice");
     const Head<T> equal{head.probe_weight, head.probe_weight, head.bias};
     std::vector<T> minus_scores = match_scores(device, probe, probe, equal);
     for (T& score : minus_scores) score = -score;
@@ -102,7 +102,7 @@ void check_bits(const Device& device, const Shape& shape, DType dtype, Layout la
     if (shape.probes == 0 || shape.galleries == 0) return;
     const int64_t p = shape.probes - 1, g = shape.galleries - 1;
     const TestMaps one_probe = probe.part(p, p + 1), one_gallery = gallery.part(g, g + 1);
-    const Maxima<T> alone = correlation_max<T>(device, one_probe, &one_gallery);
+    const Maxima<T> alone = correlation_max<T>(device, one_probe, one_gallery);
     const auto last = [](const auto& all, int64_t count) {
         return std::remove_const_t<std::remove_reference_t<decltype(all)>>(all.end() - count,
                                                                            all.end());
@@ -114,6 +114,27 @@ void check_bits(const Device& device, const Shape& shape, DType dtype, Layout la
     check_maxima_bits(alone, in_block, name + ", a pair alone and in a block");
     check_same_bits(match_scores(device, one_probe, one_gallery, head), last(scores, 1),
                     name + ", score alone and in a block");
+}
+
+// The gradient of a self match: that of both its parts in the two-argument match, where only the
+// first plane has a gradient. Exact in whole numbers; equal bits from run to run.
+template <typename T, typename Device>
+void check_self_backward(const Device& device, const Shape& shape, DType dtype, Layout layout) {
+    const std::string name = device.name();
+    const TestMaps maps = probe_of(shape, dtype, layout, WholeNumbers{19});
+    Maxima<T> gradient = reference_winners<T>(maps, maps);
+    const int64_t count = shape.probes * shape.probes * shape.probe_places;
+    gradient.over_gallery = whole_numbers<T>(count, 20);
+    gradient.over_probe = std::vector<T>(count, T(0));
+    const std::vector<T> actual =
+        correlation_max_self_backward(device, maps, gradient.over_gallery, gradient.gallery_index);
+    auto wanted = ReferenceGradient<T>(maps, maps, gradient, true).value;
+    const auto as_gallery = ReferenceGradient<T>(maps, maps, gradient, false).value;
+    for (size_t k = 0; k < wanted.size(); ++k) wanted[k] += as_gallery[k];
+    check_exact(actual, wanted, name + ", grad_features of a self match");
+    check_same_bits(
+        correlation_max_self_backward(device, maps, gradient.over_gallery, gradient.gallery_index),
+        actual, name + ", grad_features again");
 }
 
 // The gradient through the reference's winners, exact and within bounds, and its bits.
@@ -157,6 +178,7 @@ void check_backward(const Device& device, const Shape& shape, DType dtype, Layou
     check_same_bits(first.probe, actual.probe, name + ", grad_probe only");
     check_same_bits(second.gallery, actual.gallery, name + ", grad_gallery only");
     check(first.gallery.empty() && second.probe.empty(), name + ": unwanted gradients are empty");
+    check_self_backward<T>(device, shape, dtype, layout);
 }
 
 }  // namespace qaconv::test

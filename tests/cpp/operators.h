@@ -65,21 +65,18 @@ inline void check_status(Status status) {
     check(status == Status::kOk, "status: got " + text(static_cast<int>(status)) + ", wanted kOk");
 }
 
-// gallery null: the probes with themselves.
 template <typename T, typename Device>
-Maxima<T> correlation_max(const Device& device, const TestMaps& probe, const TestMaps* gallery) {
+Maxima<T> correlation_max(const Device& device, const TestMaps& probe, const TestMaps& gallery) {
     using Bytes = typename Device::template Array<unsigned char>;
     using Numbers = typename Device::template Array<T>;
-    const TestMaps& other = gallery ? *gallery : probe;
-    const Bytes probe_data(probe.storage()), gallery_data(other.storage());
-    const int64_t pairs = probe.count() * other.count();
-    const int64_t s = probe.places(), r = other.places();
+    const Bytes probe_data(probe.storage()), gallery_data(gallery.storage());
+    const int64_t pairs = probe.count() * gallery.count();
+    const int64_t s = probe.places(), r = gallery.places();
     const Numbers over_gallery(pairs * s), over_probe(pairs * r);
     const Bytes gallery_index(pairs * s * index_size(r)), probe_index(pairs * r * index_size(s));
     CorrelationMaxParams params;
     params.probe = probe.maps(probe_data.data());
-    params.gallery = gallery ? other.maps(gallery_data.data()) : Maps();
-    params.self = gallery == nullptr;
+    params.gallery = gallery.maps(gallery_data.data());
     params.over_gallery = over_gallery.data();
     params.over_probe = over_probe.data();
     params.gallery_index = gallery_index.data();
@@ -87,6 +84,56 @@ Maxima<T> correlation_max(const Device& device, const TestMaps& probe, const Tes
     check_status(device.run(params));
     return {over_gallery.download(), over_probe.download(),
             read_indices(gallery_index.download(), r), read_indices(probe_index.download(), s)};
+}
+
+// [N, N, places] with the pairs turned round.
+template <typename T>
+std::vector<T> turned(const std::vector<T>& plane, int64_t count, int64_t places) {
+    std::vector<T> result(plane.size());
+    for (int64_t p = 0; p < count; ++p) {
+        for (int64_t g = 0; g < count; ++g) {
+            for (int64_t s = 0; s < places; ++s) {
+                result[(g * count + p) * places + s] = plane[(p * count + g) * places + s];
+            }
+        }
+    }
+    return result;
+}
+
+// The one plane of a self match, and the other as its law says it is.
+template <typename T, typename Device>
+Maxima<T> correlation_max_self(const Device& device, const TestMaps& features) {
+    const typename Device::template Array<unsigned char> data(features.storage());
+    const int64_t n = features.count(), s = features.places();
+    const typename Device::template Array<T> maxima(n * n * s);
+    const typename Device::template Array<unsigned char> index(n * n * s * index_size(s));
+    CorrelationMaxSelfParams params;
+    params.features = features.maps(data.data());
+    params.maxima = maxima.data();
+    params.index = index.data();
+    check_status(device.run(params));
+    const std::vector<T> values = maxima.download();
+    const std::vector<int32_t> positions = read_indices(index.download(), s);
+    return {values, turned(values, n, s), positions, turned(positions, n, s)};
+}
+
+template <typename T, typename Device>
+std::vector<T> correlation_max_self_backward(const Device& device, const TestMaps& features,
+                                             const std::vector<T>& gradient,
+                                             const std::vector<int32_t>& positions) {
+    const typename Device::template Array<unsigned char> data(features.storage());
+    const typename Device::template Array<T> grad_maxima(gradient);
+    const typename Device::template Array<unsigned char> index(
+        stored_indices(positions, features.places()));
+    const typename Device::template Array<T> grad_features(features.count() * features.channels() *
+                                                           features.places());
+    CorrelationMaxSelfBackwardParams params;
+    params.features = features.maps(data.data());
+    params.grad_maxima = grad_maxima.data();
+    params.index = index.data();
+    params.grad_features = grad_features.data();
+    check_status(device.run(params));
+    return grad_features.download();
 }
 
 template <typename T, typename Device>

@@ -66,11 +66,11 @@ void check_special(const Device& device, const SpecialContents& contents, DType 
     const Shape shape{2, 2, 5, 17, 9};
     const TestMaps probe = probe_of(shape, dtype, Layout::kSliced, contents.probe);
     const TestMaps gallery = gallery_of(shape, dtype, Layout::kChannelsLast, contents.gallery);
-    check_maxima_exact(correlation_max<T>(device, probe, &gallery), probe, gallery, name);
-    check_maxima_exact(correlation_max<T>(device, gallery, &probe), gallery, probe,
+    check_maxima_exact(correlation_max<T>(device, probe, gallery), probe, gallery, name);
+    check_maxima_exact(correlation_max<T>(device, gallery, probe), gallery, probe,
                        name + ", exchanged");
-    check_maxima_bits(correlation_max<T>(device, probe, nullptr),
-                      correlation_max<T>(device, probe, &probe), name + ", self and twice");
+    check_maxima_bits(correlation_max_self<T>(device, probe),
+                      correlation_max<T>(device, probe, probe), name + ", self and twice");
     const Head<T> head{whole_numbers<T>(shape.probe_places, 22),
                        whole_numbers<T>(shape.gallery_places, 23), 1};
     check_exact(match_scores(device, probe, gallery, head),
@@ -91,7 +91,7 @@ void check_overflow(const Device& device, DType dtype) {
     const TestMaps probe = maps(1, 7, 1);
     for (double sign : {1.0, -1.0}) {
         const TestMaps gallery = maps(2, 17, sign);
-        const Maxima<T> maxima = correlation_max<T>(device, probe, &gallery);
+        const Maxima<T> maxima = correlation_max<T>(device, probe, gallery);
         const T infinity = std::numeric_limits<T>::infinity();
         // Place 0 of either side holds ones: its correlations stay finite, and with `sign` < 0 it
         // beats the overflowed ones on the other side.
@@ -116,11 +116,11 @@ void check_underflow(const Device& device, DType dtype) {
     const double tiny = dtype == DType::kFloat64 ? 0x1p-900 : 0x1p-100;
     const auto value = [=](int64_t n, int64_t c, int64_t s) { return tiny * whole(n, c, s); };
     const TestMaps maps(3, 4, 15, dtype, Layout::kContiguous, value);
-    const Maxima<T> twice = correlation_max<T>(device, maps, &maps);
+    const Maxima<T> twice = correlation_max<T>(device, maps, maps);
     check_exact(twice.over_gallery, std::vector<T>(twice.over_gallery.size(), 0), device.name());
     check_exact(twice.gallery_index, std::vector<int32_t>(twice.gallery_index.size(), 0),
                 device.name() + ", position of the first zero");
-    check_maxima_bits(correlation_max<T>(device, maps, nullptr), twice,
+    check_maxima_bits(correlation_max_self<T>(device, maps), twice,
                       device.name() + ", underflow, self and twice");
 }
 
@@ -130,7 +130,7 @@ void check_position_width(const Device& device, int64_t places) {
     const auto rising = [](int64_t, int64_t, int64_t s) { return static_cast<double>(s + 1); };
     const TestMaps probe(1, 1, 2, DType::kFloat32, Layout::kContiguous, rising);
     const TestMaps gallery(1, 1, places, DType::kFloat32, Layout::kContiguous, rising);
-    const Maxima<float> maxima = correlation_max<float>(device, probe, &gallery);
+    const Maxima<float> maxima = correlation_max<float>(device, probe, gallery);
     const int32_t last = static_cast<int32_t>(places - 1);
     check_exact(maxima.gallery_index, std::vector<int32_t>{last, last}, device.name());
     Maxima<float> gradient = reference_winners<float>(probe, gallery);

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from qaconv_ext.qaconv import correlation_max, match_scores, pairwise_distance
+from qaconv_ext.qaconv import correlation_max, correlation_max_self, match_scores, pairwise_distance
 
 MAPS = torch.zeros(2, 3, 4)
 WEIGHT = torch.zeros(4)
@@ -15,12 +15,32 @@ WEIGHT = torch.zeros(4)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: correlation_max(np.zeros((2, 3, 4))), TypeError, "probe: got ndarray, wanted a t"),
-        (lambda: correlation_max(MAPS.long()), TypeError, "probe: got dtype torch.int64, wanted"),
-        (lambda: correlation_max(MAPS[0]), ValueError, r"probe: got shape \[3, 4\], wanted \[N, C"),
-        (lambda: correlation_max(torch.zeros(2, 0, 4)), ValueError, "at least one channel and one"),
-        (lambda: correlation_max(torch.zeros(2, 3, 0)), ValueError, "at least one channel and one"),
-        (lambda: correlation_max(torch.zeros(1, 1, 32768)), ValueError, "at most 32767"),
+        (
+            lambda: correlation_max_self(np.zeros((2, 3, 4))),
+            TypeError,
+            "features: got ndarray, wanted a t",
+        ),
+        (
+            lambda: correlation_max_self(MAPS.long()),
+            TypeError,
+            "features: got dtype torch.int64, wanted",
+        ),
+        (
+            lambda: correlation_max_self(MAPS[0]),
+            ValueError,
+            r"features: got shape \[3, 4\], wanted \[N, C",
+        ),
+        (
+            lambda: correlation_max_self(torch.zeros(2, 0, 4)),
+            ValueError,
+            "at least one channel and one",
+        ),
+        (
+            lambda: correlation_max_self(torch.zeros(2, 3, 0)),
+            ValueError,
+            "at least one channel and one",
+        ),
+        (lambda: correlation_max_self(torch.zeros(1, 1, 32768)), ValueError, "at most 32767"),
         (lambda: correlation_max(MAPS, 3), TypeError, "gallery: got int"),
         (lambda: correlation_max(MAPS, MAPS[:, 1:]), ValueError, "gallery: got 2 channels"),
         (

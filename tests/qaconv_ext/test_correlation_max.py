@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qaconv_ext import reference
-from qaconv_ext.qaconv import correlation_max
+from qaconv_ext.qaconv import correlation_max, correlation_max_self
 from support.cases import CASES, DTYPES, EMPTY_CASES, Case
 from support.compare import assert_relative, assert_same_bits
 from support.devices import on_every_device
@@ -17,9 +17,7 @@ pytestmark = on_every_device
 
 def truth(probe, gallery):
     """The reference in float64, on the CPU, from the inputs as they were rounded."""
-    return reference.correlation_max(
-        probe.detach().cpu().double(), None if gallery is None else gallery.detach().cpu().double()
-    )
+    return reference.correlation_max(probe.detach().cpu().double(), gallery.detach().cpu().double())
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -54,10 +52,14 @@ def test_empty(case, device):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_self_match_has_the_bits_of_two_arguments(dtype, device):
-    probe, _ = Case(5, 1, 21, 17, 1).maps(dtype, device)
-    for alone, both in zip(correlation_max(probe), correlation_max(probe, probe), strict=True):
-        assert_same_bits(alone, both)
+@pytest.mark.parametrize("count", [0, 1, 5, 66])
+def test_self_match_has_the_bits_of_two_arguments(count, dtype, device):
+    features, _ = Case(count, 1, 21, 17, 1).maps(dtype, device)
+    maxima, index = correlation_max_self(features)
+    both = correlation_max(features, features)
+    for alone, one_way, other_way in ((maxima, both[0], both[1]), (index, both[2], both[3])):
+        assert_same_bits(alone, one_way)
+        assert_same_bits(alone.transpose(0, 1), other_way)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -155,13 +157,15 @@ def routed_gradient(own, partner, indices, weights, swapped):
     return torch.einsum("nmsr,mcr->ncs", routes, partner.detach().cpu().double())
 
 
-def test_self_match_gradient_is_that_of_both_sides(device):
-    maps, _ = Case(4, 1, 9, 12, 1).maps(torch.float64, device)
-    weights = random_weights(Case(4, 4, 9, 12, 12), torch.float64, device)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_self_match_gradient_is_that_of_both_sides(dtype, device):
+    maps, _ = Case(4, 1, 9, 12, 1).maps(dtype, device)
+    weights = random_weights(Case(4, 4, 9, 12, 12), dtype, device)[0]
     alone, left, right = (maps.clone().requires_grad_() for _ in range(3))
-    loss_of(correlation_max(alone), weights).backward()
-    loss_of(correlation_max(left, right), weights).backward()
-    assert_relative(alone.grad, left.grad + right.grad, 1e-14)
+    (correlation_max_self(alone)[0] * weights).sum().backward()
+    (correlation_max(left, right).over_gallery * weights).sum().backward()
+    assert alone.grad.dtype == dtype
+    assert_relative(alone.grad, left.grad.double() + right.grad.double(), 2 * GRADIENT[dtype])
 
 
 def test_only_the_wanted_gradient(device):
@@ -175,7 +179,7 @@ def test_only_the_wanted_gradient(device):
 def test_gradcheck(device):
     probe, gallery = (m.requires_grad_() for m in Case(2, 3, 4, 5, 3).maps(torch.float64, device))
     assert torch.autograd.gradcheck(lambda a, b: correlation_max(a, b)[:2], (probe, gallery))
-    assert torch.autograd.gradcheck(lambda a: correlation_max(a)[:2], (probe,))
+    assert torch.autograd.gradcheck(lambda a: correlation_max_self(a)[0], (probe,))
 
 
 def test_gradient_bits_repeat(device):

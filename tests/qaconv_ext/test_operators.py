@@ -33,8 +33,12 @@ def samples(name, device):
     probe, gallery, weight, other, bias = arguments(device)
     if name == "correlation_max":
         yield (probe, gallery)
-        yield (probe, None)
         yield (probe.detach(), gallery)
+    elif name == "correlation_max_self":
+        yield (probe,)
+    elif name == "correlation_max_self_backward":
+        maxima, index = torch.ops.qaconv.correlation_max_self(probe.detach())
+        yield (maxima, probe.detach(), index)
     elif name == "correlation_max_backward":
         a, b = probe.detach(), gallery.detach()
         over_gallery, over_probe, *indices = torch.ops.qaconv.correlation_max(a, b)
@@ -48,7 +52,15 @@ def samples(name, device):
 
 
 @pytest.mark.parametrize(
-    "name", ["correlation_max", "correlation_max_backward", "match_scores", "pairwise_distance"]
+    "name",
+    [
+        "correlation_max",
+        "correlation_max_backward",
+        "correlation_max_self",
+        "correlation_max_self_backward",
+        "match_scores",
+        "pairwise_distance",
+    ],
 )
 def test_opcheck(name, device):
     for sample in samples(name, device):

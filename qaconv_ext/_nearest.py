@@ -1,0 +1,99 @@
+"""The k nearest of many, met block by block: neither all distances nor all orders are ever held.
+
+Written once for torch and for numpy; imports neither. What differs between them is `Arrays`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Array = Any
+# Rows [begin, end) and columns [begin, end) of the matrix of distances.
+Distances = Callable[[int, int, int, int], Array]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The operations on ``[rows, n]`` arrays that are needed."""
+
+    order: Callable[[Array], Array]
+    """Ascending order of each row, stable, NaN last."""
+    take: Callable[[Array, Array], Array]
+    """The elements of each row at the given positions."""
+    join: Callable[[Array, Array], Array]
+    """Two arrays side by side."""
+    numbers: Callable[[int, int, int], Array]
+    """``[rows, end - begin]`` whole numbers begin..end-1: the columns' numbers."""
+    column: Callable[[Array, int], Array]
+    """``[rows, n]`` True where a column's number is the row's own, counted from the second."""
+    select: Callable[[Array, Array, int], Array]
+    """The elements where a mask is True, so many in every row."""
+
+
+@dataclass
+class _Nearest:
+    """The nearest so far of a block of rows; columns must come in ascending order.
+
+    So that, the sort being stable, of equal distances the lower column stays in front.
+    """
+
+    arrays: Arrays
+    k: int
+    distances: Array = None
+    columns: Array = None
+
+    def offer(self, distances: Array, first_column: int) -> None:
+        rows, count = distances.shape
+        columns = self.arrays.numbers(rows, first_column, first_column + count)
+        if self.distances is not None:
+            distances = self.arrays.join(self.distances, distances)
+            columns = self.arrays.join(self.columns, columns)
+        order = self.arrays.order(distances)[:, : self.k]
+        self.distances = self.arrays.take(distances, order)
+        self.columns = self.arrays.take(columns, order)
+
+    def without_itself(self, first_row: int) -> tuple[Array, Array]:
+        """The k - 1 nearest others: the row's own column taken out, or the last where it is not."""
+        own = self.arrays.column(self.columns, first_row)
+        kept = self.k - 1
+        # A row that did not meet itself among its k nearest gives up the last instead.
+        own[:, -1] |= ~own.any(1)
+        return (
+            self.arrays.select(self.distances, ~own, kept),
+            self.arrays.select(self.columns, ~own, kept),
+        )
+
+
+def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
+    for begin in range(0, count, size):
+        yield begin, min(begin + size, count)
+
+
+def nearest_in_blocks(
+    arrays: Arrays, distances: Distances, rows: int, columns: int, k: int, block: int
+) -> Iterator[tuple[Array, Array]]:
+    """For each block of rows, its k nearest columns: distances and numbers, ``[rows, k]``."""
+    for begin, end in _blocks(rows, block):
+        nearest = _Nearest(arrays, k)
+        for first, last in _blocks(columns, block):
+            nearest.offer(distances(begin, end, first, last), first)
+        yield nearest.distances, nearest.columns
+
+
+def nearest_others_in_blocks(
+    arrays: Arrays, distances: Distances, count: int, k: int, block: int
+) -> Iterator[tuple[Array, Array]]:
+    """The same among one set, itself left out, each block of a symmetric matrix computed once."""
+    held = [_Nearest(arrays, k + 1) for _ in _blocks(count, block)]
+    for row, (begin, end) in enumerate(_blocks(count, block)):
+        for column, (first, last) in enumerate(_blocks(count, block)):
+            if column < row:
+                continue  # met already, turned round
+            part = distances(begin, end, first, last)
+            held[row].offer(part, first)
+            if column > row:
+                held[column].offer(part.T, begin)
+        yield held[row].without_itself(begin)
+        held[row] = None  # type: ignore[call-overload]  # complete: not needed any more

@@ -1,0 +1,179 @@
+"""How near the CPU kernels come to the machine's limits, as ratios taken in one process.
+
+The limit is the FMA peak, measured beside each figure by a loop that multiplies and adds in
+registers on as many threads. Other figures are ratios of two of our own calls, or against a
+package that computes one direction of the same maxima.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qaconv_ext import qaconv
+from qaconv_ext.benchmark.measure import Spread, ratios_in_turn
+from qaconv_ext.reference import PlainQAConv
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A ratio: what it is of, against what, and how large."""
+
+    name: str
+    against: str
+    ratio: Spread
+
+
+def _maps(count: int, channels: int, places: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.randn(count, channels, places, generator=generator)
+    return torch.nn.functional.normalize(maps, dim=1)
+
+
+def _peak_seconds(operations: float) -> Callable[[], object]:
+    """Work that makes so many float32 operations in registers, shared by torch's threads."""
+    from qaconv_ext import _core
+
+    threads = torch.get_num_threads()
+    # In small parts, dealt as threads come free, as the kernels deal theirs: a thread that was held
+    # up must not make the limit look lower than it is.
+    parts = 32 * threads
+    rounds = max(1, int(operations / parts / _core.fma_operations(1)))
+    pool = ThreadPoolExecutor(threads)
+
+    def work() -> object:
+        return list(pool.map(_core.fma_operations, [rounds] * parts))
+
+    return work
+
+
+def _share_of_peak(
+    name: str, shape: tuple[int, int, int], run: Callable[[Tensor], object], budget: float
+) -> Limit:
+    """Time at the peak over time taken, for ``[N, C, places]`` maps matched with each other."""
+    count, channels, places = shape
+    maps = _maps(count, channels, places)
+    operations = 2.0 * count * count * places * places * channels
+    ratio = ratios_in_turn(lambda: run(maps), _peak_seconds(operations), budget=budget)
+    return Limit(f"{name}, {count} x {count}, C={channels}, hw={places}", "FMA peak", ratio)
+
+
+def _cold_start() -> Limit:
+    """How much longer the first call of a process takes than its second, in seconds."""
+    code = (
+        "import time, torch; from qaconv_ext.qaconv import match_scores;"
+        "x = torch.nn.functional.normalize(torch.randn(4, 128, 192), dim=1); w = torch.ones(192);"
+        "a = time.perf_counter(); match_scores(x, x, w); b = time.perf_counter();"
+        "match_scores(x, x, w); print((b - a) - (time.perf_counter() - b))"
+    )
+    runs = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    return Limit("first call over the second, seconds", "–", Spread.of(runs))
+
+
+def _graph(count: int, neighbours: int, budget: float) -> Limit:
+    """The nearest classes of each, against the whole matrix by plain PyTorch and its topk."""
+    maps = _maps(count, 128, 192).reshape(count, 128, 24, 8)
+    ours = qaconv.QAConv(128, 24, 8).eval()
+    plain = PlainQAConv(24, 8).eval()
+    plain.load_state_dict(ours.state_dict())
+
+    def by_matrix() -> Tensor:
+        blocks = torch.split(maps, 256)
+        rows = [torch.cat([plain(a, b) for b in blocks], dim=1) for a in blocks]
+        scores = torch.cat(rows)
+        scores.fill_diagonal_(-torch.inf)
+        return scores.topk(neighbours, dim=1).indices
+
+    with torch.no_grad():
+        ratio = ratios_in_turn(
+            lambda: ours.nearest_matches(maps, k=neighbours), by_matrix, budget=budget
+        )
+    return Limit(f"{neighbours} nearest of {count} classes", "plain matrix (max), topk", ratio)
+
+
+def _one_way(count: int, budget: float) -> Limit | None:
+    """Scores of one direction against maxsim-cpu, where that package is installed."""
+    if importlib.util.find_spec("maxsim_cpu") is None:
+        return None
+    import maxsim_cpu
+
+    maps = _maps(count, 128, 192)
+    query = maps[0].T.contiguous().numpy()  # [places, C]
+    documents = maps.transpose(1, 2).contiguous().numpy()  # [N, places, C]
+    weight, nothing = torch.ones(192), torch.zeros(192)
+
+    def ours() -> Tensor:
+        return qaconv.match_scores(maps[:1], maps, weight, gallery_weight=nothing)
+
+    theirs = maxsim_cpu.maxsim_scores(query, documents)
+    if not np.allclose(theirs, ours()[0].numpy(), rtol=1e-4):
+        print("maxsim-cpu is installed, but gives other scores than the reference: not timed")
+        return None
+    ratio = ratios_in_turn(ours, lambda: maxsim_cpu.maxsim_scores(query, documents), budget=budget)
+    return Limit(f"one-way scores, 1 x {count}", "maxsim-cpu", ratio)
+
+
+def _backward(count: int, pairs: int | None, budget: float) -> Limit:
+    """The backward alone against its forward; ``pairs``: only so many have a gradient."""
+    maps = _maps(count, 128, 192)
+    maxima, index = torch.ops.qaconv.correlation_max_self(maps)
+    gradient = torch.randn_like(maxima)
+    if pairs is not None:
+        chosen = torch.zeros(count * count, dtype=torch.bool)
+        order = torch.randperm(count * count, generator=torch.Generator().manual_seed(1))
+        chosen[order[:pairs]] = True
+        gradient *= chosen.reshape(count, count, 1)
+    ratio = ratios_in_turn(
+        lambda: torch.ops.qaconv.correlation_max_self(maps),
+        lambda: torch.ops.qaconv.correlation_max_self_backward(gradient, maps, index),
+        budget=budget,
+    )
+    touched = "" if pairs is None else f", gradient on {pairs} of {count * count} pairs"
+    return Limit(f"backward of a self match, B={count}{touched}", "its forward, time", ratio)
+
+
+def _match_with_ones(maps: Tensor) -> Tensor:
+    return qaconv.match_scores(maps, maps, torch.ones(maps.shape[2]))
+
+
+def limits(*, quick: bool, budget: float) -> Iterator[Limit]:
+    """All figures; ``quick`` takes sizes that a test can afford."""
+    few, many = (4, 8) if quick else (64, 128)
+    for name, shape in (
+        ("match_scores", (few, 128, 192)),
+        ("match_scores", (few, 37, 105)),
+        ("match_scores", (few // 4, 2048, 192)),
+    ):
+        yield _share_of_peak(name, shape, _match_with_ones, budget)
+    yield _share_of_peak(
+        "correlation_max", (few, 128, 192), lambda maps: qaconv.correlation_max(maps, maps), budget
+    )
+    maps, weight = _maps(many, 128, 192), torch.ones(192)
+    yield Limit(
+        f"pairwise_distance, N={many}",
+        "match_scores of the same matrix",
+        ratios_in_turn(
+            lambda: qaconv.pairwise_distance(maps, weight),
+            lambda: qaconv.match_scores(maps, maps, weight),
+            budget=budget,
+        ),
+    )
+    yield _backward(few, None, budget)
+    yield _backward(few, 2 * few, budget)
+    yield _graph(*((12, 3) if quick else (256, 31)), budget)
+    one_way = _one_way(16 if quick else 256, budget)
+    if one_way is not None:
+        yield one_way
+    if not quick:
+        yield _cold_start()

@@ -1,0 +1,236 @@
+"""The matcher on numpy arrays, without torch: for deployments that only score.
+
+The same CPU kernels as `qaconv_ext.qaconv`, with threads of their own; on one machine and one
+instruction set the scores have the same bits. Maps are float32, float64 or float16 arrays with any
+strides, ``[N, C, h, w]`` or ``[N, C, places]``; the head is one weight per place and a bias, as
+`qaconv_ext.qaconv.QAConv.folded` gives them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qaconv_ext._nearest import Arrays, nearest_in_blocks, nearest_others_in_blocks
+
+try:
+    import qaconv_ext._core as _core
+except ImportError as error:
+    raise ImportError(
+        "qaconv_ext.numpy needs the compiled kernels, and they are not there: "
+        "reinstall qaconv-ext with a C++ compiler"
+    ) from error
+
+__all__ = [
+    "NearestMatches",
+    "get_threads",
+    "match_scores",
+    "nearest_matches",
+    "pairwise_distance",
+    "set_threads",
+]
+
+Array = npt.NDArray[Any]
+_DTYPES = (np.float32, np.float64, np.float16)
+
+
+class NearestMatches(NamedTuple):
+    """The best matches of each probe, best first."""
+
+    scores: Array
+    """``[P, k]`` float32 (float64 for float64 inputs), descending, NaN last."""
+    gallery_index: Array
+    """``[P, k]`` int64: their numbers in the gallery."""
+
+
+def set_threads(count: int) -> None:
+    """Use so many threads in a call; at first as many as the machine has, or OMP_NUM_THREADS."""
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"count: got {count!r}, wanted 1 or more")
+    _core.set_threads(count)
+
+
+def get_threads() -> int:
+    """How many threads a call uses."""
+    threads: int = _core.threads()
+    return threads
+
+
+def match_scores(
+    probe: Array,
+    gallery: Array,
+    weight: Array,
+    bias: float = 0.0,
+    *,
+    gallery_weight: Array | None = None,
+) -> Array:
+    """The weighed sum of both maxima of every pair: see `qaconv_ext.qaconv.match_scores`.
+
+    Args:
+        probe: ``[P, C, h, w]`` or ``[P, C, places]``, float32, float64 or float16.
+        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype as ``probe``.
+        weight: ``[places]``.
+        bias: added to every score.
+        gallery_weight: ``[places']``; by default ``weight``, which needs maps of equal size.
+
+    Returns:
+        ``[P, G]`` float32 (float64 for float64 inputs).
+
+    Raises:
+        TypeError, ValueError: an argument's type or shape is not one of the above.
+    """
+    probe, gallery = _maps("probe", probe), _maps("gallery", gallery)
+    if probe.dtype != gallery.dtype:
+        raise TypeError(f"gallery: got dtype {gallery.dtype}, wanted {probe.dtype} as probe has")
+    if probe.shape[1] != gallery.shape[1]:
+        raise ValueError(
+            f"gallery: got {gallery.shape[1]} channels, wanted {probe.shape[1]} as probe has"
+        )
+    if gallery_weight is None:
+        if probe.shape[2] != gallery.shape[2]:
+            raise ValueError(
+                f"gallery_weight: got None, wanted {gallery.shape[2]} numbers: the maps differ in "
+                f"size (probe has {probe.shape[2]} places), so weight cannot serve both"
+            )
+        gallery_weight = weight
+    scores: Array = _core.match_scores(
+        probe,
+        gallery,
+        _vector("weight", weight, probe.shape[2], probe),
+        _vector("gallery_weight", gallery_weight, gallery.shape[2], probe),
+        _vector("bias", [bias], 1, probe),
+    )
+    return scores
+
+
+def pairwise_distance(features: Array, weight: Array, bias: float = 0.0) -> Array:
+    """Minus the score of every map with every other: `qaconv_ext.qaconv.pairwise_distance`.
+
+    Args:
+        features: ``[N, C, h, w]`` or ``[N, C, places]``, float32, float64 or float16.
+        weight: ``[places]``.
+        bias: added to every score.
+
+    Returns:
+        ``[N, N]`` float32 (float64 for float64 inputs), symmetric.
+
+    Raises:
+        TypeError, ValueError: an argument's type or shape is not one of the above.
+    """
+    features = _maps("features", features)
+    distances: Array = _core.pairwise_distance(
+        features,
+        _vector("weight", weight, features.shape[2], features),
+        _vector("bias", [bias], 1, features),
+    )
+    return distances
+
+
+def nearest_matches(
+    probe: Array,
+    gallery: Array | None,
+    weight: Array,
+    bias: float = 0.0,
+    *,
+    k: int,
+    gallery_weight: Array | None = None,
+    block: int = 512,
+) -> NearestMatches:
+    """The k best matches of every probe: see `qaconv_ext.qaconv.nearest_matches`.
+
+    Args:
+        probe: ``[P, C, h, w]`` or ``[P, C, places]``.
+        gallery: as for `match_scores`; None matches ``probe`` with itself, every map's own number
+            left out.
+        weight: ``[places]``.
+        bias: added to every score.
+        k: from 0 to the number of candidates.
+        gallery_weight: as for `match_scores`; not for a self match.
+        block: maps of either side that are matched at a time.
+
+    Returns:
+        `NearestMatches`.
+
+    Raises:
+        TypeError, ValueError: an argument's type, shape or range is not one of the above.
+    """
+    probe = _maps("probe", probe)
+    if gallery is not None:
+        gallery = _maps("gallery", gallery)
+    elif gallery_weight is not None:
+        raise ValueError("gallery_weight: got an array, wanted None in a self match")
+    if not isinstance(block, int) or block < 1:
+        raise ValueError(f"block: got {block!r}, wanted 1 or more")
+    candidates = max(len(probe) - 1, 0) if gallery is None else len(gallery)
+    if not isinstance(k, int) or not 0 <= k <= candidates:
+        raise ValueError(f"k: got {k!r}, wanted 0..{candidates}")
+
+    def distances(begin: int, end: int, first: int, last: int) -> Array:
+        if gallery is None and (begin, end) == (first, last):
+            return pairwise_distance(probe[begin:end], weight, bias)
+        columns = probe if gallery is None else gallery
+        return -match_scores(
+            probe[begin:end], columns[first:last], weight, bias, gallery_weight=gallery_weight
+        )
+
+    # An empty match checks the other arguments, whatever the sizes.
+    empty = distances(0, 0, 0, 0)
+    if k == 0 or len(probe) == 0:
+        shape = (len(probe), k)
+        return NearestMatches(np.empty(shape, empty.dtype), np.empty(shape, np.int64))
+    if gallery is None:
+        parts = nearest_others_in_blocks(_ARRAYS, distances, len(probe), k, block)
+    else:
+        parts = nearest_in_blocks(_ARRAYS, distances, len(probe), len(gallery), k, block)
+    found, index = zip(*parts, strict=True)
+    return NearestMatches(-np.concatenate(found), np.concatenate(index))
+
+
+_ARRAYS = Arrays(
+    order=lambda distances: np.argsort(distances, axis=1, kind="stable"),
+    take=lambda values, order: np.take_along_axis(values, order, axis=1),
+    join=lambda a, b: np.concatenate((a, b), axis=1),
+    numbers=lambda rows, begin, end: np.broadcast_to(np.arange(begin, end), (rows, end - begin)),
+    column=lambda columns, first: columns == np.arange(first, first + len(columns))[:, None],
+    select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
+)
+
+
+def _maps(name: str, value: object) -> Array:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: got {type(value).__name__}, wanted a numpy array")
+    if value.dtype.newbyteorder("=") not in _DTYPES:
+        wanted = ", ".join(np.dtype(dtype).name for dtype in _DTYPES)
+        raise TypeError(f"{name}: got dtype {value.dtype}, wanted one of {wanted}")
+    if value.ndim not in (3, 4):
+        raise ValueError(
+            f"{name}: got shape {list(value.shape)}, wanted [N, C, places] or [N, C, h, w]"
+        )
+    # Not -1 for the places: numpy cannot infer them of an empty array.
+    maps = value.reshape(*value.shape[:2], int(np.prod(value.shape[2:])))
+    if maps.shape[1] == 0 or not 0 < maps.shape[2] <= 32767:
+        raise ValueError(
+            f"{name}: got shape {list(value.shape)}, wanted at least one channel, and places from "
+            "1 to 32767"
+        )
+    # The kernels read elements in the machine's order, at multiples of their size.
+    aligned = maps.flags.aligned and maps.dtype.isnative
+    strided = all(stride % maps.itemsize == 0 for stride in maps.strides)
+    return maps if aligned and strided else np.ascontiguousarray(maps, maps.dtype.newbyteorder("="))
+
+
+def _vector(name: str, value: npt.ArrayLike, length: int, maps: Array) -> Array:
+    vector = np.asarray(value)
+    if vector.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: got dtype {vector.dtype}, wanted numbers")
+    if vector.size != length:
+        raise ValueError(f"{name}: got shape {list(vector.shape)}, wanted {length} numbers")
+    dtype = np.float64 if maps.dtype == np.float64 else np.float32
+    return np.ascontiguousarray(vector.reshape(length), dtype)
+
+
+if os.environ.get("OMP_NUM_THREADS", "").isdigit() and os.environ["OMP_NUM_THREADS"] != "0":
+    set_threads(int(os.environ["OMP_NUM_THREADS"]))
