@@ -119,6 +119,4 @@ PYBIND11_MODULE(_core, m) {
     m.def("pairwise_distance", &qaconv::pairwise_distance);
     m.def("threads", [] { return qaconv::thread_count().load(); }, "Threads a call uses.");
     m.def("set_threads", &qaconv::set_threads);
-    m.def("fma_operations", &cpu::fma_operations, py::call_guard<py::gil_scoped_release>(),
-          "Multiply and add in registers, so many rounds on this thread; how many operations.");
 }

@@ -25,4 +25,5 @@ STABLE_TORCH_LIBRARY(qaconv, m) {
     m.def("simd_levels() -> str");
     m.def("simd_level() -> int");
     m.def("set_simd_level(int level) -> bool");
+    m.def("fma_operations(int rounds, int parts) -> float");
 }

@@ -30,6 +30,10 @@ class Spread:
         """The spread of a list that is not empty."""
         return cls(min(values), statistics.median(values), max(values), len(values))
 
+    def times(self, factor: float) -> Spread:
+        """All three times a number."""
+        return Spread(self.minimum * factor, self.median * factor, self.maximum * factor, self.runs)
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
