@@ -116,6 +116,15 @@ def test_one_version():
         )
 
 
+def test_every_loss_of_the_settings_is_built():
+    from typing import get_args
+
+    from qaconv_reid.config import LossConfig
+    from qaconv_reid.training.objectives import OBJECTIVES
+
+    assert set(get_args(LossConfig.model_fields["kind"].annotation)) == set(OBJECTIVES)
+
+
 def test_files_are_small():
     """A file has one reason to exist; past 500 lines it has several."""
     for folder in ("csrc", "qaconv_ext", "python", "tests"):

@@ -82,11 +82,11 @@ class Trainer:
             progress=progress,
         )
         draw = (sampler.batch_size, sampler.instances, runtime.seed)
-        self.sampler = (
-            GraphSampler(images.labels, self._graph, *draw)
-            if sampler.kind == "graph"
-            else PKSampler(images.labels, *draw)
-        )
+        samplers: dict[str, Callable[[], GraphSampler | PKSampler]] = {
+            "graph": lambda: GraphSampler(images.labels, self._graph, *draw),
+            "pk": lambda: PKSampler(images.labels, *draw),
+        }
+        self.sampler = samplers[sampler.kind]()
         self.dataset = ImageDataset(
             images.records, build_train_transform(model.height, model.width), seed=runtime.seed
         )
