@@ -76,11 +76,12 @@ def test_training_learns_to_tell_drawn_persons_apart(images):
     config = small_config(
         "schedule.kind=step",
         "schedule.step=99",
-        "schedule.max_epochs=30",
-        "optimiser.learning_rate=0.05",
+        "schedule.max_epochs=40",
+        "optimiser.learning_rate=0.01",
         "optimiser.backbone_factor=1",
     )
     losses = [report.loss for report in small_trainer(images, config).epochs()]
+    # Seeds 0 to 3 end at 0.70 to 0.82 of where they began; rounding alone moves a seed that much.
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 
