@@ -45,6 +45,13 @@ def test_sources_are_in_order():
     ]
 
 
+def test_every_instruction_set_is_a_level():
+    levels = (CSRC / "cpu" / "simd_level.cpp").read_text()
+    for file in (CSRC / "cpu").glob("isa_*.cpp"):
+        name = file.stem.removeprefix("isa_")
+        assert f'{{"{name}",' in levels, f"{file.name} is in no list of levels"
+
+
 def test_architectures_ascend():
     numbers = [tuple(map(int, a.split("."))) for a in listed(CSRC / "cuda_architectures.txt")]
     assert numbers == sorted(set(numbers))
