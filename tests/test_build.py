@@ -1,0 +1,36 @@
+"""What the build says where it cannot go on, before it compiles anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("setuptools", reason="setuptools is not installed")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"CXX": "no-such-compiler"},
+            "no C++ compiler: 'no-such-compiler' is not on PATH. Install",
+        ),
+        ({"QACONV_CUDA": "yes"}, "QACONV_CUDA: got 'yes', wanted 0 or 1"),
+    ],
+)
+def test_names_what_is_missing(variables, message, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "setup.py", "build", "--build-base", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode != 0
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
