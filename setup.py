@@ -151,9 +151,8 @@ def extensions() -> tuple[list, dict]:
         extra_compile_args={"cxx": cxx, "nvcc": cuda_flags(ptx)},
         extra_link_args=link,
         py_limited_api=True,
-        # Only libtorch_cpu is linked: the other libraries are not there in every torch.
-        libraries=[],
     )
+    # Of torch's libraries only these are linked: the others are not there in every torch.
     ops.libraries = ["c10", "torch_cpu"]
     core = Pybind11Extension(
         "qaconv_ext._core",

@@ -61,13 +61,3 @@ def vector(name: str, value: object, length: int, like: Tensor, dtype: torch.dty
     if value.device != like.device:
         raise ValueError(f"{name}: got device {value.device}, wanted {like.device}")
     return value.reshape(length).to(dtype)
-
-
-def count(name: str, value: object, least: int, most: int | None) -> int:
-    """``value`` as a whole number from ``least`` to ``most`` (None: no limit)."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name}: got {type(value).__name__}, wanted a whole number")
-    if value < least or (most is not None and value > most):
-        wanted = f"{least} or more" if most is None else f"{least}..{most}"
-        raise ValueError(f"{name}: got {value}, wanted {wanted}")
-    return value

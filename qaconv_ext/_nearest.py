@@ -26,8 +26,8 @@ class Arrays:
     """Two arrays side by side."""
     numbers: Callable[[int, int, int], Array]
     """``[rows, end - begin]`` whole numbers begin..end-1: the columns' numbers."""
-    column: Callable[[Array, int], Array]
-    """``[rows, n]`` True where a column's number is the row's own, counted from the second."""
+    is_own: Callable[[Array, int], Array]
+    """Where a column's number is the row's own; the first row has the given number."""
     select: Callable[[Array, Array, int], Array]
     """The elements where a mask is True, so many in every row."""
 
@@ -56,7 +56,7 @@ class _Nearest:
 
     def without_itself(self, first_row: int) -> tuple[Array, Array]:
         """The k - 1 nearest others: the row's own column taken out, or the last where it is not."""
-        own = self.arrays.column(self.columns, first_row)
+        own = self.arrays.is_own(self.columns, first_row)
         kept = self.k - 1
         # A row that did not meet itself among its k nearest gives up the last instead.
         own[:, -1] |= ~own.any(1)
@@ -71,10 +71,28 @@ def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
         yield begin, min(begin + size, count)
 
 
+def check_counts(k: object, block: object, rows: int, columns: int | None) -> None:
+    """That ``k`` and ``block`` are in their ranges; ``columns`` None: the rows among themselves."""
+    candidates = max(rows - 1, 0) if columns is None else columns
+    for name, value in (("block", block), ("k", k)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{name}: got {type(value).__name__}, wanted a whole number")
+        if name == "block" and value < 1:
+            raise ValueError(f"block: got {value}, wanted 1 or more")
+        if name == "k" and not 0 <= value <= candidates:
+            raise ValueError(f"k: got {value}, wanted 0..{candidates}")
+
+
 def nearest_in_blocks(
-    arrays: Arrays, distances: Distances, rows: int, columns: int, k: int, block: int
+    arrays: Arrays, distances: Distances, rows: int, columns: int | None, k: int, block: int
 ) -> Iterator[tuple[Array, Array]]:
-    """For each block of rows, its k nearest columns: distances and numbers, ``[rows, k]``."""
+    """For each block of rows, its k nearest columns: distances and numbers, ``[rows, k]``.
+
+    ``columns`` None: the rows among themselves, by a symmetric matrix, each left out of its own.
+    """
+    if columns is None:
+        yield from _nearest_others(arrays, distances, rows, k, block)
+        return
     for begin, end in _blocks(rows, block):
         nearest = _Nearest(arrays, k)
         for first, last in _blocks(columns, block):
@@ -82,10 +100,10 @@ def nearest_in_blocks(
         yield nearest.distances, nearest.columns
 
 
-def nearest_others_in_blocks(
+def _nearest_others(
     arrays: Arrays, distances: Distances, count: int, k: int, block: int
 ) -> Iterator[tuple[Array, Array]]:
-    """The same among one set, itself left out, each block of a symmetric matrix computed once."""
+    """Each block of the matrix is computed once and met from both sides."""
     held = [_Nearest(arrays, k + 1) for _ in _blocks(count, block)]
     for row, (begin, end) in enumerate(_blocks(count, block)):
         for column, (first, last) in enumerate(_blocks(count, block)):

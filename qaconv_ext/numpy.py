@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qaconv_ext._nearest import Arrays, nearest_in_blocks, nearest_others_in_blocks
+from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
 
 try:
     import qaconv_ext._core as _core
@@ -162,18 +162,15 @@ def nearest_matches(
         gallery = _maps("gallery", gallery)
     elif gallery_weight is not None:
         raise ValueError("gallery_weight: got an array, wanted None in a self match")
-    if not isinstance(block, int) or block < 1:
-        raise ValueError(f"block: got {block!r}, wanted 1 or more")
-    candidates = max(len(probe) - 1, 0) if gallery is None else len(gallery)
-    if not isinstance(k, int) or not 0 <= k <= candidates:
-        raise ValueError(f"k: got {k!r}, wanted 0..{candidates}")
+    columns = None if gallery is None else len(gallery)
+    check_counts(k, block, len(probe), columns)
 
     def distances(begin: int, end: int, first: int, last: int) -> Array:
         if gallery is None and (begin, end) == (first, last):
             return pairwise_distance(probe[begin:end], weight, bias)
-        columns = probe if gallery is None else gallery
+        others = probe if gallery is None else gallery
         return -match_scores(
-            probe[begin:end], columns[first:last], weight, bias, gallery_weight=gallery_weight
+            probe[begin:end], others[first:last], weight, bias, gallery_weight=gallery_weight
         )
 
     # An empty match checks the other arguments, whatever the sizes.
@@ -181,10 +178,7 @@ def nearest_matches(
     if k == 0 or len(probe) == 0:
         shape = (len(probe), k)
         return NearestMatches(np.empty(shape, empty.dtype), np.empty(shape, np.int64))
-    if gallery is None:
-        parts = nearest_others_in_blocks(_ARRAYS, distances, len(probe), k, block)
-    else:
-        parts = nearest_in_blocks(_ARRAYS, distances, len(probe), len(gallery), k, block)
+    parts = nearest_in_blocks(_ARRAYS, distances, len(probe), columns, k, block)
     found, index = zip(*parts, strict=True)
     return NearestMatches(-np.concatenate(found), np.concatenate(index))
 
@@ -194,7 +188,7 @@ _ARRAYS = Arrays(
     take=lambda values, order: np.take_along_axis(values, order, axis=1),
     join=lambda a, b: np.concatenate((a, b), axis=1),
     numbers=lambda rows, begin, end: np.broadcast_to(np.arange(begin, end), (rows, end - begin)),
-    column=lambda columns, first: columns == np.arange(first, first + len(columns))[:, None],
+    is_own=lambda columns, first: columns == np.arange(first, first + len(columns))[:, None],
     select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
 )
 
@@ -211,10 +205,10 @@ def _maps(name: str, value: object) -> Array:
         )
     # Not -1 for the places: numpy cannot infer them of an empty array.
     maps = value.reshape(*value.shape[:2], int(np.prod(value.shape[2:])))
-    if maps.shape[1] == 0 or not 0 < maps.shape[2] <= 32767:
+    if maps.shape[1] == 0 or not 0 < maps.shape[2] <= _core.MAX_PLACES:
         raise ValueError(
             f"{name}: got shape {list(value.shape)}, wanted at least one channel, and places from "
-            "1 to 32767"
+            f"1 to {_core.MAX_PLACES}"
         )
     # The kernels read elements in the machine's order, at multiples of their size.
     aligned = maps.flags.aligned and maps.dtype.isnative

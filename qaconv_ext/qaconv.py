@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_ext import _arguments, backend
-from qaconv_ext._nearest import Arrays, nearest_in_blocks, nearest_others_in_blocks
+from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
 from qaconv_ext.reference import compute_dtype
 
 __all__ = [
@@ -207,16 +207,15 @@ def nearest_matches(
         gallery = _arguments.feature_maps("gallery", gallery)
     elif gallery_weight is not None:
         raise ValueError("gallery_weight: got a tensor, wanted None in a self match")
-    _arguments.count("block", block, 1, None)
-    candidates = max(len(probe) - 1, 0) if gallery is None else len(gallery)
-    _arguments.count("k", k, 0, candidates)
+    columns = None if gallery is None else len(gallery)
+    check_counts(k, block, len(probe), columns)
 
     def distances(begin: int, end: int, first: int, last: int) -> Tensor:
         if gallery is None and (begin, end) == (first, last):
             return pairwise_distance(probe[begin:end], weight, bias)
-        columns = probe if gallery is None else gallery
+        others = probe if gallery is None else gallery
         return -match_scores(
-            probe[begin:end], columns[first:last], weight, bias, gallery_weight=gallery_weight
+            probe[begin:end], others[first:last], weight, bias, gallery_weight=gallery_weight
         )
 
     # An empty match checks the other arguments, whatever the sizes.
@@ -227,10 +226,7 @@ def nearest_matches(
             torch.empty((len(probe), k), dtype=torch.int64, device=probe.device),
         )
     arrays = _torch_arrays(probe.device)
-    if gallery is None:
-        parts = nearest_others_in_blocks(arrays, distances, len(probe), k, block)
-    else:
-        parts = nearest_in_blocks(arrays, distances, len(probe), len(gallery), k, block)
+    parts = nearest_in_blocks(arrays, distances, len(probe), columns, k, block)
     found, index = zip(*parts, strict=True)
     return NearestMatches(-torch.cat(found), torch.cat(index))
 
@@ -249,7 +245,7 @@ def _torch_arrays(device: torch.device) -> Arrays:
         take=lambda values, order: values.gather(1, order),
         join=lambda a, b: torch.cat((a, b), dim=1),
         numbers=numbers,
-        column=own,
+        is_own=own,
         select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
     )
 

@@ -111,6 +111,13 @@ def test_dtypes_agree():
         assert set(other) == set(DTYPES)
 
 
+def test_one_limit_of_places():
+    from qaconv_ext import _core
+    from qaconv_ext._arguments import MAX_PLACES
+
+    assert _core.MAX_PLACES == MAX_PLACES
+
+
 def test_one_version():
     text = (ROOT / "pyproject.toml").read_text()
     version = re.search(r'^version = "(.+)"', text, re.MULTILINE)

@@ -18,36 +18,46 @@ T weighed_sum(const T* weight, const T* maxima, int64_t count) {
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
+// The head on the maxima of one pair: both ops go through here, so that a distance is minus a score
+// bit for bit.
+template <typename T>
+struct Head {
+    const T* row_weight;
+    const T* column_weight;
+    T bias;
+
+    T score(const PairMaxima<T>& maxima, int64_t rows, int64_t columns) const {
+        return (weighed_sum(row_weight, maxima.over_columns, rows) +
+                weighed_sum(column_weight, maxima.over_rows, columns)) +
+               bias;
+    }
+};
+
 template <typename T>
 Status match_scores_as(const MatchScoresParams& params, ParallelFor parallel_for) {
-    const T* probe_weight = static_cast<const T*>(params.probe_weight);
-    const T* gallery_weight = static_cast<const T*>(params.gallery_weight);
-    const T bias = *static_cast<const T*>(params.bias);
+    const Head<T> head{static_cast<const T*>(params.probe_weight),
+                       static_cast<const T*>(params.gallery_weight),
+                       *static_cast<const T*>(params.bias)};
     T* scores = static_cast<T*>(params.scores);
     const Maps &probe = params.probe, &gallery = params.gallery;
-    return walk_pairs<T, false>(
-        probe, gallery, false, parallel_for,
-        [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
-            scores[p * gallery.count + g] =
-                (weighed_sum(probe_weight, maxima.over_columns, probe.places) +
-                 weighed_sum(gallery_weight, maxima.over_rows, gallery.places)) +
-                bias;
-        });
+    return walk_pairs<T, false>(probe, gallery, false, parallel_for,
+                                [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
+                                    scores[p * gallery.count + g] =
+                                        head.score(maxima, probe.places, gallery.places);
+                                });
 }
 
 template <typename T>
 Status pairwise_distance_as(const PairwiseDistanceParams& params, ParallelFor parallel_for) {
     const T* weight = static_cast<const T*>(params.weight);
-    const T bias = *static_cast<const T*>(params.bias);
+    const Head<T> head{weight, weight, *static_cast<const T*>(params.bias)};
     T* distances = static_cast<T*>(params.distances);
     const Maps& maps = params.features;
-    return walk_pairs<T, false>(
-        maps, maps, true, parallel_for, [=](int64_t i, int64_t j, const PairMaxima<T>& maxima) {
-            const T score = (weighed_sum(weight, maxima.over_columns, maps.places) +
-                             weighed_sum(weight, maxima.over_rows, maps.places)) +
-                            bias;
-            distances[i * maps.count + j] = distances[j * maps.count + i] = -score;
-        });
+    return walk_pairs<T, false>(maps, maps, true, parallel_for,
+                                [=](int64_t i, int64_t j, const PairMaxima<T>& maxima) {
+                                    distances[i * maps.count + j] = distances[j * maps.count + i] =
+                                        -head.score(maxima, maps.places, maps.places);
+                                });
 }
 
 }  // namespace

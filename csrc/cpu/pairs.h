@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
-#include <vector>
 
 #include "cpu/pack.h"
 #include "cpu/simd_level.h"

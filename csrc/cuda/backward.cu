@@ -147,8 +147,7 @@ Status self_backward_as(const CorrelationMaxSelfBackwardParams& params, T* works
 }  // namespace
 
 int64_t correlation_max_backward_workspace(const CorrelationMaxBackwardParams& params) {
-    const int64_t size = computes_in_double(params.probe.dtype) ? 8 : 4;
-    return (packed_size(params.probe) + packed_size(params.gallery)) * size;
+    return packed_bytes(params.probe) + packed_bytes(params.gallery);
 }
 
 Status correlation_max_backward(const CorrelationMaxBackwardParams& params, void* workspace,
@@ -160,7 +159,7 @@ Status correlation_max_backward(const CorrelationMaxBackwardParams& params, void
 }
 
 int64_t correlation_max_self_backward_workspace(const CorrelationMaxSelfBackwardParams& params) {
-    return 2 * packed_size(params.features) * (computes_in_double(params.features.dtype) ? 8 : 4);
+    return 2 * packed_bytes(params.features);
 }
 
 Status correlation_max_self_backward(const CorrelationMaxSelfBackwardParams& params,

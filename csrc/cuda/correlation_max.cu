@@ -94,8 +94,7 @@ Status correlation_max_self_as(const CorrelationMaxSelfParams& params, T* worksp
 }  // namespace
 
 int64_t correlation_max_workspace(const CorrelationMaxParams& params) {
-    const int64_t size = computes_in_double(params.probe.dtype) ? 8 : 4;
-    return (packed_size(params.probe) + packed_size(params.gallery)) * size;
+    return packed_bytes(params.probe) + packed_bytes(params.gallery);
 }
 
 Status correlation_max(const CorrelationMaxParams& params, void* workspace, Stream stream) {
@@ -106,7 +105,7 @@ Status correlation_max(const CorrelationMaxParams& params, void* workspace, Stre
 }
 
 int64_t correlation_max_self_workspace(const CorrelationMaxSelfParams& params) {
-    return packed_size(params.features) * (computes_in_double(params.features.dtype) ? 8 : 4);
+    return packed_bytes(params.features);
 }
 
 Status correlation_max_self(const CorrelationMaxSelfParams& params, void* workspace,

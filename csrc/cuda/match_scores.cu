@@ -92,8 +92,7 @@ Status pairwise_distance_as(const PairwiseDistanceParams& params, T* workspace,
 }  // namespace
 
 int64_t match_scores_workspace(const MatchScoresParams& params) {
-    const int64_t size = computes_in_double(params.probe.dtype) ? 8 : 4;
-    return (packed_size(params.probe) + packed_size(params.gallery)) * size;
+    return packed_bytes(params.probe) + packed_bytes(params.gallery);
 }
 
 Status match_scores(const MatchScoresParams& params, void* workspace, Stream stream) {
@@ -104,7 +103,7 @@ Status match_scores(const MatchScoresParams& params, void* workspace, Stream str
 }
 
 int64_t pairwise_distance_workspace(const PairwiseDistanceParams& params) {
-    return packed_size(params.features) * (computes_in_double(params.features.dtype) ? 8 : 4);
+    return packed_bytes(params.features);
 }
 
 Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, Stream stream) {

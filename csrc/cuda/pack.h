@@ -9,6 +9,10 @@
 namespace qaconv::cuda {
 
 inline int64_t packed_size(const Maps& maps) { return maps.count * maps.places * maps.channels; }
+inline int64_t packed_bytes(const Maps& maps) {
+    return packed_size(maps) *
+           static_cast<int64_t>(computes_in_double(maps.dtype) ? sizeof(double) : sizeof(float));
+}
 
 template <typename T>
 Status pack(const Maps& maps, T* out, cudaStream_t stream);

@@ -48,7 +48,7 @@ py::dtype sum_type(const Maps& maps) {
 
 // A vector of so many numbers of the type of the sums.
 const void* numbers_of(const py::array& array, py::ssize_t count, const Maps& maps) {
-    if (array.size() != count || !array.dtype().is(sum_type(maps)) ||
+    if (array.size() != count || !array.dtype().equal(sum_type(maps)) ||
         !(array.flags() & py::array::c_style)) {
         throw std::invalid_argument("a vector has the wrong size, type or layout");
     }
@@ -107,6 +107,7 @@ void set_threads(int count) {
 PYBIND11_MODULE(_core, m) {
     namespace cpu = qaconv::cpu;
     m.doc() = "The build, and the CPU kernels on numpy arrays. Does not import torch.";
+    m.attr("MAX_PLACES") = qaconv::kMaxPlaces;
     m.def(
         "build_info", [] { return qaconv::build_info(cpu::names_of(cpu::compiled_simd_levels())); },
         "The build as key=value lines.");

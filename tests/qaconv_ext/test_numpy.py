@@ -69,6 +69,9 @@ def test_any_strides_and_byte_orders():
         (probe, odd.reshape(gallery.shape)),
     ):
         np.testing.assert_array_equal(fused.match_scores(a, b, weight), wanted)
+    # A type that is equal to float32 and not the same object.
+    other = np.ones(12, np.dtype("f4").newbyteorder("="))
+    np.testing.assert_array_equal(fused.match_scores(probe, gallery, other), wanted)
     backwards = fused.match_scores(probe[::-1], gallery, weight)  # negative strides
     np.testing.assert_array_equal(backwards, wanted[::-1])
 
