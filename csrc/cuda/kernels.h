@@ -2,8 +2,8 @@
 // allocation: the caller brings a workspace of the size the neighbouring function says (device
 // memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
 //
-// These are the plain texts: one thread block per pair, float or double arithmetic, no tensor
-// cores. They are the truth that quicker CUDA kernels are held to.
+// float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (resident.cu,
+// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu).
 #pragma once
 
 #include "core/correlation_max.h"
@@ -32,6 +32,11 @@ Status match_scores(const MatchScoresParams& params, void* workspace, Stream str
 
 int64_t pairwise_distance_workspace(const PairwiseDistanceParams& params);
 Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, Stream stream);
+
+// kPlain: the plain text for everything, to hold the other against it. QACONV_CUDA_TEXT=plain in
+// the environment does the same.
+enum class Text { kTensor, kPlain };
+void set_text(Text text);
 
 // What CUDA says of the last launch of this thread that failed.
 const char* last_error();

@@ -93,9 +93,10 @@ void stream_of_its_own() {
 void errors_are_reported() {
     run_case("errors are reported once", [] {
         const CudaDevice::Array<float> numbers(std::vector<float>{2, 1, 0});
-        const DeviceMemory workspace(sizeof(float));
         PairwiseDistanceParams params;
         params.features = {numbers.data(), DType::kFloat32, 1, 1, 1, 1, 1, 1};
+        const DeviceMemory workspace(
+            static_cast<size_t>(cuda::pairwise_distance_workspace(params)));
         params.weight = numbers.data() + 1;
         params.bias = numbers.data() + 2;
         const CudaDevice::Array<float> distance(1);

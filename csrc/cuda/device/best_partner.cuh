@@ -1,19 +1,34 @@
-// For every place of one map, its best place in another map: the inner loop of all forward ops.
+// For every place of one map, its best place in another map: the inner loop of the plain text.
 #pragma once
 
 #include <cstdint>
 
 #include "core/maximum.h"
+#include "core/types.h"
+#include "cuda/device/widen.cuh"
 
 namespace qaconv::cuda {
 
 constexpr int kTile = 16;  // a thread block is kTile x kTile
 
-// One map of a packed set: [places][channels].
-template <typename T>
-struct PackedMap {
-    const T* data;
-    int64_t places;
+// One map of a set, read where it lies.
+template <typename T, typename Source>
+struct MapView {
+    const Source* data;
+    int64_t places, channels, place_stride, channel_stride;
+
+    __device__ MapView(const Maps& maps, int64_t n)
+        : data(static_cast<const Source*>(maps.data) + n * maps.map_stride),
+          places(maps.places),
+          channels(maps.channels),
+          place_stride(maps.place_stride),
+          channel_stride(maps.channel_stride) {}
+
+    // Beyond the last place the last is repeated; beyond the last channel there are zeros.
+    __device__ T operator()(int64_t place, int64_t channel) const {
+        if (channel >= channels) return T(0);
+        return widen<T>(data[min(place, places - 1) * place_stride + channel * channel_stride]);
+    }
 };
 
 // The maximum over the 16 lanes of a half warp, in all of them.
@@ -33,27 +48,24 @@ __device__ Maximum<T> half_warp_maximum(Maximum<T> best) {
 // meets its places in ascending order. All threads of the block take part.
 //
 // A thread computes one correlation at a time: its row is the own place, its column the partner
-// place. Beyond the last place the last is repeated, with its own position: that changes nothing.
-template <typename T, typename Emit>
-__device__ void for_each_best_partner(PackedMap<T> own, PackedMap<T> partner, int64_t channels,
-                                      Emit emit) {
-    __shared__ T own_tile[kTile][kTile];
-    __shared__ T partner_tile[kTile][kTile + 1];  // read down columns: a pitch without conflicts
+// place, repeated places having positions of their own that lose every tie.
+template <typename T, typename Source, typename Emit>
+__device__ void for_each_best_partner(const MapView<T, Source>& own,
+                                      const MapView<T, Source>& partner, Emit emit) {
+    // [channel][place]: loaded along places, which lie side by side in a contiguous map.
+    __shared__ T own_tile[kTile][kTile + 1];
+    __shared__ T partner_tile[kTile][kTile + 1];
     const int row = threadIdx.y, column = threadIdx.x;
     for (int64_t s = 0; s < own.places; s += kTile) {
-        const int64_t own_place = min(s + row, own.places - 1);
         Maximum<T> best;
         for (int64_t r = 0; r < partner.places; r += kTile) {
-            const int64_t loaded_place = min(r + row, partner.places - 1);
             T sum = 0;
-            for (int64_t c = 0; c < channels; c += kTile) {
-                const bool inside = c + column < channels;
-                own_tile[row][column] = inside ? own.data[own_place * channels + c + column] : T(0);
-                partner_tile[row][column] =
-                    inside ? partner.data[loaded_place * channels + c + column] : T(0);
+            for (int64_t c = 0; c < own.channels; c += kTile) {
+                own_tile[row][column] = own(s + column, c + row);
+                partner_tile[row][column] = partner(r + column, c + row);
                 __syncthreads();
                 for (int k = 0; k < kTile; ++k) {
-                    sum = fma(own_tile[row][k], partner_tile[column][k], sum);
+                    sum = fma(own_tile[k][row], partner_tile[k][column], sum);
                 }
                 __syncthreads();
             }

@@ -1,0 +1,55 @@
+// What the launches of both tensor-core texts share.
+#pragma once
+
+#include <algorithm>
+
+#include "cuda/device/pair_work.cuh"
+#include "cuda/pack.h"
+#include "cuda/tensor_pairs.h"
+
+namespace qaconv::cuda {
+
+inline int64_t up_to(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+// The rows of a probe map: blocks of equal size, each of as many warps as it needs.
+struct RowPlan {
+    int blocks, warps;
+    explicit RowPlan(int64_t places) {
+        const int64_t needed = (places + kWarpRows - 1) / kWarpRows;
+        blocks = static_cast<int>((needed + kMaxWarps - 1) / kMaxWarps);
+        warps = static_cast<int>((needed + blocks - 1) / blocks);
+    }
+    int rows() const { return blocks * warps * kWarpRows; }
+};
+
+inline int64_t pair_memory_bytes(int64_t probe_places, int64_t gallery_places, bool positions) {
+    const RowPlan plan(probe_places);
+    const int pitch = static_cast<int>(up_to(gallery_places, kUnit));
+    return positions ? PairMemory<true>::bytes(plan.rows(), pitch, plan.warps)
+                     : PairMemory<false>::bytes(plan.rows(), pitch, plan.warps);
+}
+
+// As many thread blocks as the device holds at once, each taking every so-manieth task.
+template <typename Sink>
+Status launch_pairs(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
+                    int64_t shared_bytes, cudaStream_t stream) {
+    const RowPlan plan(sets.probe.places);
+    const int threads = plan.warps * 32, bytes = static_cast<int>(shared_bytes);
+    int device = 0, processors = 0, resident = 0;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, threads, bytes);
+    const int64_t slots = static_cast<int64_t>(processors) * std::max(resident, 1);
+    PairWork work{sets.probe,    sets.gallery,
+                  sets.triangle, 0,
+                  plan.blocks,   static_cast<int32_t>(up_to(sets.gallery.places, kUnit))};
+    // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
+    const int64_t pairs = sets.probe.count * sets.gallery.count;
+    work.run = static_cast<int32_t>(std::clamp<int64_t>(pairs / (slots * 8), 1, 64));
+    const auto blocks = static_cast<unsigned>(std::min(slots, work.tasks()));
+    kernel<<<blocks, threads, bytes, stream>>>(work, sink);
+    return launch_status();
+}
+
+}  // namespace qaconv::cuda

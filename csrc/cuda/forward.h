@@ -1,0 +1,18 @@
+// Every pair of two sets of maps: which text computes it, and the copies that text needs.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "core/types.h"
+
+namespace qaconv::cuda {
+
+// Device memory that for_each_pair needs, for any text; `self`: both sets are the same.
+int64_t forward_workspace(const Maps& probe, const Maps& gallery, bool self);
+
+// Hands the maxima of every pair to the sink (sinks.cuh); of a self match only those with p <= g.
+template <typename Sink>
+Status for_each_pair(const Maps& probe, const Maps& gallery, bool self, const Sink& sink,
+                     void* workspace, cudaStream_t stream);
+
+}  // namespace qaconv::cuda

@@ -1,0 +1,220 @@
+// The tensor-core text for float16 and bfloat16 maps of up to 128 channels.
+//
+// A thread block takes a probe map, up to 192 places of it at a time. Each of its warps loads the
+// fragments of 48 places into registers, once for a whole run of gallery maps. The gallery maps
+// stream through a ring of stages in shared memory, 48 places each; every warp multiplies all of
+// them with its own 48 places, 16 at a time, and takes both maxima from the sums in registers.
+#include "cuda/device/tensor_core.cuh"
+#include "cuda/device/tensor_launch.cuh"
+
+namespace qaconv::cuda {
+namespace {
+
+constexpr int kStages = 3;
+constexpr int kStageRows = 48;  // gallery places of a stage
+
+template <typename Type, int kSteps, typename Sink>
+class Resident {
+    static constexpr bool kPositions = Sink::kPositions;
+    static constexpr int kPieces = 2 * kSteps;  // of 16 bytes, in a place's channels
+    static constexpr int kPitch = kPieces * 16;
+    static constexpr int kStageBytes = kStageRows * kPitch;
+
+  public:
+    static constexpr int kRingBytes = kStages * kStageBytes;
+
+    __device__ Resident(const PairWork& work, const Sink& sink, unsigned char* memory)
+        : work_(work),
+          sink_(sink),
+          ring_(shared_address(memory)),
+          lane_(threadIdx.x % 32),
+          warp_(threadIdx.x / 32),
+          warps_(blockDim.x / 32),
+          maxima_(memory + kRingBytes, work.row_blocks * warps_ * kWarpRows, work.column_pitch,
+                  warps_) {}
+
+    __device__ void run() {
+        for (int64_t number = blockIdx.x; number < work_.tasks(); number += gridDim.x) {
+            const Task task = task_of(work_, number);
+            if (task.begin >= task.end || work_.probe.wild[task.p]) continue;
+            if (work_.row_blocks == 1) {
+                sweep(task.p, 0, task.begin, task.end);
+                continue;
+            }
+            for (int64_t g = task.begin; g < task.end; ++g) {
+                for (int block = 0; block < work_.row_blocks; ++block) {
+                    sweep(task.p, block, g, g + 1);
+                }
+            }
+        }
+    }
+
+  private:
+    // One block of rows against the gallery maps [begin, end).
+    __device__ void sweep(int64_t p, int row_block, int64_t begin, int64_t end) {
+        const bool last_rows = row_block == work_.row_blocks - 1;
+        const int stages_of_map = (work_.gallery.places + kStageRows - 1) / kStageRows;
+        load_probe(p, row_block);
+        int64_t issued_map = begin;
+        int issued_stage = 0;
+        const auto issue = [&](int slot) {
+            if (issued_map < end) {
+                copy_rows(ring_ + slot * kStageBytes, map_of(work_.gallery, issued_map),
+                          issued_stage * kStageRows, kStageRows, work_.gallery.places);
+                if (++issued_stage == stages_of_map) {
+                    issued_stage = 0;
+                    ++issued_map;
+                }
+            }
+            commit_copies();  // an empty group where nothing is left keeps the count
+        };
+        for (int slot = 0; slot < kStages - 1; ++slot) issue(slot);
+        int slot = 0;
+        for (int64_t g = begin; g < end; ++g) {
+            RowBests<kPositions> rows;
+            clear_rows<kPositions>(rows);
+            for (int stage = 0; stage < stages_of_map; ++stage) {
+                wait_for_copies<kStages - 2>();
+                // All warps see this stage; and all have left the stage before, whose slot is
+                // filled next, and stored their maxima of the pair before.
+                __syncthreads();
+                if (stage == 0 && g > begin) {
+                    hand_over_pair(p, g - 1);
+                }
+                issue((slot + kStages - 1) % kStages);
+                multiply_stage(ring_ + slot * kStageBytes, row_block, stage * kStageRows, rows);
+                slot = (slot + 1) % kStages;
+            }
+            store_rows<kPositions>(rows, maxima_.rows().from(first_row(row_block)));
+        }
+        wait_for_copies<0>();
+        __syncthreads();
+        if (last_rows) hand_over_pair(p, end - 1);
+    }
+
+    // Then the other half of the memory is written.
+    __device__ void hand_over_pair(int64_t p, int64_t g) {
+        hand_over(work_, sink_, p, g, maxima_);
+        maxima_.next_pair();
+    }
+
+    __device__ int first_row(int row_block) const {
+        return (row_block * warps_ + warp_) * kWarpRows;
+    }
+
+    __device__ const uint16_t* map_of(const Operand& operand, int64_t n) const {
+        return operand.high + n * operand.places * (kSteps * 16);
+    }
+
+    // Rows [first, first + count) of a map to shared memory; beyond the last the last is repeated,
+    // which changes neither a maximum nor its lowest position. A row's 16-byte pieces are permuted
+    // by the row, so that the eight rows of a matrix lie in different banks.
+    __device__ void copy_rows(uint32_t to, const uint16_t* map, int first, int count,
+                              int places) const {
+        for (int i = threadIdx.x; i < count * kPieces; i += blockDim.x) {
+            const int row = i / kPieces, piece = i % kPieces;
+            copy_16_bytes(to + row * kPitch + ((piece ^ (row & 7)) << 4),
+                          map + min(first + row, places - 1) * (kSteps * 16) + piece * 8);
+        }
+    }
+
+    // The lane's address within a tile of 16 rows: `row` it brings, `piece` 0 or 1 of a step.
+    __device__ uint32_t at(uint32_t tile, int row, int piece, int step) const {
+        return tile + row * kPitch + (((2 * step + piece) ^ (row & 7)) << 4);
+    }
+
+    // The warp's 48 rows as fragments. They pass through the ring, which is free between sweeps;
+    // it holds the rows of three warps at a time.
+    __device__ void load_probe(int64_t p, int row_block) {
+        constexpr int kWarpsAtOnce = kStages * kStageRows / kWarpRows;
+        for (int first = 0; first < warps_; first += kWarpsAtOnce) {
+            copy_rows(ring_, map_of(work_.probe, p), (row_block * warps_ + first) * kWarpRows,
+                      min(kWarpsAtOnce, warps_ - first) * kWarpRows, work_.probe.places);
+            commit_copies();
+            wait_for_copies<0>();
+            __syncthreads();
+            if (warp_ >= first && warp_ < first + kWarpsAtOnce) {
+                const uint32_t rows = ring_ + (warp_ - first) * kWarpRows * kPitch;
+#pragma unroll
+                for (int step = 0; step < kSteps; ++step) {
+#pragma unroll
+                    for (int m = 0; m < kRowTiles; ++m) {
+                        load_matrices(probe_[step][m],
+                                      at(rows + m * 16 * kPitch, lane_ % 16, lane_ / 16, step));
+                    }
+                }
+            }
+            __syncthreads();
+        }
+    }
+
+    // The warp's rows against a stage of gallery places, of which the first is `column`.
+    __device__ void multiply_stage(uint32_t stage, int row_block, int column,
+                                   RowBests<kPositions>& rows) {
+        const int units =
+            min(kStageRows / kUnit, (work_.gallery.places - column + kUnit - 1) / kUnit);
+        for (int unit = 0; unit < units; ++unit) {
+            UnitSums sums = {};
+#pragma unroll
+            for (int step = 0; step < kSteps; ++step) {
+                uint32_t b[4];
+                load_matrices(b, at(stage + unit * kUnit * kPitch, lane_ % 8 + lane_ / 16 * 8,
+                                    lane_ / 8 % 2, step));
+#pragma unroll
+                for (int m = 0; m < kRowTiles; ++m) {
+                    Type::multiply(sums[m][0], probe_[step][m], b[0], b[1]);
+                    Type::multiply(sums[m][1], probe_[step][m], b[2], b[3]);
+                }
+            }
+            offer_unit<kPositions>(sums, first_row(row_block) + lane_ / 4, column + unit * kUnit,
+                                   row_block == 0, rows, maxima_.columns_of_warp(warp_));
+        }
+    }
+
+    const PairWork& work_;
+    const Sink& sink_;
+    uint32_t ring_;
+    int lane_, warp_, warps_;
+    PairMemory<kPositions> maxima_;
+    uint32_t probe_[kSteps][kRowTiles][4];
+};
+
+template <typename Type, int kSteps, typename Sink>
+__global__ void __launch_bounds__(kMaxWarps * 32, 2)
+    resident_kernel(const __grid_constant__ PairWork work, const __grid_constant__ Sink sink) {
+#if QACONV_TENSOR_CORES
+    extern __shared__ __align__(128) unsigned char memory[];
+    Resident<Type, kSteps, Sink>(work, sink, memory).run();
+#endif
+}
+
+template <typename Type, int kSteps, typename Sink>
+Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+    const int64_t bytes =
+        Resident<Type, kSteps, Sink>::kRingBytes +
+        pair_memory_bytes(sets.probe.places, sets.gallery.places, Sink::kPositions);
+    return launch_pairs(resident_kernel<Type, kSteps, Sink>, sets, sink, bytes, stream);
+}
+
+}  // namespace
+
+int64_t resident_memory(int64_t probe_places, int64_t gallery_places, bool positions) {
+    return Resident<Half, kResidentChannels / 16, Scores<float>>::kRingBytes +
+           pair_memory_bytes(probe_places, gallery_places, positions);
+}
+
+template <typename Sink>
+Status launch_resident(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+    constexpr int kMost = kResidentChannels / 16, kFew = kResidentStep / 16;
+    if (sets.probe.channels == kResidentStep) {
+        return sets.bfloat16 ? launch<BFloat16, kFew>(sets, sink, stream)
+                             : launch<Half, kFew>(sets, sink, stream);
+    }
+    return sets.bfloat16 ? launch<BFloat16, kMost>(sets, sink, stream)
+                         : launch<Half, kMost>(sets, sink, stream);
+}
+
+template Status launch_resident(const PairSets&, const Scores<float>&, cudaStream_t);
+template Status launch_resident(const PairSets&, const Planes<float>&, cudaStream_t);
+
+}  // namespace qaconv::cuda

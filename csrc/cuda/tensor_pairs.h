@@ -1,0 +1,31 @@
+// The tensor-core texts: every pair of two sets of ordinary maps, on sm_80 and later.
+//
+//   resident   float16 and bfloat16 maps of up to 128 channels: a warp keeps its probe places in
+//              registers while gallery maps stream past
+//   streamed   any number of channels, and float32 maps as two float16 numbers: both maps stream
+#pragma once
+
+#include "cuda/device/sinks.cuh"
+#include "cuda/operands.h"
+
+namespace qaconv::cuda {
+
+struct PairSets {
+    Operand probe, gallery;
+    bool triangle;  // the two are the same set, and only pairs with p <= g are wanted
+    bool bfloat16;  // what the 16-bit numbers are, if they are not halves of float32
+};
+
+// Channels are filled up to a multiple of the step.
+constexpr int kResidentStep = 64, kResidentChannels = 128, kStreamedStep = 32;
+
+// Shared memory of the largest thread block for maps of so many places.
+int64_t resident_memory(int64_t probe_places, int64_t gallery_places, bool positions);
+int64_t streamed_memory(int64_t probe_places, int64_t gallery_places, bool positions, bool split);
+
+template <typename Sink>
+Status launch_resident(const PairSets& sets, const Sink& sink, cudaStream_t stream);
+template <typename Sink>
+Status launch_streamed(const PairSets& sets, const Sink& sink, cudaStream_t stream);
+
+}  // namespace qaconv::cuda
