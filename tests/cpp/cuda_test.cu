@@ -119,6 +119,7 @@ int main() {
     using namespace qaconv;
     using namespace qaconv::test;
     if (!has_device()) return finish();
+    arithmetic() = kTensorCores;
     for_each_case("law", cuda_shapes(), [](const Shape& shape, DType dtype, Layout layout) {
         with_sum_type(dtype, [&](auto zero) { check_case<decltype(zero)>(shape, dtype, layout); });
     });

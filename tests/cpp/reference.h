@@ -23,6 +23,7 @@ class Correlation {
         : partners_(gallery.places()) {
         const std::vector<Wide> a = places_of(probe, p), b = places_of(gallery, g);
         const int64_t channels = probe.channels();
+        const Wide largest_product = largest_of(a) * largest_of(b);
         for (int64_t s = 0; s < probe.places(); ++s) {
             for (int64_t r = 0; r < partners_; ++r) {
                 Wide sum = 0, size = 0;
@@ -32,7 +33,7 @@ class Correlation {
                     size += std::abs(product);
                 }
                 sums_.push_back(sum);
-                bounds_.push_back(correlation_bound<T>(channels, size));
+                bounds_.push_back(correlation_bound<T>(channels, size, largest_product));
             }
         }
     }
@@ -47,6 +48,12 @@ class Correlation {
             for (int64_t c = 0; c < maps.channels(); ++c) values.push_back(maps.value(n, c, s));
         }
         return values;
+    }
+
+    static Wide largest_of(const std::vector<Wide>& values) {
+        Wide largest = 0;
+        for (const Wide& value : values) largest = std::max(largest, std::abs(value));
+        return largest;
     }
 
     int64_t partners_;

@@ -32,10 +32,33 @@ WideOf<T> gamma_of(int64_t operations) {
     return nu / (1 - nu);
 }
 
+// What the arithmetic of the device under test may add to a correlation's bound.
+struct Arithmetic {
+    int64_t roundings_of_a_sum = 1;  // in halves of a unit in the last place
+    int64_t roundings_of_a_product = 0;
+    double of_largest_product = 0;  // absolute, in parts of the largest |a| times the largest |b|
+};
+
+// Tensor cores add by truncation, which is worth two roundings (Fasi et al., Numerical behavior of
+// NVIDIA tensor cores, 2021). A float32 number is split in two of 11 bits: 2^-23 of it is lost on
+// either side, and of the product the part low * low, 2^-22; and what lies below 2^-36 of the map's
+// largest number is lost, for the split is a fixed-point one there.
+constexpr Arithmetic kTensorCores{2, 8, 0x1p-34};
+
+inline Arithmetic& arithmetic() {
+    static Arithmetic of_the_device;
+    return of_the_device;
+}
+
 template <typename T>
-WideOf<T> correlation_bound(int64_t channels, WideOf<T> sum_of_sizes) {
-    return gamma_of<T>(channels + 1) * sum_of_sizes +
-           static_cast<WideOf<T>>(channels) * std::numeric_limits<T>::denorm_min();
+WideOf<T> correlation_bound(int64_t channels, WideOf<T> sum_of_sizes,
+                            WideOf<T> largest_product = 0) {
+    const Arithmetic& device = arithmetic();
+    const int64_t roundings =
+        device.roundings_of_a_sum * (channels + 1) + device.roundings_of_a_product;
+    return gamma_of<T>(roundings) * sum_of_sizes +
+           static_cast<WideOf<T>>(channels) *
+               (std::numeric_limits<T>::denorm_min() + device.of_largest_product * largest_product);
 }
 
 template <typename T>
