@@ -37,13 +37,11 @@ class Resident {
         for (int64_t number = blockIdx.x; number < work_.tasks(); number += gridDim.x) {
             const Task task = task_of(work_, number);
             if (task.begin >= task.end || work_.probe.wild[task.p]) continue;
-            if (work_.row_blocks == 1) {
-                sweep(task.p, 0, task.begin, task.end);
-                continue;
-            }
-            for (int64_t g = task.begin; g < task.end; ++g) {
+            // A map of several blocks of rows passes block after block for each gallery map.
+            const int64_t run = work_.row_blocks == 1 ? task.end - task.begin : 1;
+            for (int64_t g = task.begin; g < task.end; g += run) {
                 for (int block = 0; block < work_.row_blocks; ++block) {
-                    sweep(task.p, block, g, g + 1);
+                    sweep(task.p, block, g, g + run);
                 }
             }
         }
@@ -111,10 +109,12 @@ class Resident {
     // by the row, so that the eight rows of a matrix lie in different banks.
     __device__ void copy_rows(uint32_t to, const uint16_t* map, int first, int count,
                               int places) const {
-        for (int i = threadIdx.x; i < count * kPieces; i += blockDim.x) {
-            const int row = i / kPieces, piece = i % kPieces;
-            copy_16_bytes(to + row * kPitch + ((piece ^ (row & 7)) << 4),
-                          map + min(first + row, places - 1) * (kSteps * 16) + piece * 8);
+        const auto* bytes = reinterpret_cast<const char*>(map);
+        const int piece = threadIdx.x % kPieces;
+        for (int row = threadIdx.x / kPieces; row < count; row += blockDim.x / kPieces) {
+            copy_16_bytes(
+                to + row * kPitch + ((piece ^ (row & 7)) << 4),
+                bytes + static_cast<uint32_t>(min(first + row, places - 1) * kPitch + piece * 16));
         }
     }
 

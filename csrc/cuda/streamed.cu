@@ -165,13 +165,14 @@ class Streamed {
     // position.
     __device__ void copy_rows(uint32_t to, const Operand& operand, int part, int64_t n, int first,
                               int count, int channel) const {
-        const uint16_t* map = (part == 0 ? operand.high : operand.low) +
-                              n * operand.places * operand.channels + channel;
-        for (int i = threadIdx.x; i < count * kPieces; i += blockDim.x) {
-            const int row = i / kPieces, piece = i % kPieces;
-            const int place = min(first + row, operand.places - 1);
-            copy_16_bytes(to + offset_of(row, piece),
-                          map + static_cast<int64_t>(place) * operand.channels + piece * 8);
+        const auto* bytes = reinterpret_cast<const char*>((part == 0 ? operand.high : operand.low) +
+                                                          n * operand.places * operand.channels);
+        const int piece = threadIdx.x % kPieces, own = threadIdx.x / kPieces;
+        const int64_t pitch = int64_t(2) * operand.channels;
+        bytes += 2 * channel + piece * 16;
+        to += offset_of(own, piece) - own * kPitch;  // the same for all rows of a thread, 8 k apart
+        for (int row = own; row < count; row += blockDim.x / kPieces) {
+            copy_16_bytes(to + row * kPitch, bytes + min(first + row, operand.places - 1) * pitch);
         }
     }
 
