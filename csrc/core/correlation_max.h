@@ -4,7 +4,9 @@
 //   over_gallery[p, g, s] = max_r S      gallery_index[p, g, s] = the r of it
 //   over_probe[p, g, r]   = max_s S      probe_index[p, g, r]   = the s of it
 //
-// Sums     in float (double for double inputs), channels in ascending order; S is not stored.
+// Sums     in float (double for double inputs), channels in ascending order; S is not stored. CUDA
+//          tensor cores add several channels at once, and take float32 numbers as two of float16
+//          (cuda/operands.h).
 // Ties     the lowest position wins.  NaN: wins its maximum, the first of several.
 // Empty    P or G may be 0: nothing is written. C and places are at least 1.
 // Bits     of a pair do not depend on P, G, blocks or threads (one instruction set, one device).

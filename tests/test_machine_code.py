@@ -1,0 +1,68 @@
+"""The table of what ptxas made of the CUDA kernels: complete, without spills, and of this code."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "benchmarks" / "machine_code.py"
+spec = importlib.util.spec_from_file_location("machine_code", SCRIPT)
+machine_code = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(machine_code)
+DATA = json.loads(machine_code.RESULTS.read_text())
+
+
+def test_every_kernel_is_there_for_every_architecture():
+    architectures = machine_code.read_list("csrc/cuda_architectures.txt")
+    of_kernel = {}
+    for kernel in DATA["kernels"]:
+        of_kernel.setdefault((kernel["source"], kernel["kernel"]), []).append(
+            kernel["architecture"]
+        )
+    assert of_kernel
+    assert all(found == architectures for found in of_kernel.values())
+    with_kernels = {p for p in machine_code.sources() if "__global__" in (ROOT / p).read_text()}
+    assert {source for source, _ in of_kernel} == with_kernels
+
+
+def test_no_kernel_spills():
+    assert [k for k in DATA["kernels"] if k["spill_bytes"] > 0] == []
+
+
+def test_the_main_loops_are_lean():
+    """Few enough other instructions for each ``mma`` that the model's share is what is claimed."""
+    loops = {
+        k["kernel"]: k["main_loop"]
+        for k in DATA["kernels"]
+        if k["architecture"] == "8.0" and k["kernel"].startswith("resident_kernel<Half, 8")
+    }
+    registers = {k["kernel"]: k["registers"] for k in DATA["kernels"] if k["architecture"] == "8.0"}
+    scores = "resident_kernel<Half, 8, Scores<float>>"
+    planes = "resident_kernel<Half, 8, Planes<float>>"
+    assert set(loops) == {scores, planes}
+    assert machine_code.shares(loops[scores], registers[scores])[1] >= 0.65
+    assert machine_code.shares(loops[planes], registers[planes])[0] >= 0.65
+
+
+def test_the_page_is_rendered_from_the_table():
+    page = machine_code.PAGE.read_text()
+    assert machine_code.page_with(machine_code.rendered(DATA)) == page
+
+
+@pytest.mark.skipif(
+    machine_code.nvcc_release() != DATA["nvcc"],
+    reason=f"nvcc {DATA['nvcc']}, which made the table, is not here",
+)
+def test_the_table_is_of_this_code():
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), "--check", "--architectures", "8.0"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
