@@ -206,6 +206,7 @@ def shares(loop: dict[str, int], registers: int) -> tuple[float, float]:
 
 
 def main() -> None:
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     parser.add_argument("--architectures", nargs="*", help="with --check: only these")
