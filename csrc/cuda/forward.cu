@@ -33,6 +33,7 @@ int64_t channel_step(const Maps& maps) { return may_reside(maps) ? kResidentStep
 // that a pair always gets the same text and the same bits.
 bool fits_tensor_cores(const Maps& probe, const Maps& gallery, bool positions) {
     if (chosen_text() == Text::kPlain) return false;
+    if (std::max(probe.count, gallery.count) > kMostMaps) return false;
     int device = 0, major = 0, most = 0;
     cudaGetDevice(&device);
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);

@@ -30,34 +30,31 @@ class Resident {
           lane_(threadIdx.x % 32),
           warp_(threadIdx.x / 32),
           warps_(blockDim.x / 32),
-          maxima_(memory + kRingBytes, work.row_blocks * warps_ * kWarpRows, work.column_pitch,
-                  warps_) {}
+          maxima_(memory + kRingBytes, work) {}
 
     __device__ void run() {
-        for (int64_t number = blockIdx.x; number < work_.tasks(); number += gridDim.x) {
-            const Task task = task_of(work_, number);
-            if (task.begin >= task.end || work_.probe.wild[task.p]) continue;
+        for (Task task(work_); task.is_there(work_); task.next(work_)) {
+            const int begin = task.begin(work_), all = task.end(work_) - begin;
+            if (all <= 0 || work_.probe.wild[task.p]) continue;
             // A map of several blocks of rows passes block after block for each gallery map.
-            const int64_t run = work_.row_blocks == 1 ? task.end - task.begin : 1;
-            for (int64_t g = task.begin; g < task.end; g += run) {
+            const int run = work_.row_blocks == 1 ? all : 1;
+            for (int first = 0; first < all; first += run) {
                 for (int block = 0; block < work_.row_blocks; ++block) {
-                    sweep(task.p, block, g, g + run);
+                    sweep(task.p, block, begin + first, run);
                 }
             }
         }
     }
 
   private:
-    // One block of rows against the gallery maps [begin, end).
-    __device__ void sweep(int64_t p, int row_block, int64_t begin, int64_t end) {
-        const bool last_rows = row_block == work_.row_blocks - 1;
+    // One block of rows against `count` gallery maps.
+    __device__ void sweep(int32_t p, int row_block, int32_t begin, int count) {
         const int stages_of_map = (work_.gallery.places + kStageRows - 1) / kStageRows;
         load_probe(p, row_block);
-        int64_t issued_map = begin;
-        int issued_stage = 0;
+        int issued_map = 0, issued_stage = 0;
         const auto issue = [&](int slot) {
-            if (issued_map < end) {
-                copy_rows(ring_ + slot * kStageBytes, map_of(work_.gallery, issued_map),
+            if (issued_map < count) {
+                copy_rows(ring_ + slot * kStageBytes, map_of(work_.gallery, begin + issued_map),
                           issued_stage * kStageRows, kStageRows, work_.gallery.places);
                 if (++issued_stage == stages_of_map) {
                     issued_stage = 0;
@@ -68,30 +65,30 @@ class Resident {
         };
         for (int slot = 0; slot < kStages - 1; ++slot) issue(slot);
         int slot = 0;
-        for (int64_t g = begin; g < end; ++g) {
+        for (int map = 0; map < count; ++map) {
             RowBests<kPositions> rows;
-            clear_rows<kPositions>(rows);
             for (int stage = 0; stage < stages_of_map; ++stage) {
                 wait_for_copies<kStages - 2>();
                 // All warps see this stage; and all have left the stage before, whose slot is
                 // filled next, and stored their maxima of the pair before.
                 __syncthreads();
-                if (stage == 0 && g > begin) {
-                    hand_over_pair(p, g - 1);
+                if (stage == 0) {
+                    if (map > 0) hand_over_pair(p, begin + map - 1);
+                    clear_rows<kPositions>(rows);
                 }
-                issue((slot + kStages - 1) % kStages);
+                issue(slot == 0 ? kStages - 1 : slot - 1);
                 multiply_stage(ring_ + slot * kStageBytes, row_block, stage * kStageRows, rows);
-                slot = (slot + 1) % kStages;
+                slot = slot == kStages - 1 ? 0 : slot + 1;
             }
             store_rows<kPositions>(rows, maxima_.rows().from(first_row(row_block)));
         }
         wait_for_copies<0>();
         __syncthreads();
-        if (last_rows) hand_over_pair(p, end - 1);
+        if (row_block == work_.row_blocks - 1) hand_over_pair(p, begin + count - 1);
     }
 
     // Then the other half of the memory is written.
-    __device__ void hand_over_pair(int64_t p, int64_t g) {
+    __device__ void hand_over_pair(int32_t p, int32_t g) {
         hand_over(work_, sink_, p, g, maxima_);
         maxima_.next_pair();
     }
@@ -100,7 +97,7 @@ class Resident {
         return (row_block * warps_ + warp_) * kWarpRows;
     }
 
-    __device__ const uint16_t* map_of(const Operand& operand, int64_t n) const {
+    __device__ static const uint16_t* map_of(const Operand& operand, int64_t n) {
         return operand.high + n * operand.places * (kSteps * 16);
     }
 
@@ -118,15 +115,17 @@ class Resident {
         }
     }
 
-    // The lane's address within a tile of 16 rows: `row` it brings, `piece` 0 or 1 of a step.
-    __device__ uint32_t at(uint32_t tile, int row, int piece, int step) const {
-        return tile + row * kPitch + (((2 * step + piece) ^ (row & 7)) << 4);
+    // The lane's address in a tile of 16 rows at its first step: `row` it brings, `piece` 0 or 1.
+    // At another step the same with that step's bits, for a tile begins at a multiple of the pitch.
+    __device__ static uint32_t first_step(uint32_t tile, int row, int piece) {
+        return tile + row * kPitch + ((piece ^ (row & 7)) << 4);
     }
+    __device__ static uint32_t at_step(uint32_t address, int step) { return address ^ step << 5; }
 
     // The warp's 48 rows as fragments. They pass through the ring, which is free between sweeps;
-    // it holds the rows of three warps at a time.
-    __device__ void load_probe(int64_t p, int row_block) {
-        constexpr int kWarpsAtOnce = kStages * kStageRows / kWarpRows;
+    // it holds the rows of some warps at a time.
+    __device__ void load_probe(int32_t p, int row_block) {
+        constexpr int kWarpsAtOnce = kRingBytes / (kWarpRows * kPitch);
         for (int first = 0; first < warps_; first += kWarpsAtOnce) {
             copy_rows(ring_, map_of(work_.probe, p), (row_block * warps_ + first) * kWarpRows,
                       min(kWarpsAtOnce, warps_ - first) * kWarpRows, work_.probe.places);
@@ -135,12 +134,12 @@ class Resident {
             __syncthreads();
             if (warp_ >= first && warp_ < first + kWarpsAtOnce) {
                 const uint32_t rows = ring_ + (warp_ - first) * kWarpRows * kPitch;
+                const uint32_t address = first_step(rows, lane_ % 16, lane_ / 16);
 #pragma unroll
                 for (int step = 0; step < kSteps; ++step) {
 #pragma unroll
                     for (int m = 0; m < kRowTiles; ++m) {
-                        load_matrices(probe_[step][m],
-                                      at(rows + m * 16 * kPitch, lane_ % 16, lane_ / 16, step));
+                        load_matrices(probe_[step][m], at_step(address, step) + m * 16 * kPitch);
                     }
                 }
             }
@@ -154,12 +153,13 @@ class Resident {
         const int units =
             min(kStageRows / kUnit, (work_.gallery.places - column + kUnit - 1) / kUnit);
         for (int unit = 0; unit < units; ++unit) {
+            const uint32_t columns = first_step(stage + unit * kUnit * kPitch,
+                                                lane_ % 8 + lane_ / 16 * 8, lane_ / 8 % 2);
             UnitSums sums = {};
 #pragma unroll
             for (int step = 0; step < kSteps; ++step) {
                 uint32_t b[4];
-                load_matrices(b, at(stage + unit * kUnit * kPitch, lane_ % 8 + lane_ / 16 * 8,
-                                    lane_ / 8 % 2, step));
+                load_matrices(b, at_step(columns, step));
 #pragma unroll
                 for (int m = 0; m < kRowTiles; ++m) {
                     Type::multiply(sums[m][0], probe_[step][m], b[0], b[1]);
@@ -183,7 +183,7 @@ template <typename Type, int kSteps, typename Sink>
 __global__ void __launch_bounds__(kMaxWarps * 32, 2)
     resident_kernel(const __grid_constant__ PairWork work, const __grid_constant__ Sink sink) {
 #if QACONV_TENSOR_CORES
-    extern __shared__ __align__(128) unsigned char memory[];
+    extern __shared__ __align__(256) unsigned char memory[];
     Resident<Type, kSteps, Sink>(work, sink, memory).run();
 #endif
 }

@@ -40,7 +40,7 @@ __device__ uint32_t offset_of(int row, int piece) {
 
 // What is multiplied next: so many channels of a block of rows with so many columns of a map.
 struct Position {
-    int64_t g;
+    int32_t g;
     int row_block = 0, column = 0, channel = 0;
 
     __device__ void advance(const PairWork& work, int columns_at_once) {
@@ -75,21 +75,19 @@ class Streamed {
           lane_(threadIdx.x % 32),
           warp_(threadIdx.x / 32),
           warps_(blockDim.x / 32),
-          maxima_(memory + ring_bytes(warps_), work.row_blocks * warps_ * kWarpRows,
-                  work.column_pitch, warps_) {}
+          maxima_(memory + ring_bytes(warps_), work) {}
 
     __device__ void run() {
-        for (int64_t number = blockIdx.x; number < work_.tasks(); number += gridDim.x) {
-            const Task task = task_of(work_, number);
-            if (task.begin >= task.end || work_.probe.wild[task.p]) continue;
-            sweep(task.p, task.begin, task.end);
+        for (Task task(work_); task.is_there(work_); task.next(work_)) {
+            const int begin = task.begin(work_), end = task.end(work_);
+            if (begin < end && !work_.probe.wild[task.p]) sweep(task.p, begin, end);
         }
     }
 
   private:
     using Sums = float[Scheme::kProducts][Scheme::kUnits][kRowTiles][2][4];
 
-    __device__ void sweep(int64_t p, int64_t begin, int64_t end) {
+    __device__ void sweep(int32_t p, int32_t begin, int32_t end) {
         Position issued{begin};
         const auto issue = [&](int slot) {
             if (issued.g < end) {
@@ -130,7 +128,7 @@ class Streamed {
     }
 
     // Then the other half of the memory is written.
-    __device__ void hand_over_pair(int64_t p, int64_t g) {
+    __device__ void hand_over_pair(int32_t p, int32_t g) {
         hand_over(work_, sink_, p, g, maxima_);
         maxima_.next_pair();
     }
@@ -150,7 +148,7 @@ class Streamed {
         return ring_ + (slot * kParts + part) * part_bytes(warps_);
     }
 
-    __device__ void copy_stage(int slot, int64_t p, const Position& at) const {
+    __device__ void copy_stage(int slot, int32_t p, const Position& at) const {
 #pragma unroll
         for (int part = 0; part < kParts; ++part) {
             const uint32_t to = part_of(slot, part);

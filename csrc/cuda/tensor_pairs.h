@@ -19,6 +19,8 @@ struct PairSets {
 // Channels are filled up to a multiple of the step.
 constexpr int kResidentStep = 64, kResidentChannels = 128, kStreamedStep = 32;
 
+constexpr int64_t kMostMaps = int64_t(1) << 30;  // of a set
+
 // Shared memory of the largest thread block for maps of so many places.
 int64_t resident_memory(int64_t probe_places, int64_t gallery_places, bool positions);
 int64_t streamed_memory(int64_t probe_places, int64_t gallery_places, bool positions, bool split);

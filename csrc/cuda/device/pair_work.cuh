@@ -15,21 +15,31 @@ struct PairWork {
     int32_t run;           // gallery maps of a task
     int32_t row_blocks;    // a probe map is worked on in so many blocks of rows
     int32_t column_pitch;  // gallery places, filled up to a unit
+};
 
-    __host__ __device__ int64_t tasks() const {
-        return (gallery.count + run - 1) / run * probe.count;
+// A task of a thread block, which takes every so-manieth. Numbers of maps fit 32 bits (kMostMaps).
+struct Task {
+    int32_t p, first;
+
+    __device__ explicit Task(const PairWork& work) : p(0), first(0) { step(work, blockIdx.x); }
+    __device__ void next(const PairWork& work) { step(work, gridDim.x); }
+    __device__ bool is_there(const PairWork& work) const { return first < work.gallery.count; }
+
+    // The gallery maps [begin, end); of a triangle there may be none.
+    __device__ int32_t begin(const PairWork& work) const {
+        return work.triangle ? max(first, p) : first;
+    }
+    __device__ int32_t end(const PairWork& work) const {
+        return min(first + work.run, static_cast<int32_t>(work.gallery.count));
+    }
+
+  private:
+    __device__ void step(const PairWork& work, uint32_t tasks) {
+        const uint32_t probes = static_cast<uint32_t>(work.probe.count), at = p + tasks;
+        first += at / probes * work.run;
+        p = at % probes;
     }
 };
-
-struct Task {
-    int64_t p, begin, end;  // the gallery maps [begin, end)
-};
-
-__device__ inline Task task_of(const PairWork& work, int64_t number) {
-    const int64_t p = number % work.probe.count;
-    const int64_t first = number / work.probe.count * work.run;
-    return {p, work.triangle ? max(first, p) : first, min(first + work.run, work.gallery.count)};
-}
 
 // The maxima of two pairs, in shared memory: the one being computed, and the one before it, which
 // is handed over meanwhile.
@@ -41,33 +51,36 @@ class PairMemory {
                     BestArray<kPositions>::bytes(warps * column_pitch));
     }
 
-    __device__ PairMemory(unsigned char* memory, int rows, int column_pitch, int warps)
-        : memory_(memory), rows_(rows), pitch_(column_pitch), warps_(warps) {}
+    __device__ PairMemory(unsigned char* memory, const PairWork& work)
+        : memory_(memory), work_(work) {}
 
     __device__ void next_pair() { turn_ ^= 1; }
-    __device__ BestArray<kPositions> rows() const { return rows_of(turn_); }
+    __device__ BestArray<kPositions> rows() const {
+        return BestArray<kPositions>::at(half(), row_count());
+    }
     __device__ BestArray<kPositions> columns_of_warp(int warp) const {
-        return columns_of(turn_).from(warp * pitch_);
+        return columns().from(warp * work_.column_pitch);
     }
     // Of the pair being computed, when all warps have stored theirs.
     __device__ PairMaxima<kPositions> maxima(float scale) const {
-        return {rows_of(turn_), columns_of(turn_), warps_, pitch_, scale};
+        return {rows(), columns(), warps(), work_.column_pitch, scale};
     }
 
   private:
-    __device__ unsigned char* half(int turn) const {
-        return memory_ + turn * (bytes(rows_, pitch_, warps_) / 2);
+    // Computed where they are needed: a kernel that keeps fragments has no registers to spare.
+    __device__ static int warps() { return blockDim.x / 32; }
+    __device__ int row_count() const { return work_.row_blocks * warps() * kWarpRows; }
+    __device__ unsigned char* half() const {
+        return memory_ + turn_ * (bytes(row_count(), work_.column_pitch, warps()) / 2);
     }
-    __device__ BestArray<kPositions> rows_of(int turn) const {
-        return BestArray<kPositions>::at(half(turn), rows_);
-    }
-    __device__ BestArray<kPositions> columns_of(int turn) const {
-        return BestArray<kPositions>::at(half(turn) + BestArray<kPositions>::bytes(rows_),
-                                         warps_ * pitch_);
+    __device__ BestArray<kPositions> columns() const {
+        return BestArray<kPositions>::at(half() + BestArray<kPositions>::bytes(row_count()),
+                                         warps() * work_.column_pitch);
     }
 
     unsigned char* memory_;
-    int rows_, pitch_, warps_, turn_ = 0;
+    const PairWork& work_;
+    int turn_ = 0;
 };
 
 // Hands a finished pair to the sink: planes are written by the whole block, a score by one warp,
@@ -76,8 +89,8 @@ template <typename Sink>
 __device__ void hand_over(const PairWork& work, const Sink& sink, int64_t p, int64_t g,
                           const PairMemory<Sink::kPositions>& memory) {
     if (work.gallery.wild[g]) return;
-    const int warps = blockDim.x / 32;
-    if (!Sink::kPositions && threadIdx.x / 32 != g % warps) return;
+    const uint32_t warps = blockDim.x / 32;
+    if (!Sink::kPositions && threadIdx.x / 32 != static_cast<uint32_t>(g) % warps) return;
     sink.take(p, g, memory.maxima(work.probe.scale[p] * work.gallery.scale[g]));
 }
 

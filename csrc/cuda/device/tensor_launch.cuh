@@ -41,13 +41,14 @@ Status launch_pairs(void (*kernel)(PairWork, Sink), const PairSets& sets, const 
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
     cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, threads, bytes);
     const int64_t slots = static_cast<int64_t>(processors) * std::max(resident, 1);
-    PairWork work{sets.probe,    sets.gallery,
-                  sets.triangle, 0,
-                  plan.blocks,   static_cast<int32_t>(up_to(sets.gallery.places, kUnit))};
     // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
-    const int64_t pairs = sets.probe.count * sets.gallery.count;
-    work.run = static_cast<int32_t>(std::clamp<int64_t>(pairs / (slots * 8), 1, 64));
-    const auto blocks = static_cast<unsigned>(std::min(slots, work.tasks()));
+    const int64_t probes = sets.probe.count, galleries = sets.gallery.count;
+    const int64_t run = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
+    const int64_t tasks = (galleries + run - 1) / run * probes;
+    const PairWork work{sets.probe,    sets.gallery,
+                        sets.triangle, static_cast<int32_t>(run),
+                        plan.blocks,   static_cast<int32_t>(up_to(sets.gallery.places, kUnit))};
+    const auto blocks = static_cast<unsigned>(std::min(slots, tasks));
     kernel<<<blocks, threads, bytes, stream>>>(work, sink);
     return launch_status();
 }
