@@ -7,8 +7,8 @@
 
 #include "cuda/device/sinks.cuh"
 #include "cuda/kernels.h"
-#include "cuda/pack.h"
 #include "cuda/plain.h"
+#include "cuda/status.h"
 #include "cuda/tensor_pairs.h"
 
 namespace qaconv::cuda {

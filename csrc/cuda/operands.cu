@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "cuda/device/widen.cuh"
-#include "cuda/pack.h"
+#include "cuda/status.h"
 
 namespace qaconv::cuda {
 namespace {

@@ -32,7 +32,7 @@ struct Operand {
 // Bytes of an Operand's arrays; `channel_step`: the channels are filled up to a multiple of it.
 int64_t operand_bytes(const Maps& maps, int64_t channel_step);
 
-// Fills `memory` (of operand_bytes, 256-byte aligned) and says where all lies. Sets *any_wild,
+// Fills `memory` (of operand_bytes, 16-byte aligned) and says where all lies. Sets *any_wild,
 // which must be 0 before, where a map is wild.
 Status pack_operand(const Maps& maps, int64_t channel_step, void* memory, int32_t* any_wild,
                     Operand* operand, cudaStream_t stream);

@@ -4,7 +4,7 @@
 
 #include "cuda/device/best_partner.cuh"
 #include "cuda/device/sinks.cuh"
-#include "cuda/pack.h"
+#include "cuda/status.h"
 
 namespace qaconv::cuda {
 namespace {

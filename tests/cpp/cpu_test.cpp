@@ -1,6 +1,7 @@
 // The operators on the CPU: every instruction set this machine has, serial and with threads.
 #include <vector>
 
+#include "backward_laws.h"
 #include "cpu_device.h"
 #include "laws.h"
 #include "special_laws.h"
@@ -81,5 +82,6 @@ int main() {
     batch_invariance();
     threads_change_nothing();
     run_special_laws(serial_cpu_devices());
+    run_backward_laws(serial_cpu_devices());
     return finish();
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "backward_laws.h"
 #include "cpu_device.h"
 #include "cuda_device.cuh"
 #include "laws.h"
@@ -77,6 +78,19 @@ void large_sets() {
     });
 }
 
+void order_of_sums() {
+    for (DType dtype : kDTypes) {
+        run_case(std::string("order of sums, ") + name_of(dtype), [&] {
+            with_sum_type(dtype, [&](auto zero) {
+                for (const Shape& shape : {Shape{2, 5, 37, 45, 70}, Shape{1, 9, 3, 200, 192}}) {
+                    check_order_of_sums<decltype(zero)>(CudaDevice(), shape, dtype,
+                                                        Layout::kContiguous);
+                }
+            });
+        });
+    }
+}
+
 void stream_of_its_own() {
     run_case("a stream of its own", [] {
         cudaStream_t stream = nullptr;
@@ -124,8 +138,10 @@ int main() {
         with_sum_type(dtype, [&](auto zero) { check_case<decltype(zero)>(shape, dtype, layout); });
     });
     large_sets();
+    order_of_sums();
     stream_of_its_own();
     errors_are_reported();
     run_special_laws(std::vector<CudaDevice>(1));
+    run_backward_laws(std::vector<CudaDevice>(1));
     return finish();
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cuda/device/pair_work.cuh"
-#include "cuda/pack.h"
+#include "cuda/status.h"
 #include "cuda/tensor_pairs.h"
 
 namespace qaconv::cuda {

@@ -1,0 +1,71 @@
+#include "cuda/rows.h"
+
+#include <algorithm>
+
+#include "cuda/status.h"
+
+namespace qaconv::cuda {
+namespace {
+
+constexpr int kTile = 32;      // places and channels of a tile
+constexpr int kTileWarps = 8;  // a warp moves a line of the tile at a time
+
+// Bits of an element, whatever they mean. A tile is turned in shared memory, so that both the read
+// and the write run along lines, whichever of places and channels lie side by side in the maps.
+template <typename Bits>
+__global__ void rows_kernel(Maps maps, int64_t pitch, Bits* out, int64_t tiles) {
+    __shared__ Bits tile[kTile][kTile + 1];
+    const Bits* source = static_cast<const Bits*>(maps.data);
+    const int64_t across = (pitch + kTile - 1) / kTile;
+    const int64_t down = (maps.places + kTile - 1) / kTile;
+    const bool read_along_places = maps.place_stride <= maps.channel_stride;
+    const int lane = threadIdx.x;
+    for (int64_t block = blockIdx.x; block < tiles; block += gridDim.x) {
+        const int64_t n = block / across / down;
+        const int64_t s0 = block / across % down * kTile, c0 = block % across * kTile;
+        for (int line = threadIdx.y; line < kTile; line += kTileWarps) {
+            const int s = read_along_places ? lane : line;
+            const int c = read_along_places ? line : lane;
+            const bool inside = s0 + s < maps.places && c0 + c < maps.channels;
+            tile[s][c] = inside ? source[n * maps.map_stride + (c0 + c) * maps.channel_stride +
+                                         (s0 + s) * maps.place_stride]
+                                : Bits(0);
+        }
+        __syncthreads();
+        for (int s = threadIdx.y; s < kTile; s += kTileWarps) {
+            if (s0 + s < maps.places && c0 + lane < pitch) {
+                out[(n * maps.places + s0 + s) * pitch + c0 + lane] = tile[s][lane];
+            }
+        }
+        __syncthreads();
+    }
+}
+
+template <typename Bits>
+void launch(const Maps& maps, void* out, cudaStream_t stream) {
+    const int64_t pitch = row_bytes(maps) / static_cast<int64_t>(sizeof(Bits));
+    const int64_t tiles =
+        maps.count * ((maps.places + kTile - 1) / kTile) * ((pitch + kTile - 1) / kTile);
+    const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, 1 << 16));
+    rows_kernel<Bits><<<blocks, dim3(kTile, kTileWarps), 0, stream>>>(
+        maps, pitch, static_cast<Bits*>(out), tiles);
+}
+
+}  // namespace
+
+Status copy_rows(const Maps& maps, void* out, cudaStream_t stream) {
+    if (rows_bytes(maps) == 0) return Status::kOk;
+    switch (element_bytes(maps.dtype)) {
+        case 2:
+            launch<uint16_t>(maps, out, stream);
+            break;
+        case 4:
+            launch<uint32_t>(maps, out, stream);
+            break;
+        default:
+            launch<uint64_t>(maps, out, stream);
+    }
+    return launch_status();
+}
+
+}  // namespace qaconv::cuda
