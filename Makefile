@@ -1,6 +1,6 @@
 # Each target does its own set-up from nothing: a virtual environment, the install, the run.
 #   make demo      a first look: train and evaluate on a small drawn data set
-#   make test      the unit tests          make test-all   those, and the end-to-end recipes
+#   make test      the unit tests          make test-all   those, recipes, large results
 #   make core      the C++ and CUDA core without Python: build and CTest
 #   make lint      what the gate checks about form: ruff, mypy, clang-format
 #   make bench     speed and memory against plain PyTorch, written to benchmarks/results
