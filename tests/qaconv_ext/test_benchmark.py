@@ -11,10 +11,12 @@ import torch
 
 from qaconv_ext._library import LIBRARY
 from qaconv_ext.benchmark import __main__ as benchmark
-from qaconv_ext.benchmark.cases import BASELINES, cases
-from qaconv_ext.benchmark.measure import Spread, peak_extra_bytes
+from qaconv_ext.benchmark.case import LARGEST_ERROR, Baseline, Meter, measure
+from qaconv_ext.benchmark.cases import BASELINES, cases, nearest_classes
+from qaconv_ext.benchmark.measure import Spread, peak_extra_bytes, wall_clock
 
 pytestmark = pytest.mark.skipif(not LIBRARY.loaded, reason=LIBRARY.reason)
+METER = Meter("cpu", wall_clock, None)
 
 
 @pytest.fixture(autouse=True)
@@ -33,24 +35,77 @@ def test_writes_results_with_their_provenance(tmp_path, monkeypatch):
     assert written["command"].startswith("python -m qaconv_ext.benchmark --quick")
     assert {"commit", "uncommitted_changes", "made", "machine"} <= written.keys()
     names = [result["case"] for result in written["results"]]
-    assert names == [case.name for case in cases("cpu", quick=True)]
+    assert names == [case.name for case in cases(quick=True)]
     for result in written["results"]:
-        assert set(result["baselines"]) == set(BASELINES)
-        for plain in result["baselines"].values():
-            assert plain["largest_error"] <= benchmark.LARGEST_ERROR
-            spread = plain["times_faster"]
+        for other in result["baselines"].values():
+            assert other["largest_error"] <= LARGEST_ERROR
+            spread = other["times_faster"]
             assert 0 < spread["minimum"] <= spread["median"] <= spread["maximum"]
             assert spread["runs"] >= 3
+            assert other["at_most"] > 0
+    by_name = {result["case"]: result for result in written["results"]}
+    assert set(by_name["qaconv_train_step"]["baselines"]) == set(BASELINES)
+    # Measured, or the reason why not: nothing is left out in silence.
+    for case, other in (("qaconv_eval", "amax, compiled"), ("one_way", "maxsim-cpu")):
+        first = next(result for result in written["results"] if result["case"] == case)
+        assert any(name.startswith(other) for name in (first["baselines"] | first["not_timed"]))
+
+
+def first_case():
+    return next(cases(quick=True))
 
 
 def test_does_not_time_what_is_wrong():
-    case = next(cases("cpu", quick=True))
-    wrong = dataclasses.replace(case, ours=lambda: [case.baselines["max"]()[0] + 1e-2])
+    case = first_case()
+    truth = case.baselines["max"].run
+    wrong = dataclasses.replace(case, ours=lambda: [truth()[0] + 1e-2])
     with pytest.raises(SystemExit, match="what is wrong is not timed"):
-        benchmark.measure(wrong, "cpu", 0.0)
-    nan = dataclasses.replace(case, ours=lambda: [case.baselines["max"]()[0] * torch.nan])
+        measure(wrong, METER, 0.0)
+    nan = dataclasses.replace(case, ours=lambda: [truth()[0] * torch.nan])
     with pytest.raises(SystemExit, match="not timed"):
-        benchmark.measure(nan, "cpu", 0.0)
+        measure(nan, METER, 0.0)
+
+
+def test_does_not_time_another_that_is_wrong_or_fails():
+    case = first_case()
+    truth = case.baselines["max"]
+
+    def fails():
+        raise RuntimeError("no compiler\nand many lines more")
+
+    others = {
+        "max": truth,
+        "wrong": Baseline(lambda: [truth.run()[0] * 1.01]),
+        "rough": Baseline(lambda: [truth.run()[0] * 1.01], 0.1),
+        "nan": Baseline(lambda: [truth.run()[0] * torch.nan]),
+        "fails": Baseline(fails),
+    }
+    case = dataclasses.replace(case, baselines=others, not_timed={"absent": "not installed"})
+    result = measure(case, METER, 0.0)
+    assert set(result["baselines"]) == {"max", "rough"}
+    reasons = result["not_timed"]
+    assert reasons["absent"] == "not installed"
+    assert reasons["fails"] == "RuntimeError: no compiler"
+    assert all("differs from the reference" in reasons[name] for name in ("wrong", "nan"))
+
+
+def test_a_bound_is_the_time_of_the_other_over_that_of_the_multiplications():
+    case = first_case()
+    peak = 1e9
+    result = measure(case, dataclasses.replace(METER, peak=lambda: peak), 0.0)
+    least = case.least_operations / peak
+    for other in result["baselines"].values():
+        assert other["at_most"] == pytest.approx(other["seconds"]["median"] / least)
+    assert measure(case, METER, 0.0)["baselines"]["max"]["at_most"] is None
+
+
+def test_nearest_classes_are_proven_by_their_scores():
+    case = nearest_classes(7, 2, "cpu", 3)
+    (truth,) = (way.run() for way in case.baselines.values())
+    scores, index = case.ours()
+    assert case.error([scores, index], truth) <= LARGEST_ERROR
+    assert case.error([scores, index.flip(1)], truth) > LARGEST_ERROR
+    assert case.error([scores + 0.1, index], truth) > LARGEST_ERROR
 
 
 def test_peak_memory_sees_what_was_freed_again():
