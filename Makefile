@@ -4,10 +4,13 @@
 #   make core      the C++ and CUDA core without Python: build and CTest
 #   make lint      what the gate checks about form: ruff, mypy, clang-format
 #   make bench     speed and memory against plain PyTorch, written to benchmarks/results
+#                  (make bench DEVICE=cuda: those of a GPU)
 #   make clean     removes what these made
 
 VENV ?= .venv
 PYTHON ?= python3
+# Of make bench: cpu or cuda.
+DEVICE ?= cpu
 # A stack that is there already can be used: make test VENV=/path/to/venv
 READY = $(VENV)/.qaconv-installed
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
@@ -56,7 +59,7 @@ lint: $(READY)
 	$(VENV)/bin/clang-format --dry-run -Werror $(shell git ls-files '*.h' '*.cpp' '*.inl' '*.cu' '*.cuh')
 
 bench: $(READY)
-	$(VENV)/bin/python -m qaconv_ext.benchmark --json benchmarks/results
+	$(VENV)/bin/python -m qaconv_ext.benchmark --device $(DEVICE) --json benchmarks/results
 	$(VENV)/bin/python benchmarks/render.py
 
 clean:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 import torch
 
 from qaconv_ext import backend
-from qaconv_ext.benchmark.case import Case, Meter, measure
+from qaconv_ext.benchmark.case import Case, Meter, measure, prove
 from qaconv_ext.benchmark.cases import cases
+from qaconv_ext.benchmark.cuda_cases import cuda_cases, cuda_limits
+from qaconv_ext.benchmark.cuda_meter import CudaClock, tensor_peak
 from qaconv_ext.benchmark.limits import Limit, fma_peak, limits
 from qaconv_ext.benchmark.measure import wall_clock
 from qaconv_ext.benchmark.provenance import machine_slug, provenance
@@ -36,35 +39,78 @@ def _on_cpu(quick: bool, budget: float) -> tuple[Meter, Iterator[Case], Iterator
     return meter, cases(quick=quick), limits(quick=quick, budget=budget)
 
 
-def main() -> int:
-    """Run all cases; 0 where ours agreed with the plain formula in every one."""
+def _on_cuda(
+    quick: bool, budget: float, end: float
+) -> tuple[Meter, Iterator[Case], Iterator[Limit]]:
+    clock = CudaClock()
+    runs = 3 if quick else 5
+    meter = Meter("cuda", clock, lambda: tensor_peak(clock, quick=quick), runs, end)
+    for case in cuda_cases(quick=quick):
+        prove(case)  # all of ours, before any time is spent
+    return meter, cuda_cases(quick=quick), cuda_limits(clock, quick=quick, budget=budget)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m qaconv_ext.benchmark", description=__doc__)
-    parser.add_argument("--device", choices=["cpu"], default="cpu")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
-    parser.add_argument("--budget", type=float, default=5.0, help="seconds per case (default 5)")
+    parser.add_argument(
+        "--budget", type=float, help="seconds per case and way (default 5; on CUDA 1)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=6.0, help="on CUDA: no other way begins later (default 6)"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all")
     parser.add_argument("--json", metavar="FOLDER", help="write FOLDER/<machine>/matcher.json")
     arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device: got cuda, wanted a CUDA device that torch can use")
+    if arguments.budget is None:
+        arguments.budget = 1.0 if arguments.device == "cuda" else 5.0
+    return arguments
+
+
+def main() -> int:
+    """Run all cases; 0 where ours agreed with the plain formula in every one."""
+    arguments = _arguments()
+    quick, budget = arguments.quick, arguments.budget
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     backend.set_backend(arguments.device)  # never times the reference against itself
-    meter, all_cases, all_limits = _on_cpu(arguments.quick, arguments.budget)
+    if arguments.device == "cuda":
+        end = time.monotonic() + 60 * arguments.minutes
+        meter, all_cases, all_limits = _on_cuda(quick, budget, end)
+    else:
+        meter, all_cases, all_limits = _on_cpu(quick, budget)
+    started = provenance(arguments.device)
+    folder = Path(arguments.json) / machine_slug(arguments.device) if arguments.json else None
+    results: list[dict[str, Any]] = []
+    ratios: list[dict[str, Any]] = []
+
+    def save(*, complete: bool) -> None:
+        if folder is not None:
+            # At the end once more: clocks are then those of a device that has worked.
+            facts = provenance(arguments.device) if complete else started
+            figures = {"complete": complete, "results": results, "ratios": ratios}
+            target = _write(folder, {**facts, "quick": quick, **figures})
+            if complete:
+                print(f"written: {target}")
+
     print(LEGEND, HEADER, sep="\n")
-    results = []
     for case in all_cases:
-        results.append(measure(case, meter, arguments.budget))
+        results.append(measure(case, meter, budget))
         print(*rows(results[-1]), sep="\n", flush=True)
+        save(complete=False)
     print("\nratios: minimum, median, maximum")
-    ratios = []
     for limit in all_limits:
         print(limit_row(limit), flush=True)
         ratios.append(asdict(limit))
-    if arguments.json:
-        facts = provenance(arguments.device)
-        folder = Path(arguments.json) / machine_slug(arguments.device)
-        print(f"written: {_write(folder, {**facts, 'results': results, 'ratios': ratios})}")
+    save(complete=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except backend.BackendError as error:  # nothing was compiled: say so, without a trace
+        sys.exit(str(error))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from qaconv_ext.benchmark.measure import (
     Clock,
     Work,
     largest_error,
+    norm_error,
     peak_extra_bytes,
     time_in_turn,
 )
@@ -27,6 +29,8 @@ class Baseline:
 
     run: Work
     largest_error: float = LARGEST_ERROR
+    gradient_error: float | None = None
+    """Of the gradients, by norm; None holds them to ``largest_error`` like all else."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Case:
     """Those that no way around is known of: a triangle counts as such."""
     not_timed: dict[str, str] = field(default_factory=dict)
     """Baselines that are not there, and why."""
+    gradients: int = 0
+    """How many of the results, the last ones, are gradients."""
     error: Callable[[list[Tensor], list[Tensor]], float] = largest_error
     """How far a result is from the truth."""
 
@@ -56,51 +62,102 @@ class Meter:
     clock: Clock
     peak: Callable[[], float] | None
     """Operations per second at the device's limit, measured; None where it is not known."""
+    least_runs: int = 3
+    end: float = math.inf
+    """When, by ``time.monotonic``, it is too late to begin with another way."""
 
 
 def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"[:200]
 
 
-def _prove(case: Case) -> tuple[dict[str, float], dict[str, str]]:
-    """Errors of the ways that may be timed, and why the others may not.
+class Errors(NamedTuple):
+    """How far a result is from the truth."""
+
+    values: float
+    """As the case says; of gradients too, where the way does not hold them apart."""
+    gradients: float | None
+    """By norm."""
+
+    def beyond(self, way: Baseline) -> str | None:
+        """What is too large, in words; None where nothing is."""
+        if not self.values <= way.largest_error:  # a NaN is no better
+            return f"by {self.values:.2g} of the largest value (allowed {way.largest_error:g})"
+        allowed = way.gradient_error
+        if self.gradients is not None and allowed is not None and not self.gradients <= allowed:
+            return f"by {self.gradients:.2g} of the norm of a gradient (allowed {allowed:g})"
+        return None
+
+
+def _errors(case: Case, way: Baseline, result: list[Tensor], truth: list[Tensor]) -> Errors:
+    if not case.gradients or way.gradient_error is None:
+        return Errors(case.error(result, truth), None)
+    values = len(truth) - case.gradients
+    return Errors(
+        case.error(result[:values], truth[:values]), norm_error(result[values:], truth[values:])
+    )
+
+
+def prove(case: Case) -> tuple[list[Tensor], Errors]:
+    """The truth of a case, after our way has been held to it, and how far ours is from it.
 
     Raises:
-        SystemExit: our own way differs from the truth.
+        SystemExit: too far.
     """
-    (first, truth_way), *others = case.baselines.items()
-    truth = truth_way.run()
-    error = case.error(case.ours(), truth)
-    if not error <= truth_way.largest_error:
+    name, way = next(iter(case.baselines.items()))
+    truth = way.run()
+    errors = _errors(case, way, case.ours(), truth)
+    beyond = errors.beyond(way)
+    if beyond is not None:
         raise SystemExit(
-            f"{case.name} {case.shape}: differs from plain PyTorch ({first}) by {error:.2g} of "
-            f"the largest value (allowed {truth_way.largest_error:g}); what is wrong is not timed"
+            f"{case.name} {case.shape}: differs from plain PyTorch ({name}) {beyond}; "
+            "what is wrong is not timed"
         )
-    errors, not_timed = {first: error}, dict(case.not_timed)
-    for name, way in others:
+    return truth, errors
+
+
+def _prove_others(
+    case: Case, truth: list[Tensor], end: float
+) -> tuple[dict[str, Errors], dict[str, str]]:
+    """The ways beside the truth that may be timed, and why the others may not."""
+    proven: dict[str, Errors] = {}
+    not_timed = dict(case.not_timed)
+    for name, way in list(case.baselines.items())[1:]:
+        if time.monotonic() > end:
+            not_timed[name] = "the time was up"
+            continue
         try:
-            errors[name] = case.error(way.run(), truth)
+            errors = _errors(case, way, way.run(), truth)
         except Exception as reason:  # a compiler, a package: whatever ails it is not ours
             not_timed[name] = _first_line(reason)
             continue
-        if not errors[name] <= way.largest_error:
-            not_timed[name] = (
-                f"differs from the reference by {errors.pop(name):.2g} of the largest value "
-                f"(allowed {way.largest_error:g})"
-            )
-    return errors, not_timed
+        beyond = errors.beyond(way)
+        if beyond is None:
+            proven[name] = errors
+        else:
+            not_timed[name] = f"differs from the reference {beyond}"
+    return proven, not_timed
 
 
 def measure(case: Case, meter: Meter, budget: float) -> dict[str, Any]:
-    """The figures of one case; raises SystemExit where our way does not give the true numbers."""
-    errors, not_timed = _prove(case)
+    """The figures of one case; raises SystemExit where our way does not give the true numbers.
+
+    The error beside the first baseline, which is the truth, is that of our way.
+    """
+    truth, own_errors = prove(case)
+    proven, not_timed = _prove_others(case, truth, meter.end)
+    proven = {next(iter(case.baselines)): own_errors} | proven
+    del truth  # memory is measured now
     peak = None if meter.peak is None else meter.peak()
     result: dict[str, Any] = {"case": case.name, "shape": case.shape, "baselines": {}}
-    for name, error in errors.items():
+    for name, errors in proven.items():
         other = case.baselines[name].run
-        mine, its, ratio = time_in_turn(case.ours, other, meter.clock, budget=budget, warm=True)
+        mine, its, ratio = time_in_turn(
+            case.ours, other, meter.clock, budget=budget, warm=True, least=meter.least_runs
+        )
         result["baselines"][name] = {
-            "largest_error": error,
+            "largest_error": errors.values,
+            "gradient_error": errors.gradients,
             "ours_seconds": mine.as_dict(),
             "seconds": its.as_dict(),
             "times_faster": ratio.as_dict(),
@@ -109,9 +166,11 @@ def measure(case: Case, meter: Meter, budget: float) -> dict[str, Any]:
             "peak_extra_bytes": peak_extra_bytes(other, meter.device),
         }
     first = next(iter(result["baselines"].values()))
+    median = first["ours_seconds"]["median"]
     result["seconds"] = first["ours_seconds"]
-    result["gflops"] = case.operations / first["ours_seconds"]["median"] / 1e9
+    result["gflops"] = case.operations / median / 1e9
     result["peak_gflops"] = None if peak is None else peak / 1e9
+    result["share_of_peak"] = None if peak is None else case.least_operations / median / peak
     result["peak_extra_bytes"] = peak_extra_bytes(case.ours, meter.device)
     result["not_timed"] = not_timed
     return result

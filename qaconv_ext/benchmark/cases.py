@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,27 @@ from qaconv_ext.benchmark.peers import one_way_on_cpu
 from qaconv_ext.qaconv import QAConv, match_scores
 from qaconv_ext.reference import PlainQAConv
 
-CHANNELS, HEIGHT, WIDTH = 128, 24, 8
-PLACES = HEIGHT * WIDTH
-#: Multiplications and additions of one pair's correlation.
-OPERATIONS = 2.0 * PLACES * PLACES * CHANNELS
+
+class Size(NamedTuple):
+    """The size of a feature map."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def places(self) -> int:
+        """Places of a map."""
+        return self.height * self.width
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of one pair's correlation."""
+        return 2.0 * self.places**2 * self.channels
+
+
+#: That of the paper's network, images of 384 × 128.
+PAPER = Size(128, 24, 8)
 
 #: The ways in plain PyTorch, and how each takes the maxima.
 BASELINES = {"max": False, "amax": True}
@@ -25,22 +43,22 @@ BASELINES = {"max": False, "amax": True}
 Run = Callable[[nn.Module], list[Tensor]]
 
 
-def unit_maps(count: int, device: str, seed: int) -> Tensor:
+def unit_maps(count: int, device: str, seed: int, size: Size = PAPER) -> Tensor:
     """Maps ``[count, C, h, w]`` float32 whose places are unit vectors."""
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.randn(count, CHANNELS, HEIGHT, WIDTH, generator=generator)
+    maps = torch.randn(count, *size, generator=generator)
     return nn.functional.normalize(maps, dim=1).to(device)
 
 
-def ours() -> QAConv:
+def ours(size: Size = PAPER) -> QAConv:
     """The matcher that is measured."""
-    return QAConv(CHANNELS, HEIGHT, WIDTH)
+    return QAConv(*size)
 
 
-def plain(*, amax: bool) -> PlainQAConv:
+def plain(size: Size = PAPER, *, amax: bool) -> PlainQAConv:
     """The matcher that it is measured against."""
-    matcher = PlainQAConv(HEIGHT, WIDTH, amax=amax)
-    matcher.load_state_dict(ours().state_dict())
+    matcher = PlainQAConv(size.height, size.width, amax=amax)
+    matcher.load_state_dict(ours(size).state_dict())
     return matcher
 
 
@@ -50,9 +68,9 @@ def work(run: Run, matcher: nn.Module, device: str, *, train: bool = False) -> W
     return lambda: run(placed)
 
 
-def compiled(matcher: nn.Module) -> nn.Module:
+def compiled(matcher: nn.Module, *, mode: str | None = None) -> nn.Module:
     """The matcher through torch.compile, at its first call, for that call's shapes."""
-    matcher.compile(dynamic=False)
+    matcher.compile(dynamic=False, mode=mode)
     return matcher
 
 
@@ -114,40 +132,51 @@ def _case(
         shape,
         work(run, ours(), "cpu", train=train),
         {way: Baseline(work(run, matcher, "cpu", train=train)) for way, matcher in ways.items()},
-        OPERATIONS * pairs[0],
-        OPERATIONS * pairs[1],
+        PAPER.operations * pairs[0],
+        PAPER.operations * pairs[1],
     )
 
 
-def nearest_classes(count: int, neighbours: int, device: str, block: int) -> Case:
-    """The nearest classes of each, against the whole matrix in blocks, and topk of it."""
-    maps = unit_maps(count, device, 5)
-    mine, other = ours().to(device).eval(), plain(amax=False).to(device).eval()
+def nearest_error(result: list[Tensor], truth: list[Tensor]) -> float:
+    """Of `nearest_by_matrix`: are the scores the best ones, and are they those of the named?
+
+    Of nearly equal scores rounding decides the order, so the numbers alone may differ.
+    """
+    named = truth[2].gather(1, result[1])
+    return max(largest_error([result[0]], [truth[0]]), largest_error([named], [truth[0]]))
+
+
+def nearest_by_matrix(maps: Tensor, matcher: nn.Module, neighbours: int, block: int) -> Work:
+    """Scores and numbers of the best others of each, by the whole matrix, which comes third."""
 
     @torch.no_grad()
-    def by_matrix() -> list[Tensor]:
+    def work() -> list[Tensor]:
         blocks = torch.split(maps, block)
-        scores = torch.cat([torch.cat([other(a, b) for b in blocks], dim=1) for a in blocks])
+        scores = torch.cat([torch.cat([matcher(a, b) for b in blocks], dim=1) for a in blocks])
         scores.fill_diagonal_(-torch.inf)
         values, index = scores.topk(neighbours, dim=1)
         return [values, index, scores]
 
-    def streamed() -> list[Tensor]:
-        return list(mine.nearest_matches(maps, k=neighbours))
+    return work
 
-    def error(result: list[Tensor], truth: list[Tensor]) -> float:
-        # Of nearly equal scores rounding decides the order: those named must have their scores.
-        named = truth[2].gather(1, result[1])
-        return max(largest_error([result[0]], [truth[0]]), largest_error([named], [truth[0]]))
 
+def nearest_streamed(maps: Tensor, matcher: QAConv, neighbours: int) -> Work:
+    """The same by ours, without the matrix."""
+    return lambda: list(matcher.nearest_matches(maps, k=neighbours))
+
+
+def nearest_classes(count: int, neighbours: int, block: int) -> Case:
+    """The nearest classes of each, against the whole matrix in blocks, and topk of it."""
+    maps = unit_maps(count, "cpu", 5)
+    by_matrix = nearest_by_matrix(maps, plain(amax=False).eval(), neighbours, block)
     return Case(
         "nearest_classes",
         f"N={count} k={neighbours}",
-        streamed,
+        nearest_streamed(maps, ours().eval(), neighbours),
         {f"max, blocks of {block}, topk": Baseline(by_matrix)},
-        OPERATIONS * count * count,
-        OPERATIONS * pairs_of_triangle(count),
-        error=error,
+        PAPER.operations * count * count,
+        PAPER.operations * pairs_of_triangle(count),
+        error=nearest_error,
     )
 
 
@@ -155,7 +184,9 @@ def _block_that_fits(count: int) -> int:
     """256 maps, as the published code has it, or fewer where the memory is not there."""
     block, available = 256, available_bytes()
     # The correlations of a block, and room for its copies by parts.
-    while available is not None and block > 32 and 1.2 * 4 * (block * PLACES) ** 2 > available:
+    while (
+        available is not None and block > 32 and 1.2 * 4 * (block * PAPER.places) ** 2 > available
+    ):
         block //= 2
     return min(block, count)
 
@@ -167,7 +198,7 @@ def _one_way(count: int) -> Case:
     """
     maps = unit_maps(count, "cpu", 6).flatten(2)
     query = maps[:1]
-    weight, nothing = torch.ones(PLACES), torch.zeros(PLACES)
+    weight, nothing = torch.ones(PAPER.places), torch.zeros(PAPER.places)
 
     def formula() -> list[Tensor]:
         scores = torch.einsum("pcs,gcr->pgrs", query, maps)
@@ -179,8 +210,8 @@ def _one_way(count: int) -> Case:
         f"P=1 G={count}",
         lambda: [match_scores(query, maps, weight, gallery_weight=nothing)],
         {"amax": Baseline(formula)} | {name: Baseline(way) for name, way in ways.items()},
-        OPERATIONS * count,
-        OPERATIONS * count,
+        PAPER.operations * count,
+        PAPER.operations * count,
         not_timed,
     )
 
@@ -214,5 +245,5 @@ def cases(*, quick: bool) -> Iterator[Case]:
         )
     classes, neighbours = (12, 3) if quick else (512, 31)
     block = 8 if quick else _block_that_fits(classes)
-    yield nearest_classes(classes, neighbours, "cpu", block)
+    yield nearest_classes(classes, neighbours, block)
     yield _one_way(16 if quick else 256)

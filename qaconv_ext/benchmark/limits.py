@@ -66,16 +66,18 @@ def _share_of_peak(
     return Limit(f"{name}, {count} x {count}, C={channels}, hw={places}", "FMA peak", share)
 
 
-def _cold_start() -> Limit:
+def cold_start(device: str) -> Limit:
     """How much longer the first call of a process takes than its second, in seconds."""
     code = (
-        "import time, torch; from qaconv_ext.qaconv import match_scores;"
-        "x = torch.nn.functional.normalize(torch.randn(4, 128, 192), dim=1); w = torch.ones(192);"
-        "a = time.perf_counter(); match_scores(x, x, w); b = time.perf_counter();"
-        "match_scores(x, x, w); print((b - a) - (time.perf_counter() - b))"
+        "import sys, time, torch; from qaconv_ext.qaconv import match_scores;"
+        "x = torch.nn.functional.normalize(torch.randn(4, 128, 192), dim=1).to(sys.argv[1]);"
+        "w = torch.ones(192, device=x.device); match = lambda: match_scores(x, x, w).cpu();"
+        "a = time.perf_counter(); match(); b = time.perf_counter();"
+        "match(); print((b - a) - (time.perf_counter() - b))"
     )
+    command = [sys.executable, "-c", code, device]
     runs = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         for _ in range(3)
     ]
     return Limit("first call over the second, seconds", "–", Spread.of(runs))
@@ -129,4 +131,4 @@ def limits(*, quick: bool, budget: float) -> Iterator[Limit]:
     yield _backward(few, None, budget)
     yield _backward(few, 2 * few, budget)
     if not quick:
-        yield _cold_start()
+        yield cold_start("cpu")

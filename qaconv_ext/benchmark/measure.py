@@ -49,6 +49,18 @@ def largest_error(ours: list[Tensor], plain: list[Tensor]) -> float:
     )
 
 
+def norm_error(ours: list[Tensor], plain: list[Tensor]) -> float:
+    """The largest difference by norm, relative to the norm of each result.
+
+    For gradients where sums are rounded otherwise: of two nearly equal places another one may win,
+    and then single elements of the gradient differ by as much as they are.
+    """
+    return max(
+        float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-30))
+        for a, b in zip(ours, plain, strict=True)
+    )
+
+
 def wall_clock(work: Callable[[], object]) -> float:
     """The clock of the CPU."""
     start = time.perf_counter()
@@ -63,19 +75,20 @@ def time_in_turn(
     *,
     budget: float,
     warm: bool = False,
+    least: int = 3,
 ) -> tuple[Spread, Spread, Spread]:
     """Seconds of each, and the ratio other / ours run by run.
 
     The two alternate, so that a machine that drifts does so for both, and the ratio is taken of
-    neighbours. Runs until ``budget`` seconds are spent, at least 3 and at most 50 of each; before
-    them one of each that does not count, unless both ran before (``warm``).
+    neighbours. Runs until ``budget`` seconds are spent, at least ``least`` and at most 50 of each;
+    before them one of each that does not count, unless both ran before (``warm``).
     """
     if not warm:
         clock(ours), clock(other)
     mine: list[float] = []
     others: list[float] = []
     start = time.perf_counter()
-    while len(mine) < 3 or (time.perf_counter() - start < budget and len(mine) < 50):
+    while len(mine) < least or (time.perf_counter() - start < budget and len(mine) < 50):
         mine.append(clock(ours))
         others.append(clock(other))
     ratios = [b / a for a, b in zip(mine, others, strict=True)]

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,4 +54,50 @@ def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[s
             missing[package] = "not installed"
             continue
         ways[name] = by(importlib.import_module(module).maxsim_scores, part or len(places))
+    return ways, missing
+
+
+class _OnCuda(NamedTuple):
+    """A package with Triton kernels: its functions of ``[Q, places, C]`` and ``[D, places, C]``."""
+
+    package: str
+    module: str
+    forward: str
+    trainable: str
+
+
+_CUDA = (
+    _OnCuda("flash-maxsim", "flash_maxsim", "flash_maxsim_batched", "flash_maxsim_batched_train"),
+    _OnCuda("late-interaction-kernels", "late_interaction_kernels", "maxsim", "maxsim"),
+)
+
+#: Both directions of every pair, summed: ``[P, places, C], [G, places, C] → [P, G]``.
+BothWays = Callable[[Tensor, Tensor], Tensor]
+
+
+def both_ways_on_cuda(*, train: bool) -> tuple[dict[str, BothWays], dict[str, str]]:
+    """The sums of both maxima by two calls of each package, one for each direction.
+
+    Args:
+        train: by the functions that have a gradient.
+
+    Returns:
+        The functions, under the packages' names; and why the others are missing.
+    """
+    ways: dict[str, BothWays] = {}
+    missing: dict[str, str] = {}
+
+    def twice(one_way: BothWays) -> BothWays:
+        return lambda probe, gallery: one_way(probe, gallery) + one_way(gallery, probe).T
+
+    for peer in _CUDA:
+        name = _installed(peer.package, peer.module)
+        if name is None:
+            missing[peer.package] = "not installed"
+            continue
+        try:
+            module = importlib.import_module(peer.module)
+            ways[name] = twice(getattr(module, peer.trainable if train else peer.forward))
+        except Exception as reason:  # it may need another torch, or Triton
+            missing[name] = f"{type(reason).__name__}: {reason}".splitlines()[0][:200]
     return ways, missing

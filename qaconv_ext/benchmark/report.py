@@ -14,7 +14,7 @@ LEGEND = (
     "its multiplications alone at the measured peak. MiB: extra memory at its height."
 )
 HEADER = (
-    f"{'case':18} {'shape':12} {'against':28} {'ms':>9} {'times faster':^20} {'at most':>8} "
+    f"{'case':25} {'shape':12} {'against':32} {'ms':>9} {'times faster':^20} {'at most':>8} "
     f"{'GFLOP/s':>8} {'MiB':>8}  error"
 )
 
@@ -26,7 +26,7 @@ def _mebibytes(value: int | None) -> str:
 def rows(result: dict[str, Any]) -> Iterator[str]:
     """A case: our line, and one for each way it was timed against, or not."""
     yield (
-        f"{result['case']:18} {result['shape']:12} {'':28} "
+        f"{result['case']:25} {result['shape']:12} {'':32} "
         f"{result['seconds']['median'] * 1e3:9.2f} {'':29} "
         f"{result['gflops']:8.1f} {_mebibytes(result['peak_extra_bytes']):>8}"
     )
@@ -34,12 +34,12 @@ def rows(result: dict[str, Any]) -> Iterator[str]:
         ratio = Spread(**other["times_faster"])
         at_most = "–" if other["at_most"] is None else f"{other['at_most']:.1f}"
         yield (
-            f"{'':31} {name:28} {other['seconds']['median'] * 1e3:9.2f} "
+            f"{'':38} {name:32} {other['seconds']['median'] * 1e3:9.2f} "
             f"{ratio.minimum:6.1f} {ratio.median:6.1f} {ratio.maximum:6.1f} {at_most:>8} "
             f"{'':8} {_mebibytes(other['peak_extra_bytes']):>8}  {other['largest_error']:.1e}"
         )
     for name, reason in result["not_timed"].items():
-        yield f"{'':31} {name:28} not timed: {reason}"
+        yield f"{'':38} {name:32} not timed: {reason}"
 
 
 def limit_row(limit: Limit) -> str:
