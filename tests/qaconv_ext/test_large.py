@@ -26,6 +26,17 @@ GIBIBYTE = 2**30
 WEIGHT = torch.linspace(0.5, 1.5, 7)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Offsets do not depend on threads, and thousands of small blocks make threads wait a lot."""
+    before = torch.get_num_threads(), fused.get_threads()
+    torch.set_num_threads(1)
+    fused.set_threads(1)
+    yield
+    torch.set_num_threads(before[0])
+    fused.set_threads(before[1])
+
+
 def zeros(count, dtype=np.float16):
     """Zeros that take no memory until they are written; torch would write them at once."""
     try:
