@@ -44,7 +44,14 @@ def _on_cuda(
 ) -> tuple[Meter, Iterator[Case], Iterator[Limit]]:
     clock = CudaClock()
     runs = 3 if quick else 5
-    meter = Meter("cuda", clock, lambda: tensor_peak(clock, quick=quick), runs, end)
+    meter = Meter(
+        "cuda",
+        clock,
+        lambda: tensor_peak(clock, quick=quick),
+        least_runs=runs,
+        warm_up=True,
+        end=end,
+    )
     for case in cuda_cases(quick=quick):
         prove(case)  # all of ours, before any time is spent
     return meter, cuda_cases(quick=quick), cuda_limits(clock, quick=quick, budget=budget)

@@ -63,6 +63,8 @@ class Meter:
     peak: Callable[[], float] | None
     """Operations per second at the device's limit, measured; None where it is not known."""
     least_runs: int = 3
+    warm_up: bool = False
+    """One run of each more that does not count, beside those that proved it."""
     end: float = math.inf
     """When, by ``time.monotonic``, it is too late to begin with another way."""
 
@@ -153,7 +155,12 @@ def measure(case: Case, meter: Meter, budget: float) -> dict[str, Any]:
     for name, errors in proven.items():
         other = case.baselines[name].run
         mine, its, ratio = time_in_turn(
-            case.ours, other, meter.clock, budget=budget, warm=True, least=meter.least_runs
+            case.ours,
+            other,
+            meter.clock,
+            budget=budget,
+            warm=not meter.warm_up,
+            least=meter.least_runs,
         )
         result["baselines"][name] = {
             "largest_error": errors.values,

@@ -57,7 +57,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _with_tf32(run: Work) -> Work:
-    def work() -> list[Tensor]:
+    def run_with_tf32() -> list[Tensor]:
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high")
         try:
@@ -65,7 +65,7 @@ def _with_tf32(run: Work) -> Work:
         finally:
             torch.set_float32_matmul_precision(before)
 
-    return work
+    return run_with_tf32
 
 
 class _Plain:
