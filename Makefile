@@ -1,13 +1,16 @@
 # Each target does its own set-up from nothing: a virtual environment, the install, the run.
 #   make demo      a first look: train and evaluate on a small drawn data set
-#   make test      the unit tests          make test-all   those, and the end-to-end recipes
+#   make test      the unit tests          make test-all   those, recipes, large results
 #   make core      the C++ and CUDA core without Python: build and CTest
 #   make lint      what the gate checks about form: ruff, mypy, clang-format
 #   make bench     speed and memory against plain PyTorch, written to benchmarks/results
+#                  (make bench DEVICE=cuda: those of a GPU)
 #   make clean     removes what these made
 
 VENV ?= .venv
 PYTHON ?= python3
+# Of make bench: cpu or cuda.
+DEVICE ?= cpu
 # A stack that is there already can be used: make test VENV=/path/to/venv
 READY = $(VENV)/.qaconv-installed
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
@@ -56,7 +59,7 @@ lint: $(READY)
 	$(VENV)/bin/clang-format --dry-run -Werror $(shell git ls-files '*.h' '*.cpp' '*.inl' '*.cu' '*.cuh')
 
 bench: $(READY)
-	$(VENV)/bin/python -m qaconv_ext.benchmark --json benchmarks/results
+	$(VENV)/bin/python -m qaconv_ext.benchmark --device $(DEVICE) --json benchmarks/results
 	$(VENV)/bin/python benchmarks/render.py
 
 clean:

@@ -13,7 +13,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- rendered: begin -->", "<!-- rendered: end -->"
+RESULTS = ROOT / "benchmarks" / "results"
+#: A block of the page for each kind of device, and what stands there without a file.
+EMPTY = {
+    "cpu": "No processor has been measured.",
+    "gpu": "No GPU has been measured: no figure of one is given anywhere.",
+}
 
 
 def mebibytes(value: int | None) -> str:
@@ -21,29 +26,51 @@ def mebibytes(value: int | None) -> str:
     return "–" if value is None else f"{value / 2**20:.1f}"
 
 
+def percent(share: float | None) -> str:
+    """Of the device's peak; a dash where it was not measured."""
+    return "–" if share is None else f"{share * 100:.0f} %"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits that matter, whatever the size."""
+    value = seconds * 1e3
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def times_faster(other: dict[str, Any], quickest: bool) -> str:
+    """The ratio with its spread, bold for the quickest of a case, and its upper bound."""
+    ratio = other["times_faster"]
+    mark = "**" if quickest else ""
+    spread = f"({ratio['minimum']:.1f} – {ratio['maximum']:.1f})"
+    at_most = other.get("at_most")
+    bound = "–" if at_most is None else f"{at_most:.1f}"
+    return f"{mark}{ratio['median']:.1f}{mark} {spread} | {bound}"
+
+
 def rows(results: list[dict[str, Any]]) -> list[str]:
-    """The table of one file: for each case our row, and how many times faster it is."""
-    names = list(results[0]["baselines"])
-    heads = "".join(f" times faster than `{name}` |" for name in names)
-    heads += "".join(f" `{name}`, MiB |" for name in names)
+    """The table of one file: for each case our row, and one for each way it was timed against."""
     lines = [
-        f"| case | maps | ms | GFLOP/s | extra memory, MiB |{heads}",
-        "|---|---|---|---|---|" + "---|" * 2 * len(names),
+        "| case | maps | way | ms | GFLOP/s | of peak | extra memory, MiB | ours is times faster "
+        "| at most |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
-        ratios, memory = "", ""
-        for name in names:
-            plain = result["baselines"][name]
-            ratio = plain["times_faster"]
-            ratios += (
-                f" **{ratio['median']:.1f}** ({ratio['minimum']:.1f} – {ratio['maximum']:.1f}) |"
-            )
-            memory += f" {mebibytes(plain['peak_extra_bytes'])} |"
         lines.append(
-            f"| `{result['case']}` | {result['shape']} "
-            f"| {result['seconds']['median'] * 1e3:.1f} | {result['gflops']:.0f} "
-            f"| {mebibytes(result['peak_extra_bytes'])} |{ratios}{memory}"
+            f"| `{result['case']}` | {result['shape']} | ours "
+            f"| {milliseconds(result['seconds']['median'])} | {result['gflops']:.0f} "
+            f"| {percent(result.get('share_of_peak'))} "
+            f"| {mebibytes(result['peak_extra_bytes'])} | | |"
         )
+        others = result["baselines"]
+        quickest = min(others, key=lambda name: others[name]["seconds"]["median"])
+        for name, other in others.items():
+            lines.append(
+                f"| | | {name} | {milliseconds(other['seconds']['median'])} | | "
+                f"| {mebibytes(other['peak_extra_bytes'])} "
+                f"| {times_faster(other, name == quickest)} |"
+            )
+        for name, reason in result.get("not_timed", {}).items():
+            lines.append(f"| | | {name} | | | | | not timed: {reason} | |")
     return lines
 
 
@@ -59,12 +86,21 @@ def ratio_rows(ratios: list[dict[str, Any]]) -> list[str]:
     return lines if ratios else []
 
 
-def section(file: Path) -> str:
-    """One file's heading, provenance and table."""
-    data = json.loads(file.read_text())
-    name = file.relative_to(ROOT)
+def refusal(data: dict[str, Any]) -> str | None:
+    """Why a file's figures may not stand in a document; None where they may."""
+    if data["machine"].get("emulated"):
+        return "made under an emulator, where times mean nothing"
+    if data.get("quick"):
+        return "made with --quick, at sizes that say nothing"
+    if not data.get("complete", True):
+        return "the run did not come to its end"
     if data["uncommitted_changes"] is not False or data["commit"] is None:
-        sys.exit(f"{name}: made from a checkout with uncommitted changes (or none): not rendered")
+        return "made from a checkout with uncommitted changes (or none)"
+    return None
+
+
+def section(name: str, data: dict[str, Any]) -> str:
+    """One file's heading, provenance and tables."""
     machine = ", ".join(f"{key} {value}" for key, value in data["machine"].items())
     return "\n".join(
         [
@@ -80,13 +116,26 @@ def section(file: Path) -> str:
     )
 
 
-def rendered(text: str) -> str:
-    """The page with its block made anew."""
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    files = sorted((ROOT / "benchmarks" / "results").glob("*/*.json"))
-    body = "\n\n".join(section(file) for file in files)
-    return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
+def rendered(text: str, results: Path = RESULTS) -> str:
+    """The page with its blocks made anew.
+
+    Raises:
+        SystemExit: a file's figures may not be rendered.
+    """
+    sections: dict[str, list[str]] = {kind: [] for kind in EMPTY}
+    for file in sorted(results.glob("*/*.json")):
+        data = json.loads(file.read_text())
+        name = f"benchmarks/results/{file.relative_to(results)}"
+        reason = refusal(data)
+        if reason is not None:
+            sys.exit(f"{name}: {reason}: not rendered")
+        sections["gpu" if "gpu" in data["machine"] else "cpu"].append(section(name, data))
+    for kind, parts in sections.items():
+        begin, end = f"<!-- rendered {kind}: begin -->", f"<!-- rendered {kind}: end -->"
+        before, rest = text.split(begin)
+        body = "\n\n".join(parts) or EMPTY[kind]
+        text = f"{before}{begin}\n\n{body}\n\n{end}{rest.split(end)[1]}"
+    return text
 
 
 def main() -> int:

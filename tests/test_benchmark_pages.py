@@ -1,12 +1,70 @@
-"""Figures in the documents are those of the committed files."""
+"""Figures in the documents are those of committed files, and only of files that may stand there."""
 
 from __future__ import annotations
 
+import copy
+import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
+SPREAD = {"minimum": 1.0, "median": 2.0, "maximum": 3.0, "runs": 3}
+PAGE = "".join(
+    f"<!-- rendered {k}: begin -->\n<!-- rendered {k}: end -->\n" for k in ("cpu", "gpu")
+)
+DATA = {
+    "command": "python -m qaconv_ext.benchmark",
+    "commit": "0123456789abcdef",
+    "uncommitted_changes": False,
+    "made": "2026-01-01",
+    "complete": True,
+    "quick": False,
+    "machine": {"processor": "a processor"},
+    "results": [
+        {
+            "case": "qaconv_eval",
+            "shape": "P=2 G=2",
+            "seconds": SPREAD,
+            "gflops": 1.0,
+            "share_of_peak": 0.5,
+            "peak_extra_bytes": 2**20,
+            "not_timed": {"a package": "not installed"},
+            "baselines": {
+                "max": {
+                    "seconds": {**SPREAD, "median": 8.0},
+                    "times_faster": {**SPREAD, "median": 4.0},
+                    "at_most": 6.0,
+                    "peak_extra_bytes": None,
+                },
+                "amax": {
+                    "seconds": SPREAD,
+                    "times_faster": SPREAD,
+                    "at_most": None,
+                    "peak_extra_bytes": None,
+                },
+            },
+        }
+    ],
+    "ratios": [],
+}
+
+
+@pytest.fixture(scope="module")
+def render():
+    spec = importlib.util.spec_from_file_location("render", ROOT / "benchmarks" / "render.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def page(render, folder, data):
+    (folder / "machine").mkdir()
+    (folder / "machine" / "matcher.json").write_text(json.dumps(data))
+    return render.rendered(PAGE, folder)
 
 
 def test_pages_are_rendered_from_the_results():
@@ -16,3 +74,37 @@ def test_pages_are_rendered_from_the_results():
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_processor_stands_in_its_block(render, tmp_path):
+    text = page(render, tmp_path, DATA)
+    cpu, gpu = text.split("<!-- rendered gpu: begin -->")
+    assert "| `qaconv_eval` | P=2 G=2 | ours | 2000 | 1 | 50 % | 1.0 | | |" in cpu
+    assert "| | | max | 8000 | | | – | 4.0 (1.0 – 3.0) | 6.0 |" in cpu
+    assert "| | | amax | 2000 | | | – | **2.0** (1.0 – 3.0) | – |" in cpu  # the quickest is bold
+    assert "| | | a package | | | | | not timed: not installed | |" in cpu
+    assert "No GPU has been measured" in gpu
+
+
+def test_a_gpu_stands_in_its_block(render, tmp_path):
+    data = copy.deepcopy(DATA)
+    data["machine"]["gpu"] = "a GPU"
+    cpu, gpu = page(render, tmp_path, data).split("<!-- rendered gpu: begin -->")
+    assert "### a GPU" in gpu
+    assert "No processor has been measured" in cpu
+    assert "No GPU" not in gpu
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"machine": {"processor": "p", "gpu": "g", "emulated": True}}, "under an emulator"),
+        ({"quick": True}, "--quick"),
+        ({"complete": False}, "did not come to its end"),
+        ({"uncommitted_changes": True}, "uncommitted changes"),
+        ({"commit": None}, "uncommitted changes"),
+    ],
+)
+def test_what_may_not_stand_is_refused(render, tmp_path, change, message):
+    with pytest.raises(SystemExit, match=message):
+        page(render, tmp_path, {**DATA, **change})

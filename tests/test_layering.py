@@ -141,8 +141,8 @@ def test_only_the_glue_knows_torch_and_python():
 
 
 def test_the_library_needs_torch_and_numpy_only():
-    # maxsim_cpu: measured against by the benchmark, where it is installed.
-    wanted = {"torch", "numpy", "qaconv_ext", "maxsim_cpu"}
+    # Packages that the benchmark measures against are imported by name, where they are installed.
+    wanted = {"torch", "numpy", "qaconv_ext"}
     import sys
 
     for room, file in python_files():

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,112 +15,109 @@ from typing import Any
 import torch
 
 from qaconv_ext import backend
-from qaconv_ext.benchmark.cases import Case, cases
-from qaconv_ext.benchmark.limits import limits
-from qaconv_ext.benchmark.measure import Spread, largest_error, peak_extra_bytes, time_in_turn
+from qaconv_ext.benchmark.case import Case, Meter, measure, prove
+from qaconv_ext.benchmark.cases import cases
+from qaconv_ext.benchmark.cuda_cases import cuda_cases, cuda_limits
+from qaconv_ext.benchmark.cuda_meter import CudaClock, tensor_peak
+from qaconv_ext.benchmark.limits import Limit, fma_peak, limits
+from qaconv_ext.benchmark.measure import wall_clock
 from qaconv_ext.benchmark.provenance import machine_slug, provenance
-
-# Of float32 results, gradients included, relative to the largest of each.
-LARGEST_ERROR = 1e-4
+from qaconv_ext.benchmark.report import HEADER, LEGEND, limit_row, rows
 
 
-def measure(case: Case, device: str, budget: float) -> dict[str, Any]:
-    """The figures of one case; raises where the ways do not agree."""
-    result: dict[str, Any] = {"case": case.name, "shape": case.shape, "baselines": {}}
-    for name, plain in case.baselines.items():
-        error = largest_error(case.ours(), plain())
-        if not error <= LARGEST_ERROR:
-            raise SystemExit(
-                f"{case.name} {case.shape}: differs from plain PyTorch ({name}) by {error:.2g} of "
-                f"the largest value (allowed {LARGEST_ERROR:g}); what is wrong is not timed"
-            )
-        mine, other, ratio = time_in_turn(case.ours, plain, device, budget=budget)
-        result["baselines"][name] = {
-            "largest_error": error,
-            "ours_seconds": mine.as_dict(),
-            "seconds": other.as_dict(),
-            "times_faster": ratio.as_dict(),
-            "peak_extra_bytes": peak_extra_bytes(plain, device),
-        }
-    first = next(iter(result["baselines"].values()))
-    result["seconds"] = first["ours_seconds"]
-    result["gflops"] = case.operations / first["ours_seconds"]["median"] / 1e9
-    result["peak_extra_bytes"] = peak_extra_bytes(case.ours, device)
-    return result
+def _write(folder: Path, data: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "matcher.json"
+    partial = target.with_suffix(".part")
+    partial.write_text(json.dumps(data, indent=1) + "\n")
+    os.replace(partial, target)
+    return target
 
 
-def _mebibytes(value: int | None) -> str:
-    return "–" if value is None else f"{value / 2**20:.1f}"
+def _on_cpu(quick: bool, budget: float) -> tuple[Meter, Iterator[Case], Iterator[Limit]]:
+    meter = Meter("cpu", wall_clock, fma_peak)
+    return meter, cases(quick=quick), limits(quick=quick, budget=budget)
 
 
-def _rows(result: dict[str, Any]) -> Iterator[str]:
-    yield (
-        f"{result['case']:18} {result['shape']:12} {'':5} "
-        f"{result['seconds']['median'] * 1e3:9.1f} {'':20} "
-        f"{result['gflops']:8.1f} {_mebibytes(result['peak_extra_bytes']):>8}"
+def _on_cuda(
+    quick: bool, budget: float, end: float
+) -> tuple[Meter, Iterator[Case], Iterator[Limit]]:
+    clock = CudaClock()
+    runs = 3 if quick else 5
+    meter = Meter(
+        "cuda",
+        clock,
+        lambda: tensor_peak(clock, quick=quick),
+        least_runs=runs,
+        warm_up=True,
+        end=end,
     )
-    for name, plain in result["baselines"].items():
-        ratio = Spread(**plain["times_faster"])
-        yield (
-            f"{'':18} {'':12} {name:>5} {plain['seconds']['median'] * 1e3:9.1f} "
-            f"{ratio.minimum:6.1f} {ratio.median:6.1f} {ratio.maximum:6.1f} "
-            f"{'':8} {_mebibytes(plain['peak_extra_bytes']):>8}  {plain['largest_error']:.1e}"
-        )
+    for case in cuda_cases(quick=quick):
+        prove(case)  # all of ours, before any time is spent
+    return meter, cuda_cases(quick=quick), cuda_limits(clock, quick=quick, budget=budget)
 
 
-HEADER = (
-    f"{'case':18} {'shape':12} {'':5} {'ms':>9} {'times faster':^20} "
-    f"{'GFLOP/s':>8} {'MiB':>8}  error"
-)
-
-
-def main() -> int:
-    """Run all cases; 0 where every one agreed with the plain formula."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m qaconv_ext.benchmark", description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
-    parser.add_argument("--budget", type=float, default=5.0, help="seconds per case (default 5)")
+    parser.add_argument(
+        "--budget", type=float, help="seconds per case and way (default 5; on CUDA 1)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=6.0, help="on CUDA: no other way begins later (default 6)"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all")
     parser.add_argument("--json", metavar="FOLDER", help="write FOLDER/<machine>/matcher.json")
     arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device: got cuda, wanted a CUDA device that torch can use")
+    if arguments.budget is None:
+        arguments.budget = 1.0 if arguments.device == "cuda" else 5.0
+    return arguments
+
+
+def main() -> int:
+    """Run all cases; 0 where ours agreed with the plain formula in every one."""
+    arguments = _arguments()
+    quick, budget = arguments.quick, arguments.budget
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     backend.set_backend(arguments.device)  # never times the reference against itself
-    print("max, amax: the formula in plain PyTorch, by einsum, max or amax, and modules, eager.")
-    print(
-        "Times faster: minimum, median, maximum of runs in turn. MiB: extra memory at its height."
-    )
-    print(HEADER)
-    results = []
-    for case in cases(arguments.device, quick=arguments.quick):
-        results.append(measure(case, arguments.device, arguments.budget))
-        print(*_rows(results[-1]), sep="\n", flush=True)
-    ratios = []
-    if arguments.device == "cpu":
-        print("\nratios: minimum, median, maximum")
-        for limit in limits(quick=arguments.quick, budget=arguments.budget):
-            ratio = limit.ratio
-            print(
-                f"{limit.name:58} {ratio.minimum:7.3f} {ratio.median:7.3f} {ratio.maximum:7.3f}"
-                f"  of {limit.against}",
-                flush=True,
-            )
-            ratios.append(asdict(limit))
-    if arguments.json:
-        folder = Path(arguments.json) / machine_slug(arguments.device)
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / "matcher.json"
-        partial = target.with_suffix(".part")
-        partial.write_text(
-            json.dumps(
-                {**provenance(arguments.device), "results": results, "ratios": ratios}, indent=1
-            )
-            + "\n"
-        )
-        os.replace(partial, target)
-        print(f"written: {target}")
+    if arguments.device == "cuda":
+        end = time.monotonic() + 60 * arguments.minutes
+        meter, all_cases, all_limits = _on_cuda(quick, budget, end)
+    else:
+        meter, all_cases, all_limits = _on_cpu(quick, budget)
+    started = provenance(arguments.device)
+    folder = Path(arguments.json) / machine_slug(arguments.device) if arguments.json else None
+    results: list[dict[str, Any]] = []
+    ratios: list[dict[str, Any]] = []
+
+    def save(*, complete: bool) -> None:
+        if folder is not None:
+            # At the end once more: clocks are then those of a device that has worked.
+            facts = provenance(arguments.device) if complete else started
+            figures = {"complete": complete, "results": results, "ratios": ratios}
+            target = _write(folder, {**facts, "quick": quick, **figures})
+            if complete:
+                print(f"written: {target}")
+
+    print(LEGEND, HEADER, sep="\n")
+    for case in all_cases:
+        results.append(measure(case, meter, budget))
+        print(*rows(results[-1]), sep="\n", flush=True)
+        save(complete=False)
+    print("\nratios: minimum, median, maximum")
+    for limit in all_limits:
+        print(limit_row(limit), flush=True)
+        ratios.append(asdict(limit))
+    save(complete=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except backend.BackendError as error:  # nothing was compiled: say so, without a trace
+        sys.exit(str(error))

@@ -1,25 +1,21 @@
 """How near the CPU kernels come to the machine's limits, as ratios taken in one process.
 
 The limit is the FMA peak, measured beside each figure by a loop that multiplies and adds in
-registers on as many threads. Other figures are ratios of two of our own calls, or against a
-package that computes one direction of the same maxima.
+registers on as many threads. Other figures are ratios of two of our own calls.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from qaconv_ext import qaconv
-from qaconv_ext.benchmark.measure import Spread, ratios_in_turn
-from qaconv_ext.reference import PlainQAConv
+from qaconv_ext.benchmark.measure import Spread, ratios_in_turn, wall_clock
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,12 @@ def _peak() -> tuple[float, Callable[[], object]]:
     return work(), work
 
 
+def fma_peak() -> float:
+    """Multiplications and additions per second at the float32 peak: the best of several runs."""
+    operations, work = _peak()
+    return operations / min(wall_clock(work) for _ in range(5))
+
+
 def _share_of_peak(
     name: str, shape: tuple[int, int, int], run: Callable[[Tensor], object], budget: float
 ) -> Limit:
@@ -64,62 +66,21 @@ def _share_of_peak(
     return Limit(f"{name}, {count} x {count}, C={channels}, hw={places}", "FMA peak", share)
 
 
-def _cold_start() -> Limit:
+def cold_start(device: str) -> Limit:
     """How much longer the first call of a process takes than its second, in seconds."""
     code = (
-        "import time, torch; from qaconv_ext.qaconv import match_scores;"
-        "x = torch.nn.functional.normalize(torch.randn(4, 128, 192), dim=1); w = torch.ones(192);"
-        "a = time.perf_counter(); match_scores(x, x, w); b = time.perf_counter();"
-        "match_scores(x, x, w); print((b - a) - (time.perf_counter() - b))"
+        "import sys, time, torch; from qaconv_ext.qaconv import match_scores;"
+        "x = torch.nn.functional.normalize(torch.randn(4, 128, 192), dim=1).to(sys.argv[1]);"
+        "w = torch.ones(192, device=x.device); match = lambda: match_scores(x, x, w).cpu();"
+        "a = time.perf_counter(); match(); b = time.perf_counter();"
+        "match(); print((b - a) - (time.perf_counter() - b))"
     )
+    command = [sys.executable, "-c", code, device]
     runs = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         for _ in range(3)
     ]
     return Limit("first call over the second, seconds", "–", Spread.of(runs))
-
-
-def _graph(count: int, neighbours: int, budget: float) -> Limit:
-    """The nearest classes of each, against the whole matrix by plain PyTorch and its topk."""
-    maps = _maps(count, 128, 192).reshape(count, 128, 24, 8)
-    ours = qaconv.QAConv(128, 24, 8).eval()
-    plain = PlainQAConv(24, 8).eval()
-    plain.load_state_dict(ours.state_dict())
-
-    def by_matrix() -> Tensor:
-        blocks = torch.split(maps, 256)
-        rows = [torch.cat([plain(a, b) for b in blocks], dim=1) for a in blocks]
-        scores = torch.cat(rows)
-        scores.fill_diagonal_(-torch.inf)
-        return scores.topk(neighbours, dim=1).indices
-
-    with torch.no_grad():
-        ratio = ratios_in_turn(
-            lambda: ours.nearest_matches(maps, k=neighbours), by_matrix, budget=budget
-        )
-    return Limit(f"{neighbours} nearest of {count} classes", "plain matrix (max), topk", ratio)
-
-
-def _one_way(count: int, budget: float) -> Limit | None:
-    """Scores of one direction against maxsim-cpu, where that package is installed."""
-    if importlib.util.find_spec("maxsim_cpu") is None:
-        return None
-    import maxsim_cpu
-
-    maps = _maps(count, 128, 192)
-    query = maps[0].T.contiguous().numpy()  # [places, C]
-    documents = maps.transpose(1, 2).contiguous().numpy()  # [N, places, C]
-    weight, nothing = torch.ones(192), torch.zeros(192)
-
-    def ours() -> Tensor:
-        return qaconv.match_scores(maps[:1], maps, weight, gallery_weight=nothing)
-
-    theirs = maxsim_cpu.maxsim_scores(query, documents)
-    if not np.allclose(theirs, ours()[0].numpy(), rtol=1e-4):
-        print("maxsim-cpu is installed, but gives other scores than the reference: not timed")
-        return None
-    ratio = ratios_in_turn(ours, lambda: maxsim_cpu.maxsim_scores(query, documents), budget=budget)
-    return Limit(f"one-way scores, 1 x {count}", "maxsim-cpu", ratio)
 
 
 def _backward(count: int, pairs: int | None, budget: float) -> Limit:
@@ -169,9 +130,5 @@ def limits(*, quick: bool, budget: float) -> Iterator[Limit]:
     )
     yield _backward(few, None, budget)
     yield _backward(few, 2 * few, budget)
-    yield _graph(*((12, 3) if quick else (256, 31)), budget)
-    one_way = _one_way(16 if quick else 256, budget)
-    if one_way is not None:
-        yield one_way
     if not quick:
-        yield _cold_start()
+        yield cold_start("cpu")

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 Work = Callable[[], list[Tensor]]
+#: How long a run takes, in seconds.
+Clock = Callable[[Callable[[], object]], float]
 
 
 @dataclass(frozen=True)
@@ -42,58 +44,77 @@ class Spread:
 def largest_error(ours: list[Tensor], plain: list[Tensor]) -> float:
     """The largest difference, relative to the largest magnitude of each result."""
     return max(
-        ((a - b).abs().max() / b.abs().max().clamp_min(1e-30)).item()
+        ((a.double() - b.double()).abs().max() / b.double().abs().max().clamp_min(1e-30)).item()
         for a, b in zip(ours, plain, strict=True)
     )
 
 
-def _seconds(work: Work, device: str) -> float:
+def norm_error(ours: list[Tensor], plain: list[Tensor]) -> float:
+    """The largest difference by norm, relative to the norm of each result.
+
+    For gradients where sums are rounded otherwise: of two nearly equal places another one may win,
+    and then single elements of the gradient differ by as much as they are.
+    """
+    return max(
+        float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-30))
+        for a, b in zip(ours, plain, strict=True)
+    )
+
+
+def wall_clock(work: Callable[[], object]) -> float:
+    """The clock of the CPU."""
     start = time.perf_counter()
     work()
-    if device == "cuda":
-        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
 def time_in_turn(
-    ours: Work, plain: Work, device: str, *, budget: float
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    clock: Clock,
+    *,
+    budget: float,
+    warm: bool = False,
+    least: int = 3,
 ) -> tuple[Spread, Spread, Spread]:
-    """Seconds of each, and the ratio plain / ours run by run.
+    """Seconds of each, and the ratio other / ours run by run.
 
     The two alternate, so that a machine that drifts does so for both, and the ratio is taken of
-    neighbours. Runs until ``budget`` seconds are spent, at least 3 and at most 50 of each.
+    neighbours. Runs until ``budget`` seconds are spent, at least ``least`` and at most 50 of each;
+    before them one of each that does not count, unless both ran before (``warm``).
     """
-    _seconds(ours, device), _seconds(plain, device)
+    if not warm:
+        clock(ours), clock(other)
     mine: list[float] = []
-    other: list[float] = []
+    others: list[float] = []
     start = time.perf_counter()
-    while len(mine) < 3 or (time.perf_counter() - start < budget and len(mine) < 50):
-        mine.append(_seconds(ours, device))
-        other.append(_seconds(plain, device))
-    ratios = [b / a for a, b in zip(mine, other, strict=True)]
-    return Spread.of(mine), Spread.of(other), Spread.of(ratios)
+    while len(mine) < least or (time.perf_counter() - start < budget and len(mine) < 50):
+        mine.append(clock(ours))
+        others.append(clock(other))
+    ratios = [b / a for a, b in zip(mine, others, strict=True)]
+    return Spread.of(mine), Spread.of(others), Spread.of(ratios)
 
 
 def ratios_in_turn(
     ours: Callable[[], object], other: Callable[[], object], *, budget: float
 ) -> Spread:
     """How many times longer ``other`` takes on the CPU than ``ours``, run by run in turn."""
-
-    def as_work(run: Callable[[], object]) -> Work:
-        def work() -> list[Tensor]:
-            run()
-            return []
-
-        return work
-
-    return time_in_turn(as_work(ours), as_work(other), "cpu", budget=budget)[2]
+    return time_in_turn(ours, other, wall_clock, budget=budget)[2]
 
 
-def _status_kib(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
+def available_bytes() -> int | None:
+    """Memory that a process could still get; None where the system does not tell."""
+    try:
+        return _field(Path("/proc/meminfo"), "MemAvailable") * 1024
+    except OSError:
+        return None
+
+
+def _field(file: Path, name: str) -> int:
+    for line in file.read_text().splitlines():
+        if line.startswith(name + ":"):
             return int(line.split()[1])
-    raise OSError(f"/proc/self/status has no {field}")
+    raise OSError(f"{file} has no {name}")
 
 
 def peak_extra_bytes(work: Work, device: str) -> int | None:
@@ -107,12 +128,13 @@ def peak_extra_bytes(work: Work, device: str) -> int | None:
         before = torch.cuda.memory_allocated()
         work()
         return torch.cuda.max_memory_allocated() - before
+    status = Path("/proc/self/status")
     try:
         # glibc keeps what earlier runs freed, and would give it out again unseen.
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
-        before = _status_kib("VmRSS")
+        before = _field(status, "VmRSS")
         work()
-        return max(0, _status_kib("VmHWM") - before) * 1024
+        return max(0, _field(status, "VmHWM") - before) * 1024
     except (OSError, AttributeError):
         return None

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from qaconv_ext import __version__, backend
+from qaconv_ext.benchmark.cuda_meter import gpu_facts
 
 
 def _git(*arguments: str) -> str | None:
@@ -46,8 +47,7 @@ def machine(device: str) -> dict[str, Any]:
         "torch": torch.__version__,
     }
     if device == "cuda":
-        facts["gpu"] = torch.cuda.get_device_name()
-        facts["compute_capability"] = ".".join(map(str, torch.cuda.get_device_capability()))
+        facts |= gpu_facts()
     return facts
 
 

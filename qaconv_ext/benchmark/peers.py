@@ -1,0 +1,103 @@
+"""Packages that compute one direction of the maxima and sum them: measured where installed.
+
+They know no weights and give ``Σ_s max_r S`` only. Each comes as a function of plain tensors; what
+is not installed comes with the reason, so that a reader sees what was not measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from qaconv_ext.benchmark.measure import Work
+
+#: PyPI's name, the module's, and how many places of a query are given at a time (None: all).
+#: maxsim-cpu 0.1.0 multiplies larger matrices by a BLAS that its wheel does not bring: then its
+#: scores are wrong or the process ends. The sum over places may be made in parts, exactly.
+_CPU = (("maxsim-cpu", "maxsim_cpu", 32), ("fast-maxsim", "fast_maxsim", None))
+
+
+def _installed(package: str, module: str) -> str | None:
+    """The package's name with its version; None where it is not there."""
+    if importlib.util.find_spec(module) is None:
+        return None
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return package
+
+
+def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[str, str]]:
+    """Scores ``[1, N]`` of a map ``[1, C, places]`` with maps ``[N, C, places]``, by each package.
+
+    Returns:
+        The ways, under the packages' names; and why the others are missing.
+    """
+    places = query[0].T.contiguous().numpy()  # [places, C]
+    documents = maps.transpose(1, 2).contiguous().numpy()  # [N, places, C]
+    ways: dict[str, Work] = {}
+    missing: dict[str, str] = {}
+
+    def by(score: Callable[[Any, Any], Any], part: int) -> Work:
+        parts = [places[at : at + part] for at in range(0, len(places), part)]
+        return lambda: [torch.from_numpy(sum(score(p, documents) for p in parts))[None]]
+
+    for package, module, part in _CPU:
+        name = _installed(package, module)
+        if name is None:
+            missing[package] = "not installed"
+            continue
+        ways[name] = by(importlib.import_module(module).maxsim_scores, part or len(places))
+    return ways, missing
+
+
+class _OnCuda(NamedTuple):
+    """A package with Triton kernels: its functions of ``[Q, places, C]`` and ``[D, places, C]``."""
+
+    package: str
+    module: str
+    forward: str
+    trainable: str
+
+
+_CUDA = (
+    _OnCuda("flash-maxsim", "flash_maxsim", "flash_maxsim_batched", "flash_maxsim_batched_train"),
+    _OnCuda("late-interaction-kernels", "late_interaction_kernels", "maxsim", "maxsim"),
+)
+
+#: Both directions of every pair, summed: ``[P, places, C], [G, places, C] → [P, G]``.
+BothWays = Callable[[Tensor, Tensor], Tensor]
+
+
+def both_ways_on_cuda(*, train: bool) -> tuple[dict[str, BothWays], dict[str, str]]:
+    """The sums of both maxima by two calls of each package, one for each direction.
+
+    Args:
+        train: by the functions that have a gradient.
+
+    Returns:
+        The functions, under the packages' names; and why the others are missing.
+    """
+    ways: dict[str, BothWays] = {}
+    missing: dict[str, str] = {}
+
+    def twice(one_way: BothWays) -> BothWays:
+        return lambda probe, gallery: one_way(probe, gallery) + one_way(gallery, probe).T
+
+    for peer in _CUDA:
+        name = _installed(peer.package, peer.module)
+        if name is None:
+            missing[peer.package] = "not installed"
+            continue
+        try:
+            module = importlib.import_module(peer.module)
+            ways[name] = twice(getattr(module, peer.trainable if train else peer.forward))
+        except Exception as reason:  # it may need another torch, or Triton
+            missing[name] = f"{type(reason).__name__}: {reason}".splitlines()[0][:200]
+    return ways, missing
