@@ -21,7 +21,7 @@ from qaconv_ext.benchmark.cuda_cases import cuda_cases, cuda_limits
 from qaconv_ext.benchmark.cuda_meter import CudaClock, tensor_peak
 from qaconv_ext.benchmark.limits import Limit, fma_peak, limits
 from qaconv_ext.benchmark.measure import wall_clock
-from qaconv_ext.benchmark.provenance import machine_slug, provenance
+from qaconv_ext.benchmark.provenance import machine, machine_slug, provenance
 from qaconv_ext.benchmark.report import HEADER, LEGEND, limit_row, rows
 
 
@@ -107,8 +107,11 @@ def main() -> int:
 
     def save(*, complete: bool) -> None:
         if folder is not None:
-            # At the end once more: clocks are then those of a device that has worked.
-            facts = provenance(arguments.device) if complete else started
+            facts = dict(started)
+            if complete:
+                # Clocks are then those of a device that has worked. The rest is of the beginning:
+                # by now the file itself is a change of the checkout.
+                facts["machine"] = machine(arguments.device)
             figures = {"complete": complete, "results": results, "ratios": ratios}
             target = _write(folder, {**facts, "quick": quick, **figures})
             if complete:
