@@ -238,22 +238,26 @@ def _spot(seed: int, domain: Domain, number: int) -> Spot:
     def draw(bounds: Range) -> float:
         return float(generator.uniform(*bounds))
 
+    def near_middle(bounds: Range) -> float:
+        # Cameras of one place are mostly alike: what differs much is the place.
+        return 0.5 * (draw(bounds) + draw(bounds))
+
     near, far = domain.near_far
     middle = 0.45 * near + 0.55 * far
     mount = draw(domain.mount)
     slant = float(np.hypot(middle, mount - 0.9))
-    red, green, blue = (draw(bounds) for bounds in domain.balance)
+    red, green, blue = (near_middle(bounds) for bounds in domain.balance)
     sensor = Sensor(
-        exposure=draw(domain.exposure),
+        exposure=near_middle(domain.exposure),
         balance=(red, green, blue),
-        contrast=draw(domain.contrast),
-        saturation=draw(domain.saturation),
+        contrast=near_middle(domain.contrast),
+        saturation=near_middle(domain.saturation),
         noise=draw(domain.noise),
         blur=draw(domain.blur),
         motion=draw(domain.motion),
         quality=int(generator.integers(domain.quality[0], domain.quality[1] + 1)),
         vignette=draw(domain.vignette),
-        haze=draw(domain.haze),
+        haze=near_middle(domain.haze),
     )
     camera = Camera(
         place=(0.0, 0.0, mount),
@@ -279,6 +283,8 @@ def _spot(seed: int, domain: Domain, number: int) -> Spot:
         camera=camera,
         wall_y=far + draw(domain.wall_distance),
         posts=tuple(posts),
-        shade=float(generator.choice((0.0, 0.0, 0.0, 1.0))) if domain.light.softness < 0.3 else 0.0,
+        shade=float(generator.choice((0.0, 0.0, 0.0, 0.0, 1.0)))
+        if domain.light.softness < 0.3
+        else 0.0,
         turn=float(generator.uniform(0, 2 * np.pi)),
     )

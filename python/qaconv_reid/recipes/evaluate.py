@@ -8,7 +8,7 @@ from rich.console import Console
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
-from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.data import ReidDataset
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, Progress
@@ -18,7 +18,7 @@ from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table
 from qaconv_reid.training import CheckpointError, checkpoint
 
-__all__ = ["evaluate", "evaluate_sets", "show"]
+__all__ = ["evaluate", "evaluate_sets", "restored", "show"]
 
 
 def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[EvaluationResult]:
@@ -88,6 +88,18 @@ def evaluate_sets(
 def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:
     """Print the table of results, in per cent."""
     console.print(results_table(results, title=f"{title} (%)"))
+
+
+def restored(folder: RunFolder) -> tuple[FeatureMapNetwork, QAConv, RunConfig]:
+    """Network and matcher of a run, on the run's device, and its settings.
+
+    Raises:
+        ConfigError, CheckpointError: there is no such run, or it has no whole checkpoint.
+    """
+    config = load(folder.path)
+    network, matcher = build_models(config, find_hardware(config.runtime).device, pretrained=False)
+    _restore(network, matcher, folder)
+    return network, matcher, config
 
 
 def _restore(network: FeatureMapNetwork, matcher: QAConv, folder: RunFolder) -> int:

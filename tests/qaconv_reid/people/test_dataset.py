@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from qaconv_reid import data, people
-from qaconv_reid.people import SIZES, PeopleError, Request
+from qaconv_reid.people import SIZES, PeopleError, Request, dataset
 from qaconv_reid.people.shot import FAMILY, look_of
 from qaconv_reid.people.walks import TEST, TRAIN, Person, sightings
 
 TINY = SIZES["tiny"]
-# The package exports a function of the same name.
-make_module = import_module("qaconv_reid.people.make")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +43,7 @@ def test_another_seed_draws_other_people(tiny):
 
 def test_an_interrupted_run_goes_on(tiny, tmp_path, monkeypatch):
     folder = tmp_path / "resumed"
-    take, drawn = make_module.take, []
+    take, drawn = dataset.take, []
 
     def some(seed, sighting):
         if len(drawn) == 30:
@@ -55,7 +52,7 @@ def test_an_interrupted_run_goes_on(tiny, tmp_path, monkeypatch):
         return take(seed, sighting)
 
     with monkeypatch.context() as patch:
-        patch.setattr(make_module, "take", some)
+        patch.setattr(dataset, "take", some)
         with pytest.raises(KeyboardInterrupt):
             people.make(Request("tiny"), folder)
     assert not folder.exists()
@@ -64,7 +61,7 @@ def test_an_interrupted_run_goes_on(tiny, tmp_path, monkeypatch):
         drawn.append(sighting)
         return take(seed, sighting)
 
-    monkeypatch.setattr(make_module, "take", counted)
+    monkeypatch.setattr(dataset, "take", counted)
     people.make(Request("tiny"), folder)
     assert len(drawn) == TINY.images
     assert contents(folder) == contents(tiny)
@@ -72,7 +69,7 @@ def test_an_interrupted_run_goes_on(tiny, tmp_path, monkeypatch):
 
 
 def test_what_is_there_is_not_drawn_again(tiny, monkeypatch):
-    monkeypatch.setattr(make_module, "take", None)
+    monkeypatch.setattr(dataset, "take", None)
     assert people.make(Request("tiny"), tiny)["images"] == {"plaza": 96, "station": 96}
 
 
@@ -100,7 +97,7 @@ def test_a_wrong_request_is_named(request_, workers, said, tmp_path):
 
 
 def test_a_full_disk_is_said_before_anything_is_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr(make_module, "_BYTES", 10**15)
+    monkeypatch.setattr(dataset, "_BYTES", 10**15)
     with pytest.raises(PeopleError, match="GB of free disk, wanted"):
         people.make(Request("tiny"), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
@@ -108,26 +105,26 @@ def test_a_full_disk_is_said_before_anything_is_drawn(tmp_path, monkeypatch):
 
 def test_every_domain_is_a_data_set_in_market_layout(tiny):
     for domain in TINY.domains:
-        dataset = data.load(tiny / domain)
-        assert dataset.layout == "market"
-        persons = {part: {r.person for r in records} for part, records in dataset.parts.items()}
+        loaded = data.load(tiny / domain)
+        assert loaded.layout == "market"
+        persons = {part: {r.person for r in records} for part, records in loaded.parts.items()}
         assert len(persons["train"]) == TINY.train
         assert persons["query"] == persons["gallery"]
         assert len(persons["query"]) == TINY.test
         assert not persons["train"] & persons["query"]
         # Each query's person was seen by another camera too.
-        seen = {(r.person, r.camera) for r in dataset.gallery}
-        for record in dataset.query:
+        seen = {(r.person, r.camera) for r in loaded.gallery}
+        for record in loaded.query:
             assert any((record.person, c) in seen for c in range(1, 7) if c != record.camera)
         assert data.check(tiny / domain).ok
 
 
 def test_randpersons_naming_is_read_as_randperson(tmp_path):
     people.make(Request("tiny", naming="randperson"), tmp_path / "r")
-    dataset = data.load(tmp_path / "r")
-    assert dataset.layout == "randperson"
-    assert len(dataset.train) == TINY.images
-    assert len({r.person for r in dataset.train}) == TINY.identities
+    loaded = data.load(tmp_path / "r")
+    assert loaded.layout == "randperson"
+    assert len(loaded.train) == TINY.images
+    assert len({r.person for r in loaded.train}) == TINY.identities
 
 
 def test_the_manifest_says_what_made_it(tiny):
