@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the matcher as it is before training, on the weights that training starts from",
     )
+    evaluate.add_argument(
+        "--ranked", metavar="FOLDER", help="write a picture of ranked lists of each data set there"
+    )
     evaluate.set_defaults(run=_evaluate)
 
     data = commands.add_parser("data", help="look at data sets, make one")
@@ -208,7 +212,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.evaluate import evaluate
 
-    evaluate(settings, untrained=arguments.untrained, console=Console())
+    ranked = Path(arguments.ranked) if arguments.ranked else None
+    evaluate(settings, untrained=arguments.untrained, console=Console(), ranked=ranked)
     return 0
 
 

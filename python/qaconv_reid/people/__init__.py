@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from qaconv_reid.people.files import NAMINGS
 from qaconv_reid.people.dataset import MANIFEST, PeopleError, Request, default_folder, make
+from qaconv_reid.people.files import NAMINGS
 from qaconv_reid.people.scenes import DOMAINS
 from qaconv_reid.people.sizes import SIZES, Size
 

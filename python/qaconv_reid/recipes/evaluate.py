@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.ranked import draw_ranked
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table
 from qaconv_reid.training import CheckpointError, checkpoint
@@ -21,7 +23,9 @@ from qaconv_reid.training import CheckpointError, checkpoint
 __all__ = ["evaluate", "evaluate_sets", "restored", "show"]
 
 
-def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[EvaluationResult]:
+def evaluate(
+    config: RunConfig, *, untrained: bool, console: Console, ranked: Path | None = None
+) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
 
     Args:
@@ -29,6 +33,7 @@ def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[Ev
         untrained: take the network and the matcher as they are before training, from
             ``model.weights``, and keep nothing; else those of the run's checkpoint.
         console: for the table.
+        ranked: a folder for pictures of ranked lists, one for each test set.
 
     Returns:
         One result per test set.
@@ -51,10 +56,19 @@ def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[Ev
         epochs = _restore(network, matcher, folder)
     with ProgressBars() as progress:
         results = evaluate_sets(network, matcher, test_sets, config, hardware, progress)
+        pictures = []
+        if ranked is not None:
+            parts = (network, matcher)
+            pictures = [
+                draw_ranked(*parts, dataset, config, hardware, progress, ranked)
+                for dataset in test_sets
+            ]
     if not untrained:
         folder.write_evaluation(results, epochs)
     how = "untrained matcher" if untrained else f"after {epochs} epochs"
     show(results, f"{config.name}: {how}", console)
+    for picture in pictures:
+        console.print(f"ranked lists in {picture}", markup=False, highlight=False, soft_wrap=True)
     return results
 
 
