@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _EXTRA = frozenset({"torchvision", "PIL", "pydantic", "rich", "safetensors", "to
 _USER_ERRORS = (
     ("qaconv_reid.config", "ConfigError"),
     ("qaconv_reid.data.records", "DataError"),
+    ("qaconv_reid.people.dataset", "PeopleError"),
     ("qaconv_reid.training.checkpoint", "CheckpointError"),
 )
 _INTERRUPTIONS = (("qaconv_reid.recipes.train", "Interrupted"),)
@@ -115,9 +117,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the matcher as it is before training, on the weights that training starts from",
     )
+    evaluate.add_argument(
+        "--ranked", metavar="FOLDER", help="write a picture of ranked lists of each data set there"
+    )
     evaluate.set_defaults(run=_evaluate)
 
-    data = commands.add_parser("data", help="look at data sets")
+    data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(
         "check", help="count a data set's persons and images, compare with the published counts"
@@ -125,6 +130,39 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("path", metavar="PATH", help="the data set, PATH or LAYOUT:PATH")
     check.add_argument("--layout", help="its layout, where it is not to be recognised")
     check.set_defaults(run=_check)
+    make = data_commands.add_parser(
+        "make",
+        help="draw virtual people: a data set of four domains, from a seed, with no download",
+        description="Draw virtual people (synthetic): what an interrupted run has drawn is kept.",
+    )
+    make.add_argument("size", metavar="SIZE", help="tiny, small, base or large")
+    make.add_argument("--out", metavar="FOLDER", help="where to (default: the user's cache)")
+    make.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
+    make.add_argument(
+        "--naming",
+        default="market",
+        help="market (default): a data set for each domain; randperson: one training set",
+    )
+    make.add_argument("--workers", type=int, help="processes (default: one for each core)")
+    make.set_defaults(run=_make)
+    measure = data_commands.add_parser(
+        "measure",
+        help="how hard a data set is, within its domains and across them",
+        description="Rank-1 and mAP of a colour histogram, a pooled embedding, the untrained "
+        "matcher and trained runs, within domains and across them.",
+    )
+    measure.add_argument("path", metavar="PATH", help="a folder of data sets, or a data set")
+    _add_settings(measure, "a TOML file or a preset: its model is what untrained methods take")
+    measure.add_argument(
+        "--run",
+        action="append",
+        default=[],
+        dest="runs",
+        metavar="RUN",
+        help="a trained run, several times",
+    )
+    measure.add_argument("--json", metavar="FILE", help="write the figures there")
+    measure.set_defaults(run=_measure)
 
     doctor = commands.add_parser("doctor", help="what is installed and what will run here")
     doctor.set_defaults(run=_doctor)
@@ -174,7 +212,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.evaluate import evaluate
 
-    evaluate(settings, untrained=arguments.untrained, console=Console())
+    ranked = Path(arguments.ranked) if arguments.ranked else None
+    evaluate(settings, untrained=arguments.untrained, console=Console(), ranked=ranked)
     return 0
 
 
@@ -187,6 +226,33 @@ def _check(arguments: argparse.Namespace) -> int:
     report = data.check(path, arguments.layout or layout)
     Console().print(data.render(report))
     return 0 if report.ok else 1
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid.recipes.people import make
+
+    make(
+        arguments.size,
+        arguments.out,
+        seed=arguments.seed,
+        naming=arguments.naming,
+        workers=arguments.workers,
+        console=Console(),
+    )
+    return 0
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.measure import measure
+
+    measure(arguments.path, settings, runs=arguments.runs, file=arguments.json, console=Console())
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

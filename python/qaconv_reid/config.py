@@ -88,8 +88,8 @@ class ModelConfig(_Section):
     neck_features: NonNegativeInt = 128
     """Channels of the feature maps; 0 keeps the backbone's own."""
     weights: str | None = None
-    """Pretrained weights: a local file, or ``package:NAME`` for one in an installed package; None
-    starts from random numbers."""
+    """Pretrained weights: a local file, or ``package:NAME`` for one in an installed package, or
+    ``auto`` for whatever is installed for this backbone; None starts from random numbers."""
     height: PositiveInt = 384
     """Pixels of the input image."""
     width: PositiveInt = 128

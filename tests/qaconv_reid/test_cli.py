@@ -30,7 +30,8 @@ def error_line(captured_error):
 
 
 @pytest.mark.parametrize(
-    "argv", [(), ("train",), ("evaluate",), ("data",), ("data", "check"), ("doctor",)]
+    "argv",
+    [(), ("train",), ("evaluate",), ("data",), ("data", "check"), ("data", "make"), ("doctor",)],
 )
 def test_help(capsys, argv):
     code, out, _ = run(capsys, *argv, "--help")

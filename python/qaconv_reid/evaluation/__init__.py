@@ -2,6 +2,7 @@
 
 from qaconv_reid.evaluation.evaluator import EvaluationResult, evaluate, score_blocks
 from qaconv_reid.evaluation.features import FeatureSet, extract
+from qaconv_reid.evaluation.histogram import stripe_histograms
 from qaconv_reid.evaluation.ranking import Ranking, count_matches, evaluate_ranking
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "evaluate_ranking",
     "extract",
     "score_blocks",
+    "stripe_histograms",
 ]

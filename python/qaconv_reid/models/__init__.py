@@ -3,13 +3,15 @@
 from qaconv_reid.models.backbones import BACKBONES
 from qaconv_reid.models.inference import Progress, evaluation_mode, extract_maps
 from qaconv_reid.models.network import FeatureMapNetwork, build_network
-from qaconv_reid.models.weights import PACKAGED_WEIGHTS, find_weights
+from qaconv_reid.models.weights import AUTO, PACKAGED_WEIGHTS, about_weights, find_weights
 
 __all__ = [
+    "AUTO",
     "BACKBONES",
     "PACKAGED_WEIGHTS",
     "FeatureMapNetwork",
     "Progress",
+    "about_weights",
     "build_network",
     "evaluation_mode",
     "extract_maps",

@@ -94,14 +94,14 @@ def build_network(
         name: the backbone, such as ``"resnet50_ibn_b"``.
         stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32.
         neck_features: channels of the maps; 0 for the backbone's own.
-        weights: file with the backbone's pretrained weights or ``package:NAME``
-            (see `find_weights`); None leaves it random.
+        weights: file with the backbone's pretrained weights or ``package:NAME`` or
+            ``auto`` (see `find_weights`); None leaves it random.
 
     Raises:
         ValueError: no such backbone or stage, or the weights do not fit.
         FileNotFoundError: no such weight file.
     """
-    path = None if weights is None else find_weights(weights)
+    path = None if weights is None else find_weights(weights, name)
     backbone, cut = build_backbone(name, stage)
     if path is not None:
         load_weights(backbone, path, ignore=keys_behind(name, stage))

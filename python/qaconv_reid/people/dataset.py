@@ -1,0 +1,242 @@
+"""Writes the data set: in parallel, whole or not at all, and on from where it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from qaconv_reid.people.files import NAMINGS, name_of
+from qaconv_reid.people.scenes import DOMAINS, spots
+from qaconv_reid.people.sheet import contact_sheet
+from qaconv_reid.people.shot import take
+from qaconv_reid.people.sizes import SIZES, Size
+from qaconv_reid.people.walks import TEST, TRAIN, Sighting, sightings
+
+__all__ = ["GENERATION", "MANIFEST", "PeopleError", "Request", "default_folder", "make"]
+
+#: Grows whenever the same seed gives other pictures.
+GENERATION = 1
+MANIFEST = "manifest.json"
+
+#: Bytes that a picture takes on a disk, blocks of 4 KiB and its share of the folder included;
+#: measured on `small`, rounded up.
+_BYTES = 9_000
+#: Persons that wait for a process at a time, for each process.
+_AHEAD = 4
+
+Progress = Callable[[str, int, int], None]
+
+
+class PeopleError(ValueError):
+    """The data set cannot be made as it was asked for; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be made."""
+
+    size: str
+    seed: int = 0
+    naming: str = "market"
+
+    def check(self) -> Size:
+        """The size that is meant.
+
+        Raises:
+            PeopleError: there is no such size or naming, or the seed is negative.
+        """
+        if self.size not in SIZES:
+            raise PeopleError(f"size: got {self.size!r}, wanted one of {', '.join(SIZES)}")
+        if self.naming not in NAMINGS:
+            raise PeopleError(f"naming: got {self.naming!r}, wanted one of {', '.join(NAMINGS)}")
+        if self.seed < 0:
+            raise PeopleError(f"seed: got {self.seed}, wanted 0 or more")
+        return SIZES[self.size]
+
+    def facts(self) -> dict[str, Any]:
+        """What makes the pictures what they are: the same facts, the same pictures."""
+        kit = Path(__file__).parent / "assets" / "kit.npz"
+        return {
+            "synthetic": True,
+            "generation": GENERATION,
+            "kit": hashlib.sha256(kit.read_bytes()).hexdigest()[:16],
+            "numpy": np.__version__,
+            "pillow": PIL.__version__,
+            **asdict(self),
+        }
+
+    def bytes_needed(self) -> int:
+        """About how much of the disk it takes."""
+        return self.check().images * _BYTES
+
+
+def default_folder(request: Request) -> Path:
+    """Where it lies unless somebody says otherwise: below QACONV_DATA, or the user's cache."""
+    base = os.environ.get("QACONV_DATA")
+    if base is None:
+        cache = os.environ.get("XDG_CACHE_HOME")
+        base = str(Path(cache) if cache else Path.home() / ".cache") + "/qaconv"
+    suffix = "" if request.naming == "market" else f"-{request.naming}"
+    seed = "" if request.seed == 0 else f"-seed{request.seed}"
+    return Path(base) / f"virtual-people-{GENERATION}" / f"{request.size}{suffix}{seed}"
+
+
+def make(
+    request: Request, folder: Path, *, workers: int = 1, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Make the data set, unless it is there already.
+
+    The pictures depend on the request alone, not on the number of processes. They are written
+    beside ``folder`` and come to stand under its name when all are there; what an interrupted run
+    has written is kept and used.
+
+    Args:
+        request: what to make.
+        folder: what it is to be called; its parent is made where it is missing.
+        workers: processes.
+        progress: told of pictures as they are done.
+
+    Returns:
+        The manifest, as it is in the folder.
+
+    Raises:
+        PeopleError: the request is wrong, something else is in the folder, or the disk is too full;
+            before anything is drawn.
+    """
+    size = request.check()
+    if workers < 1:
+        raise PeopleError(f"workers: got {workers}, wanted at least 1")
+    facts = request.facts()
+    there = _manifest(folder)
+    if there is not None and all(there.get(key) == value for key, value in facts.items()):
+        return there
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise PeopleError(f"{folder}: got something else in it, wanted a folder to be made")
+    partial = folder.with_name(f".{folder.name}.partial")
+    _check_disk(folder, request.bytes_needed())
+    if _manifest(partial) != facts:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write(partial / MANIFEST, facts)
+    counts = _draw(request, size, partial, workers, progress)
+    for domain in size.domains:
+        contact_sheet(request.seed, size, domain, partial, request.naming)
+    manifest = {**facts, **_summary(size, counts)}
+    _write(partial / MANIFEST, manifest)
+    if folder.is_dir():
+        folder.rmdir()
+    os.replace(partial, folder)
+    return manifest
+
+
+def _summary(size: Size, counts: dict[str, int]) -> dict[str, Any]:
+    return {
+        "identities": size.identities,
+        "images": counts,
+        "domains": {
+            name: {"train": size.train, "test": size.test, "cameras": DOMAINS[name].cameras}
+            for name in size.domains
+        },
+    }
+
+
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    other = path.with_name(f".{path.name}.new")
+    other.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(other, path)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        raise PeopleError(
+            f"{parent}: got {free / 1e9:.1f} GB of free disk, wanted {needed / 1e9:.1f} GB"
+        )
+
+
+def _units(seed: int, size: Size) -> Iterator[list[Sighting]]:
+    for domain in size.domains:
+        for part in (TRAIN, TEST):
+            yield from sightings(seed, size, domain, part)
+
+
+def _draw(
+    request: Request, size: Size, folder: Path, workers: int, progress: Progress | None
+) -> dict[str, int]:
+    total, done = size.images, 0
+    counts = {domain: 0 for domain in size.domains}
+
+    def finished(unit: list[Sighting]) -> None:
+        nonlocal done
+        done += len(unit)
+        counts[unit[0].domain] += len(unit)
+        if progress is not None:
+            progress("pictures", done, total)
+
+    units = (unit for unit in _units(request.seed, size) if unit)
+    if workers == 1:
+        for unit in units:
+            _draw_unit(request, folder, unit)
+            finished(unit)
+        return counts
+    # Not forked: whoever calls may have threads.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running: dict[Future[None], list[Sighting]] = {}
+        try:
+            for unit in units:
+                running[pool.submit(_draw_unit, request, folder, unit)] = unit
+                if len(running) >= _AHEAD * workers:
+                    _collect(running, finished)
+            while running:
+                _collect(running, finished)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return counts
+
+
+def _collect(
+    running: dict[Future[None], list[Sighting]], finished: Callable[[list[Sighting]], None]
+) -> None:
+    for future in wait(running, return_when=FIRST_COMPLETED).done:
+        unit = running.pop(future)
+        future.result()
+        finished(unit)
+
+
+def _draw_unit(request: Request, folder: Path, unit: list[Sighting]) -> None:
+    """Draw a person's pictures, but those that are there."""
+    size = SIZES[request.size]
+    for sighting in unit:
+        path = folder / name_of(sighting, size, request.naming)
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        camera = spots(request.seed, DOMAINS[sighting.domain])[sighting.spot].camera
+        other = path.with_name(f".{path.name}.new")
+        take(request.seed, sighting).save(
+            other, format="JPEG", quality=camera.sensor.quality, subsampling=2
+        )
+        os.replace(other, path)

@@ -1,0 +1,118 @@
+"""Draws figures into a picture, with light, and their shadows on the ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from qaconv_reid.people.camera import View
+from qaconv_reid.people.fabric import noise_at
+from qaconv_reid.people.figure import Posed
+from qaconv_reid.people.kit import Array
+from qaconv_reid.people.raster import barycentric, draw_faces, draw_outline
+from qaconv_reid.people.surface import colours_at
+
+__all__ = ["Light", "draw_person", "shadow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The light of a scene; colours are amounts of red, green and blue."""
+
+    towards: tuple[float, float, float]
+    """The direction to the main light, of any length; z is up."""
+    direct: tuple[float, float, float]
+    """What the main light gives to a surface that faces it."""
+    sky: tuple[float, float, float]
+    """What comes from above on all sides."""
+    ground: tuple[float, float, float]
+    """What comes back from below."""
+    softness: float
+    """0 a hard shadow of the sun, 1 none to be seen."""
+
+    def direction(self) -> Array:
+        """Of length 1."""
+        vector = np.array(self.towards, np.float32)
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def draw_person(
+    picture: Array, posed: Posed, points: Array, turn: Array, view: View, light: Light
+) -> None:
+    """Draw a person over what the picture holds.
+
+    Args:
+        picture: ``[H, W, 3]``: amounts of light; changed.
+        posed: the person.
+        points: ``[V, 3]``: its points in the world.
+        turn: ``[3, 3]``: the rotation from the figure to the world.
+        view: from the world to the picture.
+        light: of the scene.
+    """
+    height, width = picture.shape[:2]
+    figure = posed.figure
+    screen, depth = view.project(points)
+    if depth.min() < 0.3:
+        return
+    # Only the part of the picture that the person covers is drawn.
+    low = np.clip(np.floor(screen.min(0)), 0, (width, height)).astype(int)
+    high = np.clip(np.ceil(screen.max(0)) + 1, 0, (width, height)).astype(int)
+    if (high <= low).any():
+        return
+    ids = draw_faces(
+        screen - low.astype(np.float32), depth, figure.faces, figure.double_sided, *(high - low)
+    )
+    y, x = np.nonzero(ids >= 0)
+    if len(x) == 0:
+        return
+    face = ids[y, x]
+    corners = figure.faces[face]
+    x, y = x + low[0], y + low[1]
+    weight = barycentric(screen, corners, x, y)
+    attributes = np.concatenate(
+        [posed.normals @ turn.T, figure.place, figure.limb[:, None], figure.sky[:, None]], 1
+    )
+    value = np.einsum("nk,nkc->nc", weight, attributes[corners])
+    normal, place, limb, sky = value[:, :3], value[:, 3:6], value[:, 6], value[:, 7]
+    # Wrinkles: cloth is not as smooth as a mesh.
+    bump = noise_at(place[:, 0] * 420 + place[:, 1] * 300, place[:, 2] * 330)
+    normal[:, 2] += 0.10 * bump
+    normal /= np.maximum(np.linalg.norm(normal, axis=1), 1e-6)[:, None]
+    away = (normal @ view.forward) > 0.15
+    normal[away & figure.double_sided[face]] *= -1
+    colour = colours_at(figure.look, figure.part[face], place, limb)
+    facing = normal @ light.direction()
+    direct = np.clip((facing + 0.15) / 1.15, 0, 1) * np.clip(0.35 + 0.8 * sky, 0, 1)
+    up = 0.5 + 0.5 * normal[:, 2]
+    shade = (
+        direct[:, None] * np.array(light.direct, np.float32)
+        + (up * sky)[:, None] * np.array(light.sky, np.float32)
+        + ((1 - up) * (0.3 + 0.7 * sky))[:, None] * np.array(light.ground, np.float32)
+    )
+    picture[y, x] = colour * shade
+
+
+#: A shadow is drawn with this share of the picture's pixels in each direction.
+_COARSE = 0.5
+
+
+def shadow(points: Array, posed: Posed, view: View, light: Light, width: int, height: int) -> Array:
+    """How much of the main light the person leaves on the ground, ``[H, W]``, 0 to 1."""
+    direction = light.direction()
+    slope = direction[:2] / max(float(direction[2]), 0.2)
+    cast = points.copy()
+    cast[:, :2] -= slope * points[:, 2:3]
+    cast[:, 2] = 0
+    coarse = view.window(0, 0, _COARSE)
+    screen, depth = coarse.project(cast)
+    if depth.min() < 0.3:
+        return np.ones((height, width), np.float32)
+    small = max(int(width * _COARSE), 1), max(int(height * _COARSE), 1)
+    mask = draw_outline(screen, posed.figure.faces, *small)
+    radius = (0.02 + 0.3 * light.softness) * coarse.pixels_per_metre(float(depth.mean()))
+    mask = mask.filter(ImageFilter.BoxBlur(min(radius, 30)))
+    mask = mask.resize((width, height), Image.Resampling.BILINEAR)
+    strength = np.float32((1 - 0.5 * light.softness) / 255)
+    return np.asarray(1 - strength * np.asarray(mask, np.float32), np.float32)

@@ -1,0 +1,73 @@
+"""From light to the picture that a camera hands out."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from qaconv_reid.people.camera import Sensor
+from qaconv_reid.people.kit import Array
+
+__all__ = ["develop"]
+
+_GREY = np.array((0.299, 0.587, 0.114), np.float32)
+
+
+def develop(
+    light: Array,
+    sensor: Sensor,
+    size: tuple[int, int],
+    corner: Array,
+    generator: np.random.Generator,
+) -> Image.Image:
+    """The camera's picture of some light.
+
+    Args:
+        light: ``[H, W, 3]``: amounts of light, in more pixels than the camera has.
+        sensor: the camera's.
+        size: width and height of the result, the camera's own pixels.
+        corner: ``[H, W]``: squared distance from the middle of the camera's whole picture, 1 in its
+            corners.
+        generator: of the noise.
+    """
+    exposure = sensor.exposure * np.float32(np.exp(0.04 * generator.normal()))
+    value = light * (np.array(sensor.balance, np.float32) * exposure)
+    value *= (1 - sensor.vignette * corner)[..., None]
+    value = value * (1 - sensor.haze) + 0.42 * sensor.haze
+    # Bright light is not cut off hard.
+    value = np.clip(value, 0, None)
+    over = np.maximum(value - 0.7, 0)
+    value = np.minimum(value, 0.7) + 0.3 * over / (0.3 + over)
+    shown = np.sqrt(value)
+    if sensor.contrast != 1:
+        shown = np.clip(0.5 + sensor.contrast * (shown - 0.5), 0, 1)
+    if sensor.saturation != 1:
+        grey = shown @ _GREY
+        shown = grey[..., None] + sensor.saturation * (shown - grey[..., None])
+    image = Image.fromarray((np.clip(shown, 0, 1) * 255 + 0.5).astype(np.uint8))
+    image = image.resize(size, Image.Resampling.BOX)
+    if sensor.motion >= 1:
+        image = _smear(image, sensor.motion)
+    if sensor.blur > 0:
+        image = image.filter(ImageFilter.GaussianBlur(sensor.blur))
+    if sensor.noise > 0:
+        pixels: Array = np.asarray(image, np.float32)
+        grain = generator.standard_normal((*pixels.shape[:2], 1), np.float32)
+        colour = generator.standard_normal(pixels.shape, np.float32)
+        # Dark tones are noisier.
+        depth = sensor.noise * (1.35 - pixels / 255)
+        pixels = pixels + depth * (0.75 * grain + 0.5 * colour)
+        image = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+    return image
+
+
+def _smear(image: Image.Image, length: float) -> Image.Image:
+    """Blur along x over some pixels."""
+    pixels = np.asarray(image, np.float32)
+    reach = length / 2
+    shifts = np.linspace(-reach, reach, max(2, int(np.ceil(length)) + 1))
+    total = np.zeros_like(pixels)
+    columns = np.arange(pixels.shape[1])
+    for shift in shifts:
+        total += pixels[:, np.clip(np.round(columns + shift).astype(int), 0, len(columns) - 1)]
+    return Image.fromarray((total / len(shifts) + 0.5).astype(np.uint8))

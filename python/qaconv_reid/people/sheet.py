@@ -1,0 +1,54 @@
+"""Contact sheets: a look at a domain."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from qaconv_reid.people.files import name_of
+from qaconv_reid.people.sizes import Size
+from qaconv_reid.people.walks import TEST, TRAIN, sightings
+
+__all__ = ["contact_sheet"]
+
+_PERSONS = 20
+_SHOTS = 9
+_TILE = (64, 128)
+
+
+def contact_sheet(seed: int, size: Size, domain: str, root: Path, naming: str) -> Path:
+    """Write ``<root>/<domain>.png``: two persons a row, their pictures side by side.
+
+    Args:
+        seed: of the data set.
+        size: of the data set.
+        domain: to be shown.
+        root: of the data set; its pictures are there.
+        naming: in which it is written.
+
+    Returns:
+        The file.
+    """
+    part = TRAIN if size.train else TEST
+    persons = [unit[:_SHOTS] for unit in islice(sightings(seed, size, domain, part), _PERSONS)]
+    rows = (len(persons) + 1) // 2
+    gap, head = 8, 18
+    width = 2 * _SHOTS * _TILE[0] + gap
+    sheet = Image.new("RGB", (width, head + rows * (_TILE[1] + 2)), (255, 255, 255))
+    label = f"virtual people, synthetic: {domain}, seed {seed}; a person's pictures stand together"
+    ImageDraw.Draw(sheet).text((4, 3), label, fill=(0, 0, 0))
+    for index, unit in enumerate(persons):
+        left = (index % 2) * (_SHOTS * _TILE[0] + gap)
+        top = head + (index // 2) * (_TILE[1] + 2)
+        for column, sighting in enumerate(unit):
+            with Image.open(root / name_of(sighting, size, naming)) as picture:
+                tile = picture.convert("RGB").resize(_TILE, Image.Resampling.BILINEAR)
+            sheet.paste(tile, (left + column * _TILE[0], top))
+    path = root / f"{domain}.png"
+    other = path.with_name(f".{path.name}.new")
+    sheet.save(other, format="PNG", optimize=True)
+    os.replace(other, path)
+    return path

@@ -1,0 +1,172 @@
+"""The data set of virtual people: the same from its seed, whole, resumable, readable."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from qaconv_reid import data, people
+from qaconv_reid.people import SIZES, PeopleError, Request, dataset
+from qaconv_reid.people.shot import FAMILY, look_of
+from qaconv_reid.people.walks import TEST, TRAIN, Person, sightings
+
+TINY = SIZES["tiny"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("people") / "tiny"
+    people.make(Request("tiny"), folder)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_two_processes_draw_the_same_bytes(tiny, tmp_path):
+    people.make(Request("tiny"), tmp_path / "other", workers=2)
+    assert contents(tmp_path / "other") == contents(tiny)
+
+
+def test_another_seed_draws_other_people(tiny):
+    ours, others = (look_of(seed, Person("plaza", 0)) for seed in (0, 1))
+    assert (ours.top, ours.bottom) != (others.top, others.bottom)
+
+
+def test_an_interrupted_run_goes_on(tiny, tmp_path, monkeypatch):
+    folder = tmp_path / "resumed"
+    take, drawn = dataset.take, []
+
+    def some(seed, sighting):
+        if len(drawn) == 30:
+            raise KeyboardInterrupt
+        drawn.append(sighting)
+        return take(seed, sighting)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "take", some)
+        with pytest.raises(KeyboardInterrupt):
+            people.make(Request("tiny"), folder)
+    assert not folder.exists()
+
+    def counted(seed, sighting):
+        drawn.append(sighting)
+        return take(seed, sighting)
+
+    monkeypatch.setattr(dataset, "take", counted)
+    people.make(Request("tiny"), folder)
+    assert len(drawn) == TINY.images
+    assert contents(folder) == contents(tiny)
+    assert [path.name for path in tmp_path.iterdir()] == ["resumed"]
+
+
+def test_what_is_there_is_not_drawn_again(tiny, monkeypatch):
+    monkeypatch.setattr(dataset, "take", None)
+    assert people.make(Request("tiny"), tiny)["images"] == {"plaza": 96, "station": 96}
+
+
+def test_other_things_are_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(PeopleError, match="got something else in it"):
+        people.make(Request("tiny"), tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("request_", "workers", "said"),
+    [
+        (Request("huge"), 1, "size: got 'huge', wanted one of tiny, small, base, large"),
+        (Request("tiny", naming="duke"), 1, "naming: got 'duke', wanted one of market, randperson"),
+        (Request("tiny", seed=-1), 1, "seed: got -1, wanted 0 or more"),
+        (Request("tiny"), 0, "workers: got 0, wanted at least 1"),
+    ],
+)
+def test_a_wrong_request_is_named(request_, workers, said, tmp_path):
+    with pytest.raises(PeopleError) as caught:
+        people.make(request_, tmp_path / "x", workers=workers)
+    assert str(caught.value) == said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_before_anything_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "_BYTES", 10**15)
+    with pytest.raises(PeopleError, match="GB of free disk, wanted"):
+        people.make(Request("tiny"), tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_domain_is_a_data_set_in_market_layout(tiny):
+    for domain in TINY.domains:
+        loaded = data.load(tiny / domain)
+        assert loaded.layout == "market"
+        persons = {part: {r.person for r in records} for part, records in loaded.parts.items()}
+        assert len(persons["train"]) == TINY.train
+        assert persons["query"] == persons["gallery"]
+        assert len(persons["query"]) == TINY.test
+        assert not persons["train"] & persons["query"]
+        # Each query's person was seen by another camera too.
+        seen = {(r.person, r.camera) for r in loaded.gallery}
+        for record in loaded.query:
+            assert any((record.person, c) in seen for c in range(1, 7) if c != record.camera)
+        assert data.check(tiny / domain).ok
+
+
+def test_randpersons_naming_is_read_as_randperson(tmp_path):
+    people.make(Request("tiny", naming="randperson"), tmp_path / "r")
+    loaded = data.load(tmp_path / "r")
+    assert loaded.layout == "randperson"
+    assert len(loaded.train) == TINY.images
+    assert len({r.person for r in loaded.train}) == TINY.identities
+
+
+def test_the_manifest_says_what_made_it(tiny):
+    manifest = json.loads((tiny / people.MANIFEST).read_text())
+    assert manifest["synthetic"] is True
+    assert (manifest["size"], manifest["seed"], manifest["naming"]) == ("tiny", 0, "market")
+    assert manifest["identities"] == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "identities", "images"), [("tiny", 32, 192), ("large", 8000, 132_000)]
+)
+def test_sizes(name, identities, images):
+    assert (SIZES[name].identities, SIZES[name].images) == (identities, images)
+
+
+@pytest.mark.parametrize("part", [TRAIN, TEST])
+def test_the_pictures_are_as_many_as_the_size_says(part):
+    for size in (TINY, SIZES["small"]):
+        units = [unit for d in size.domains for unit in sightings(0, size, d, part)]
+        count = size.train if part == TRAIN else size.test
+        assert sum(map(len, units)) == len(size.domains) * count * size.visits * size.shots
+
+
+def test_people_walk_from_camera_to_camera_in_groups():
+    size = SIZES["small"]
+    together = 0
+    for unit in sightings(0, size, "plaza", TRAIN):
+        times = [s.sequence * 3600 * 25 + s.frame for s in unit]
+        assert times == sorted(times)
+        assert len({s.spot for s in unit}) == size.visits
+        companions = Counter(p.person.number for s in unit for p in s.others)
+        together += any(count == len(unit) for count in companions.values())
+    # Those who walk in groups of two or three are in all of each other's pictures.
+    assert together > 25
+
+
+def test_families_share_what_a_histogram_sees():
+    alike = 0
+    for family in range(10):
+        looks = [look_of(0, Person("plaza", family * FAMILY + i)) for i in range(FAMILY)]
+        alike += len({look.bottom.colours for look in looks}) == 1
+        patterns = {(look.top.pattern, look.bag, look.hair, look.hat) for look in looks}
+        assert len(patterns) > 1
+    assert 4 <= alike < 10

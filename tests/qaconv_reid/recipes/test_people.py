@@ -1,0 +1,89 @@
+"""The commands around virtual people: made, looked at, measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from qaconv_reid import cli
+
+UNTRAINED = ("tiny", "model.stage=layer2", "runtime.seed=0")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "tiny"
+    assert cli.main(["data", "make", "tiny", "--out", str(folder), "--workers", "1"]) == 0
+    return folder
+
+
+def test_make_says_that_it_is_synthetic_and_where_it_lies(folder, capsys):
+    assert cli.main(["data", "make", "tiny", "--out", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "synthetic" in out
+    assert "32 persons, 192 pictures, about 2 MB" in out
+    for domain in ("plaza", "station"):
+        assert f"{folder / domain}: 96 pictures" in out
+        assert (folder / f"{domain}.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("huge",), "size: got 'huge', wanted one of"),
+        (("tiny", "--naming", "duke"), "naming: got 'duke'"),
+        (("tiny", "--seed", "-1"), "seed: got -1"),
+        (("tiny", "--workers", "0"), "workers: got 0"),
+    ],
+)
+def test_make_names_what_is_wrong(argv, said, tmp_path, capsys):
+    assert cli.main(["data", "make", *argv, "--out", str(tmp_path / "x")]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_default_place_can_be_chosen(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("QACONV_DATA", str(tmp_path))
+    monkeypatch.setattr("qaconv_reid.people.dataset._BYTES", 10**15)
+    assert cli.main(["data", "make", "tiny"]) == 2
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_measure_within_and_across_domains(folder, tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    assert cli.main(["data", "measure", str(folder), *UNTRAINED, "--json", str(file)]) == 0
+    assert "colour histogram" in capsys.readouterr().out
+    written = json.loads(file.read_text())
+    assert written["data"]["synthetic"] is True
+    figures = written["figures"]
+    assert len(figures) == 3 * 4
+    for figure in figures:
+        assert 0 <= figure["rank1"] <= 1
+        # 16 persons, one query of each camera, each of which another camera's picture answers.
+        assert figure["queries"] == 32
+
+
+def test_a_histogram_finds_a_picture_of_itself(folder, tmp_path):
+    """With the queries as the gallery of another domain, colours are all it takes."""
+    copy = tmp_path / "both"
+    shutil.copytree(folder / "plaza", copy / "one")
+    shutil.copytree(folder / "plaza", copy / "two")
+    for part in ("bounding_box_test",):
+        shutil.rmtree(copy / "two" / part)
+        shutil.copytree(copy / "one" / "query", copy / "two" / part)
+    file = tmp_path / "figures.json"
+    assert cli.main(["data", "measure", str(copy), *UNTRAINED, "--json", str(file)]) == 0
+    figures = json.loads(file.read_text())["figures"]
+    (same,) = (
+        f
+        for f in figures
+        if (f["query"], f["gallery"]) == ("one", "two") and f["method"] == "colour histogram"
+    )
+    assert same["rank1"] == 1
+
+
+def test_measure_needs_data_sets(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["data", "measure", str(tmp_path), *UNTRAINED]) == 2
+    assert "got no data set with a query and a gallery" in capsys.readouterr().err
