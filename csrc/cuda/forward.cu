@@ -22,6 +22,8 @@ std::atomic<Text>& chosen_text() {
     return text;
 }
 
+std::atomic<int> chosen_run{0};
+
 // float32 maps become two numbers each, which leaves no registers for a resident map.
 bool may_reside(const Maps& maps) {
     return maps.dtype != DType::kFloat32 && maps.channels <= kResidentChannels;
@@ -55,7 +57,7 @@ Status on_tensor_cores(const Maps& probe, const Maps& gallery, bool self, const 
     auto* any_wild = static_cast<int32_t*>(workspace);
     char* memory = static_cast<char*>(workspace) + kFlagBytes;
     cudaMemsetAsync(any_wild, 0, sizeof(int32_t), stream);
-    PairSets sets{{}, {}, self, probe.dtype == DType::kBFloat16};
+    PairSets sets{{}, {}, self, chosen_run, probe.dtype == DType::kBFloat16};
     const int64_t step = channel_step(probe);
     Status status = pack_operand(probe, step, memory, any_wild, &sets.probe, stream);
     if (status != Status::kOk) return status;
@@ -76,6 +78,7 @@ Status on_tensor_cores(const Maps& probe, const Maps& gallery, bool self, const 
 }  // namespace
 
 void set_text(Text text) { chosen_text() = text; }
+void set_run(int gallery_maps) { chosen_run = gallery_maps; }
 
 int64_t forward_workspace(const Maps& probe, const Maps& gallery, bool self) {
     if (computes_in_double(probe.dtype)) return 0;

@@ -3,8 +3,8 @@
 // memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
 //
 // float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (resident.cu,
-// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The backward
-// is one text for all (backward.cu).
+// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The
+// backward is one text for all (backward.cu).
 #pragma once
 
 #include "core/correlation_max.h"
@@ -38,6 +38,10 @@ Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, 
 // the environment does the same.
 enum class Text { kTensor, kPlain };
 void set_text(Text text);
+
+// How many gallery maps a thread block takes in a row, for the tests: results do not depend on it.
+// 0, the default: as many as keep the device busy.
+void set_run(int gallery_maps);
 
 // What CUDA says of the last launch of this thread that failed.
 const char* last_error();

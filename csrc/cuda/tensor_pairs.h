@@ -13,6 +13,7 @@ namespace qaconv::cuda {
 struct PairSets {
     Operand probe, gallery;
     bool triangle;  // the two are the same set, and only pairs with p <= g are wanted
+    int32_t run;    // gallery maps of a task; 0: as many as keep the device busy
     bool bfloat16;  // what the 16-bit numbers are, if they are not halves of float32
 };
 

@@ -43,7 +43,8 @@ Status launch_pairs(void (*kernel)(PairWork, Sink), const PairSets& sets, const 
     const int64_t slots = static_cast<int64_t>(processors) * std::max(resident, 1);
     // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
     const int64_t probes = sets.probe.count, galleries = sets.gallery.count;
-    const int64_t run = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
+    const int64_t busy = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
+    const int64_t run = sets.run > 0 ? sets.run : busy;
     const int64_t tasks = (galleries + run - 1) / run * probes;
     const PairWork work{sets.probe,    sets.gallery,
                         sets.triangle, static_cast<int32_t>(run),
