@@ -3,8 +3,8 @@
 // memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
 //
 // float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (resident.cu,
-// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The
-// backward is one text for all (backward.cu).
+// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The backward
+// is one text for all (backward.cu).
 #pragma once
 
 #include "core/correlation_max.h"
@@ -34,9 +34,10 @@ Status match_scores(const MatchScoresParams& params, void* workspace, Stream str
 int64_t pairwise_distance_workspace(const PairwiseDistanceParams& params);
 Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, Stream stream);
 
-// kPlain: the plain text for everything, to hold the other against it. QACONV_CUDA_TEXT=plain in
-// the environment does the same.
-enum class Text { kTensor, kPlain };
+// kPlain: the plain text for everything, to hold the others against it. kHopper: hopper.cu, which
+// is experimental, for what it is for, and else what kTensor chooses. QACONV_CUDA_TEXT=tensor,
+// plain or hopper in the environment does the same.
+enum class Text { kTensor, kPlain, kHopper };
 void set_text(Text text);
 
 // How many gallery maps a thread block takes in a row, for the tests: results do not depend on it.
