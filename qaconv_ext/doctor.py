@@ -99,7 +99,12 @@ def _runs_here() -> Iterator[tuple[str, str]]:
     else:
         yield "cpu kernels", "no: they were not compiled; reinstall with a C++ compiler"
     reason = _why_no_cuda()
-    yield "cuda kernels", f"no: {reason}" if reason else f"yes: {torch.cuda.get_device_name()}"
+    text = os.environ.get("QACONV_CUDA_TEXT")
+    forced = "" if text is None else f" (QACONV_CUDA_TEXT={text})"
+    yield (
+        "cuda kernels",
+        f"no: {reason}" if reason else f"yes: {torch.cuda.get_device_name()}{forced}",
+    )
     yield "reference", "yes: plain PyTorch, slow"
     yield "in use", f"backend {backend.get_backend()}, {torch.get_num_threads()} CPU threads"
 

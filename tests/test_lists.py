@@ -59,6 +59,15 @@ def test_architectures_ascend():
     assert not names[-1].endswith("a"), "PTX of the last is for whatever comes after it"
 
 
+def test_every_cuda_text_has_its_word():
+    from qaconv_ext.backend import CUDA_TEXTS
+
+    header = (CSRC / "cuda" / "kernels.h").read_text()
+    (names,) = re.findall(r"enum class Text \{(.*?)\}", header)
+    words = [name.strip().removeprefix("k").lower() for name in names.split(",")]
+    assert words == list(CUDA_TEXTS)
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_operator_has_a_kernel_on_every_device(device):
     registered = re.findall(

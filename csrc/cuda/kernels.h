@@ -36,7 +36,7 @@ Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, 
 
 // kPlain: the plain text for everything, to hold the others against it. kHopper: hopper.cu, which
 // is experimental, for what it is for, and else what kTensor chooses. QACONV_CUDA_TEXT=tensor,
-// plain or hopper in the environment does the same.
+// plain or hopper in the environment does the same; qaconv_ext/backend.py refuses any other word.
 enum class Text { kTensor, kPlain, kHopper };
 void set_text(Text text);
 
