@@ -3,7 +3,8 @@
 ``auto``, the default, takes the kernels of the tensor's device, and falls back on the reference
 where they were not compiled, with one warning. ``cpu`` and ``cuda`` insist on that device's
 kernels, ``reference`` on the reference. The environment variables ``QACONV_BACKEND`` and
-``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set.
+``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set; ``QACONV_CUDA_TEXT``, read by
+the CUDA kernels themselves, chooses among their texts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ __all__ = ["BackendError", "get_backend", "set_backend", "set_simd_level", "simd
 
 Name = Literal["auto", "cpu", "cuda", "reference"]
 NAMES: tuple[str, ...] = get_args(Name)
+CUDA_TEXTS = ("tensor", "plain", "hopper")
+"""What ``QACONV_CUDA_TEXT`` may be; ``enum class Text`` in csrc/cuda/kernels.h says more."""
 
 
 class Operators(Protocol):
@@ -146,6 +149,9 @@ def _without_kernels(device: str) -> Operators:
     return REFERENCE
 
 
+_text = os.environ.get("QACONV_CUDA_TEXT")
+if _text is not None and _text not in CUDA_TEXTS:
+    raise ValueError(f"QACONV_CUDA_TEXT: got {_text!r}, wanted one of {', '.join(CUDA_TEXTS)}")
 if LIBRARY.loaded:
     _level = os.environ.get("QACONV_SIMD_LEVEL")
     if _level is not None and _level not in simd_levels():

@@ -99,7 +99,12 @@ def _runs_here() -> Iterator[tuple[str, str]]:
     else:
         yield "cpu kernels", "no: they were not compiled; reinstall with a C++ compiler"
     reason = _why_no_cuda()
-    yield "cuda kernels", f"no: {reason}" if reason else f"yes: {torch.cuda.get_device_name()}"
+    text = os.environ.get("QACONV_CUDA_TEXT")
+    forced = "" if text is None else f" (QACONV_CUDA_TEXT={text})"
+    yield (
+        "cuda kernels",
+        f"no: {reason}" if reason else f"yes: {torch.cuda.get_device_name()}{forced}",
+    )
     yield "reference", "yes: plain PyTorch, slow"
     yield "in use", f"backend {backend.get_backend()}, {torch.get_num_threads()} CPU threads"
 
@@ -112,14 +117,20 @@ def _why_no_cuda() -> str:
         return "this torch is a CPU build"
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
-    *compiled, last = LIBRARY.cuda_architectures.replace(" ptx", "").split()
-    major, minor = torch.cuda.get_device_capability()
-    newest = tuple(map(int, last.split(".")))
+    compiled = LIBRARY.cuda_architectures.replace(" ptx", "").split()
+    device = torch.cuda.get_device_capability()
     # Machine code runs on its major version from its minor on; PTX of the last on all after it.
-    runs = (major, minor) >= newest or any(
-        int(a.split(".")[0]) == major and int(a.split(".")[1]) <= minor for a in compiled
-    )
-    return "" if runs else f"the device is {major}.{minor}; compiled: {LIBRARY.cuda_architectures}"
+    # With a letter both run on that version alone.
+    runs = False
+    for architecture in compiled:
+        major, minor = map(int, architecture.rstrip("a").split("."))
+        if architecture.endswith("a"):
+            runs |= device == (major, minor)
+        else:
+            runs |= device[0] == major and device[1] >= minor
+            runs |= architecture == compiled[-1] and device >= (major, minor)
+    found = f"the device is {device[0]}.{device[1]}"
+    return "" if runs else f"{found}; compiled: {LIBRARY.cuda_architectures}"
 
 
 def _backends() -> Iterator[tuple[str, str, Operators]]:

@@ -53,8 +53,19 @@ def test_every_instruction_set_is_a_level():
 
 
 def test_architectures_ascend():
-    numbers = [tuple(map(int, a.split("."))) for a in listed(CSRC / "cuda_architectures.txt")]
+    names = listed(CSRC / "cuda_architectures.txt")
+    numbers = [tuple(map(int, name.removesuffix("a").split("."))) for name in names]
     assert numbers == sorted(set(numbers))
+    assert not names[-1].endswith("a"), "PTX of the last is for whatever comes after it"
+
+
+def test_every_cuda_text_has_its_word():
+    from qaconv_ext.backend import CUDA_TEXTS
+
+    header = (CSRC / "cuda" / "kernels.h").read_text()
+    (names,) = re.findall(r"enum class Text \{(.*?)\}", header)
+    words = [name.strip().removeprefix("k").lower() for name in names.split(",")]
+    assert words == list(CUDA_TEXTS)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

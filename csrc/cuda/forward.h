@@ -7,7 +7,8 @@
 
 namespace qaconv::cuda {
 
-// Device memory that for_each_pair needs, for any text; `self`: both sets are the same.
+// Device memory that for_each_pair needs, whatever text of those now allowed it takes; `self`: both
+// sets are the same.
 int64_t forward_workspace(const Maps& probe, const Maps& gallery, bool self);
 
 // Hands the maxima of every pair to the sink (sinks.cuh); of a self match only those with p <= g.

@@ -34,10 +34,15 @@ Status match_scores(const MatchScoresParams& params, void* workspace, Stream str
 int64_t pairwise_distance_workspace(const PairwiseDistanceParams& params);
 Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, Stream stream);
 
-// kPlain: the plain text for everything, to hold the other against it. QACONV_CUDA_TEXT=plain in
-// the environment does the same.
-enum class Text { kTensor, kPlain };
+// kPlain: the plain text for everything, to hold the others against it. kHopper: hopper.cu, which
+// is experimental, for what it is for, and else what kTensor chooses. QACONV_CUDA_TEXT=tensor,
+// plain or hopper in the environment does the same; qaconv_ext/backend.py refuses any other word.
+enum class Text { kTensor, kPlain, kHopper };
 void set_text(Text text);
+
+// How many gallery maps a thread block takes in a row, for the tests: results do not depend on it.
+// 0, the default: as many as keep the device busy.
+void set_run(int gallery_maps);
 
 // What CUDA says of the last launch of this thread that failed.
 const char* last_error();

@@ -69,11 +69,24 @@ __device__ void store(float value, float unscale, uint16_t* high, uint16_t* low)
     }
 }
 
+// What is stored of a map: its places, and those that fill up a tile; its channels, and zeros.
+struct Extent {
+    int64_t places, channels;
+    bool tiles;
+
+    __host__ __device__ int64_t size() const { return places * channels; }
+    __device__ int64_t at(uint32_t place, uint32_t channel) const {
+        if (!tiles) return place * channels + channel;
+        return (place - place % kTiledPlaces) * channels +
+               (channel / 8 * kTiledPlaces + place % kTiledPlaces) * 8 + channel % 8;
+    }
+};
+
 // A thread block takes a map at a time: looks for its largest magnitude, then copies it tile by
 // tile through shared memory, so that both reading and writing go along neighbours.
 template <typename Source>
 __global__ void __launch_bounds__(kLanes* kWarps)
-    pack_operand_kernel(Maps maps, bool places_are_columns, int32_t channels, uint16_t* high,
+    pack_operand_kernel(Maps maps, bool places_are_columns, Extent to, uint16_t* high,
                         uint16_t* low, float* scale, uint8_t* wild, int32_t* any_wild) {
     __shared__ float tile[kLanes][kLanes + 1];
     const Plane plane = plane_of(maps, places_are_columns);
@@ -89,23 +102,23 @@ __global__ void __launch_bounds__(kLanes* kWarps)
             wild[n] = is_wild<Source>(largest);
             if (is_wild<Source>(largest)) *any_wild = 1;  // whoever comes: the same value
         }
-        const int64_t first = n * maps.places * channels;
-        for (int64_t s0 = 0; s0 < maps.places; s0 += kLanes) {
-            for (int64_t c0 = 0; c0 < channels; c0 += kLanes) {
+        const int64_t first = n * to.size();
+        for (int64_t s0 = 0; s0 < to.places; s0 += kLanes) {
+            for (int64_t c0 = 0; c0 < to.channels; c0 += kLanes) {
                 __syncthreads();  // the tile before has been written, and of_warp read
-                const int64_t row0 = places_are_columns ? c0 : s0;
-                const int64_t column = (places_are_columns ? s0 : c0) + threadIdx.x;
                 for (int row = threadIdx.y; row < kLanes; row += kWarps) {
-                    const bool inside = row0 + row < plane.rows && column < plane.columns;
+                    const int64_t place = s0 + (places_are_columns ? threadIdx.x : row);
+                    const int64_t channel = c0 + (places_are_columns ? row : threadIdx.x);
                     tile[row][threadIdx.x] =
-                        inside ? widen<float>(map[(row0 + row) * plane.row_stride +
-                                                  column * plane.column_stride])
-                               : 0.0f;
+                        channel < maps.channels
+                            ? widen<float>(map[min(place, maps.places - 1) * maps.place_stride +
+                                               channel * maps.channel_stride])
+                            : 0.0f;
                 }
                 __syncthreads();
                 for (int place = threadIdx.y; place < kLanes; place += kWarps) {
-                    if (s0 + place >= maps.places || c0 + threadIdx.x >= channels) continue;
-                    const int64_t at = first + (s0 + place) * channels + c0 + threadIdx.x;
+                    if (s0 + place >= to.places || c0 + threadIdx.x >= to.channels) continue;
+                    const int64_t at = first + to.at(s0 + place, c0 + threadIdx.x);
                     const float value =
                         places_are_columns ? tile[threadIdx.x][place] : tile[place][threadIdx.x];
                     store<Source>(value, 1.0f / size, high + at, low + at);
@@ -118,10 +131,12 @@ __global__ void __launch_bounds__(kLanes* kWarps)
 int64_t padded(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 struct Sizes {
-    int64_t channels, numbers, scale, wild;  // bytes but for the first
-    Sizes(const Maps& maps, int64_t channel_step)
-        : channels(padded(maps.channels, channel_step)),
-          numbers(padded(maps.count * maps.places * channels * 2, 256)),
+    Extent map;
+    int64_t numbers, scale, wild;  // bytes
+    Sizes(const Maps& maps, const Packing& packing)
+        : map{packing.tiles ? padded(maps.places, kTiledPlaces) : maps.places,
+              padded(maps.channels, packing.channel_step), packing.tiles},
+          numbers(padded(maps.count * map.size() * 2, 256)),
           scale(padded(maps.count * 4, 256)),
           wild(padded(maps.count, 256)) {}
 };
@@ -130,14 +145,14 @@ bool is_split(const Maps& maps) { return maps.dtype == DType::kFloat32; }
 
 }  // namespace
 
-int64_t operand_bytes(const Maps& maps, int64_t channel_step) {
-    const Sizes sizes(maps, channel_step);
+int64_t operand_bytes(const Maps& maps, const Packing& packing) {
+    const Sizes sizes(maps, packing);
     return sizes.numbers * (is_split(maps) ? 2 : 1) + sizes.scale + sizes.wild;
 }
 
-Status pack_operand(const Maps& maps, int64_t channel_step, void* memory, int32_t* any_wild,
+Status pack_operand(const Maps& maps, const Packing& packing, void* memory, int32_t* any_wild,
                     Operand* operand, cudaStream_t stream) {
-    const Sizes sizes(maps, channel_step);
+    const Sizes sizes(maps, packing);
     char* next = static_cast<char*>(memory);
     const auto take = [&](int64_t bytes) {
         char* here = next;
@@ -148,12 +163,12 @@ Status pack_operand(const Maps& maps, int64_t channel_step, void* memory, int32_
     auto* low = is_split(maps) ? reinterpret_cast<uint16_t*>(take(sizes.numbers)) : nullptr;
     auto* scale = reinterpret_cast<float*>(take(sizes.scale));
     auto* wild = reinterpret_cast<uint8_t*>(take(sizes.wild));
-    const auto channels = static_cast<int32_t>(sizes.channels);
+    const auto channels = static_cast<int32_t>(sizes.map.channels);
     *operand = {high, low, scale, wild, maps.count, static_cast<int32_t>(maps.places), channels};
     const unsigned blocks = static_cast<unsigned>(std::min<int64_t>(maps.count, 1 << 20));
     const bool places_are_columns = maps.place_stride <= maps.channel_stride;
     const auto launch = [&](auto kernel) {
-        kernel<<<blocks, dim3(kLanes, kWarps), 0, stream>>>(maps, places_are_columns, channels,
+        kernel<<<blocks, dim3(kLanes, kWarps), 0, stream>>>(maps, places_are_columns, sizes.map,
                                                             high, low, scale, wild, any_wild);
         return launch_status();
     };

@@ -3,6 +3,8 @@
 //   resident   float16 and bfloat16 maps of up to 128 channels: a warp keeps its probe places in
 //              registers while gallery maps stream past
 //   streamed   any number of channels, and float32 maps as two float16 numbers: both maps stream
+//   hopper     what is resident, on sm_90a, where it is asked for: experimental. Its operands are
+//              packed in tiles
 #pragma once
 
 #include "cuda/device/sinks.cuh"
@@ -13,6 +15,7 @@ namespace qaconv::cuda {
 struct PairSets {
     Operand probe, gallery;
     bool triangle;  // the two are the same set, and only pairs with p <= g are wanted
+    int32_t run;    // gallery maps of a task; 0: as many as keep the device busy
     bool bfloat16;  // what the 16-bit numbers are, if they are not halves of float32
 };
 
@@ -24,10 +27,16 @@ constexpr int64_t kMostMaps = int64_t(1) << 30;  // of a set
 // Shared memory of the largest thread block for maps of so many places.
 int64_t resident_memory(int64_t probe_places, int64_t gallery_places, bool positions);
 int64_t streamed_memory(int64_t probe_places, int64_t gallery_places, bool positions, bool split);
+int64_t hopper_memory(int64_t probe_places, int64_t gallery_places, bool positions);
+
+// Whether the Hopper text was compiled for the current device.
+bool has_hopper_text();
 
 template <typename Sink>
 Status launch_resident(const PairSets& sets, const Sink& sink, cudaStream_t stream);
 template <typename Sink>
 Status launch_streamed(const PairSets& sets, const Sink& sink, cudaStream_t stream);
+template <typename Sink>
+Status launch_hopper(const PairSets& sets, const Sink& sink, cudaStream_t stream);
 
 }  // namespace qaconv::cuda

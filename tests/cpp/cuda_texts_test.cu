@@ -9,6 +9,7 @@
 
 #include "cpu_device.h"
 #include "cuda_device.cuh"
+#include "cuda_text_laws.h"
 #include "laws.h"
 #include "special_laws.h"
 
@@ -24,97 +25,6 @@ bool has_tensor_cores() {
     std::printf("SKIPPED: no CUDA device of compute capability 8.0 or later\n");
     ++counts().skipped;
     return false;
-}
-
-// Rows of a warp: 48; of a thread block: 192; columns of a stage: 48 (resident), 64 or 32
-// (streamed). Channels: up to 64 and 128 stay resident, more stream, 32 at a time.
-constexpr Shape kTensorShapes[] = {
-    {2, 3, 128, 192, 192},  // the usual network
-    {1, 2, 65, 96, 49},     // two warps; channels one more than the shorter resident step
-    {2, 1, 33, 100, 70},    // three warps, the last with rows beyond the map
-    {1, 2, 129, 50, 97},    // streamed, by one channel
-    {2, 1, 300, 193, 33},   // two blocks of rows
-    {1, 1, 17, 47, 300},    // the other way round
-    {1, 1, 8, 500, 260},    // three blocks of rows, positions of two bytes
-    {3, 3, 64, 48, 48},     // every edge at once
-};
-
-template <typename T>
-void check_against_cpu(const Shape& shape, DType dtype) {
-    const CudaDevice cuda;
-    const CpuDevice cpu = scalar_cpu();
-    const TestMaps probe = probe_of(shape, dtype, Layout::kContiguous, WholeNumbers{61});
-    const TestMaps gallery = gallery_of(shape, dtype, Layout::kChannelsLast, WholeNumbers{62});
-    check_maxima_bits(correlation_max<T>(cuda, probe, gallery),
-                      correlation_max<T>(cpu, probe, gallery), "cuda and cpu");
-    const Head<T> head{whole_numbers<T>(shape.probe_places, 63),
-                       whole_numbers<T>(shape.gallery_places, 64), 2};
-    check_exact(match_scores(cuda, probe, gallery, head), match_scores(cpu, probe, gallery, head),
-                "cuda and cpu, scores");
-}
-
-void tensor_shapes() {
-    for (const Shape& shape : kTensorShapes) {
-        for (DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
-            run_case("tensor cores: " + name_of(shape) + ", " + name_of(dtype), [&] {
-                check_against_cpu<float>(shape, dtype);
-                check_forward<float>(CudaDevice(), shape, dtype, Layout::kContiguous);
-                check_bits<float>(CudaDevice(), shape, dtype, Layout::kContiguous);
-            });
-        }
-    }
-}
-
-// More pairs than tasks that a device holds at once: several tasks for a block, several gallery
-// maps for a task.
-void many_pairs() {
-#if defined(QACONV_EMULATED)
-    constexpr Shape kShape{70, 60, 2, 5, 7};
-#else
-    constexpr Shape kShape{300, 500, 2, 5, 7};
-#endif
-    for (DType dtype : {DType::kFloat32, DType::kFloat16}) {
-        run_case(std::string("many pairs, ") + name_of(dtype),
-                 [&] { check_against_cpu<float>(kShape, dtype); });
-    }
-    run_case("many pairs of a self match", [&] {
-        const TestMaps maps =
-            probe_of(kShape, DType::kFloat16, Layout::kContiguous, WholeNumbers{65});
-        const std::vector<float> weight = whole_numbers<float>(kShape.probe_places, 66);
-        check_exact(pairwise_distance(CudaDevice(), maps, weight, 1.0f),
-                    pairwise_distance(scalar_cpu(), maps, weight, 1.0f), "distances");
-    });
-}
-
-// A pair of ordinary maps has the same bits whatever maps are beside it.
-void wild_maps_beside_ordinary_ones() {
-    for (DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
-        run_case(std::string("a wild map beside ordinary ones, ") + name_of(dtype), [&] {
-            const Shape shape{3, 2, 20, 17, 19};
-            const auto with_nan = [](int64_t n, int64_t c, int64_t s) {
-                return n == 1 && c == 19 && s == 16 ? kNaN : Fractions{67}(n, c, s);
-            };
-            const TestMaps gallery = gallery_of(shape, dtype, Layout::kContiguous, Fractions{68});
-            const TestMaps wild = probe_of(shape, dtype, Layout::kContiguous, with_nan);
-            const TestMaps tame = probe_of(shape, dtype, Layout::kContiguous, Fractions{67});
-            const CudaDevice device;
-            const Maxima<float> some = correlation_max<float>(device, wild, gallery);
-            const Maxima<float> all = correlation_max<float>(device, tame, gallery);
-            const int64_t size = shape.galleries * shape.probe_places;
-            for (int64_t k = 0; k < 3 * size; ++k) {
-                const int64_t s = k % shape.probe_places;
-                if (k / size != 1) {
-                    check(same_bits(some.over_gallery[k], all.over_gallery[k]), "ordinary pair");
-                } else if (s == 16) {
-                    check(std::isnan(some.over_gallery[k]), "NaN at its place");
-                    check(some.gallery_index[k] == 0, "the first of the NaN");
-                } else {
-                    check(std::abs(some.over_gallery[k] - all.over_gallery[k]) < 1e-5,
-                          "another place of the wild map");
-                }
-            }
-        });
-    }
 }
 
 // Maps scaled by powers of two have correlations scaled by powers of two, bit for bit: the split of
@@ -188,16 +98,25 @@ void plain_text() {
     cuda::set_text(cuda::Text::kTensor);
 }
 
+#if defined(QACONV_EMULATED)
+constexpr Shape kManyPairs{70, 60, 2, 5, 7};
+#else
+constexpr Shape kManyPairs{300, 500, 2, 5, 7};
+#endif
+
 }  // namespace
 }  // namespace qaconv::test
 
 int main() {
+    using namespace qaconv;
     using namespace qaconv::test;
     if (!has_tensor_cores()) return finish();
     arithmetic() = kTensorCores;
-    tensor_shapes();
-    many_pairs();
-    wild_maps_beside_ordinary_ones();
+    const std::vector<DType> dtypes{DType::kFloat32, DType::kFloat16, DType::kBFloat16};
+    for (const Shape& shape : kTensorShapes) run_shape("tensor cores", shape, dtypes);
+    run_runs(dtypes);
+    run_many_pairs(dtypes, kManyPairs);
+    run_wild_maps_beside_ordinary_ones(dtypes);
     scaled_maps();
     precision_of_float32();
     plain_text();

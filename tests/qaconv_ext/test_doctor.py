@@ -43,6 +43,7 @@ def test_a_wrong_result_is_an_error(capsys, monkeypatch):
         ((8, 0), True),
         ((8, 7), True),
         ((9, 0), True),
+        ((9, 1), False),
         ((13, 0), True),
         ((7, 0), False),
         ((11, 0), False),
@@ -52,7 +53,7 @@ def test_architectures(capability, runs, monkeypatch):
     monkeypatch.setattr(
         doctor,
         "LIBRARY",
-        Library(True, "", cuda="13.0", cuda_architectures="7.5 8.0 8.6 9.0 12.0"),
+        Library(True, "", cuda="13.0", cuda_architectures="7.5 8.0 8.6 9.0a 12.0"),
     )
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -42,8 +42,8 @@ struct Task {
 };
 
 // The maxima of two pairs, in shared memory: the one being computed, and the one before it, which
-// is handed over meanwhile.
-template <bool kPositions>
+// is handed over meanwhile. All warps of a block have maxima, but for the last ones if others.
+template <bool kPositions, int kRows = kWarpRows, int kOthers = 0>
 class PairMemory {
   public:
     static __host__ __device__ int bytes(int rows, int column_pitch, int warps) {
@@ -63,13 +63,15 @@ class PairMemory {
     }
     // Of the pair being computed, when all warps have stored theirs.
     __device__ PairMaxima<kPositions> maxima(float scale) const {
-        return {rows(), columns(), warps(), work_.column_pitch, scale};
+        return {rows(), columns(), warps(), threads(), work_.column_pitch, scale};
     }
 
-  private:
     // Computed where they are needed: a kernel that keeps fragments has no registers to spare.
-    __device__ static int warps() { return blockDim.x / 32; }
-    __device__ int row_count() const { return work_.row_blocks * warps() * kWarpRows; }
+    __device__ static int threads() { return blockDim.x - kOthers * 32; }
+    __device__ static int warps() { return blockDim.x / 32 - kOthers; }
+
+  private:
+    __device__ int row_count() const { return work_.row_blocks * warps() * kRows; }
     __device__ unsigned char* half() const {
         return memory_ + turn_ * (bytes(row_count(), work_.column_pitch, warps()) / 2);
     }
@@ -83,13 +85,13 @@ class PairMemory {
     int turn_ = 0;
 };
 
-// Hands a finished pair to the sink: planes are written by the whole block, a score by one warp,
-// another one for each pair. Pairs of a wild map are left to the plain text.
-template <typename Sink>
+// Hands a finished pair to the sink: planes are written by all warps that have maxima, a score by
+// one, another one for each pair. Pairs of a wild map are left to the plain text.
+template <typename Sink, typename Memory>
 __device__ void hand_over(const PairWork& work, const Sink& sink, int64_t p, int64_t g,
-                          const PairMemory<Sink::kPositions>& memory) {
+                          const Memory& memory) {
     if (work.gallery.wild[g]) return;
-    const uint32_t warps = blockDim.x / 32;
+    const uint32_t warps = Memory::warps();
     if (!Sink::kPositions && threadIdx.x / 32 != static_cast<uint32_t>(g) % warps) return;
     sink.take(p, g, memory.maxima(work.probe.scale[p] * work.gallery.scale[g]));
 }

@@ -10,12 +10,13 @@
 
 namespace qaconv::cuda {
 
-// The maxima of a pair of ordinary maps. Each warp has bests of its own for the columns.
+// The maxima of a pair of ordinary maps. Each warp has bests of its own for the columns; those that
+// have are the first of the block, with so many threads.
 template <bool kPositions>
 struct PairMaxima {
     BestArray<kPositions> rows;
     BestArray<kPositions> columns;  // [warps][pitch]
-    int warps, pitch;
+    int warps, threads, pitch;
     float scale;
 
     __device__ Best<kPositions> row(int i) const {
@@ -59,15 +60,15 @@ struct Planes {
     int64_t galleries;
     bool self;
 
-    // By all threads of the block.
+    // By all warps that have bests.
     __device__ void take(int64_t p, int64_t g, const PairMaxima<true>& maxima) const {
         const int64_t pair = p * galleries + g;
-        for (int i = threadIdx.x; i < over_gallery.places; i += blockDim.x) {
+        for (int i = threadIdx.x; i < over_gallery.places; i += maxima.threads) {
             const Best<true> best = maxima.row(i);
             over_gallery.store(pair, i, best.value, best.index);
         }
         if (self && p == g) return;  // both directions are the same numbers of the same place
-        for (int i = threadIdx.x; i < over_probe.places; i += blockDim.x) {
+        for (int i = threadIdx.x; i < over_probe.places; i += maxima.threads) {
             const Best<true> best = maxima.column(i);
             over_probe.store(self ? g * galleries + p : pair, i, best.value, best.index);
         }

@@ -1,4 +1,4 @@
-// What the launches of both tensor-core texts share.
+// What the launches of the tensor-core texts share.
 #pragma once
 
 #include <algorithm>
@@ -29,12 +29,15 @@ inline int64_t pair_memory_bytes(int64_t probe_places, int64_t gallery_places, b
                      : PairMemory<false>::bytes(plan.rows(), pitch, plan.warps);
 }
 
+struct BlockPlan {
+    int threads, row_blocks, column_pitch, shared_bytes;
+};
+
 // As many thread blocks as the device holds at once, each taking every so-manieth task.
 template <typename Sink>
-Status launch_pairs(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
-                    int64_t shared_bytes, cudaStream_t stream) {
-    const RowPlan plan(sets.probe.places);
-    const int threads = plan.warps * 32, bytes = static_cast<int>(shared_bytes);
+Status launch_tasks(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
+                    const BlockPlan& plan, cudaStream_t stream) {
+    const int threads = plan.threads, bytes = plan.shared_bytes;
     int device = 0, processors = 0, resident = 0;
     cudaGetDevice(&device);
     cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
@@ -43,14 +46,25 @@ Status launch_pairs(void (*kernel)(PairWork, Sink), const PairSets& sets, const 
     const int64_t slots = static_cast<int64_t>(processors) * std::max(resident, 1);
     // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
     const int64_t probes = sets.probe.count, galleries = sets.gallery.count;
-    const int64_t run = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
+    const int64_t busy = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
+    const int64_t run = sets.run > 0 ? sets.run : busy;
     const int64_t tasks = (galleries + run - 1) / run * probes;
-    const PairWork work{sets.probe,    sets.gallery,
-                        sets.triangle, static_cast<int32_t>(run),
-                        plan.blocks,   static_cast<int32_t>(up_to(sets.gallery.places, kUnit))};
+    const PairWork work{sets.probe,      sets.gallery,     sets.triangle, static_cast<int32_t>(run),
+                        plan.row_blocks, plan.column_pitch};
     const auto blocks = static_cast<unsigned>(std::min(slots, tasks));
     kernel<<<blocks, threads, bytes, stream>>>(work, sink);
     return launch_status();
+}
+
+// The same for the texts whose warps have 48 rows each.
+template <typename Sink>
+Status launch_pairs(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
+                    int64_t shared_bytes, cudaStream_t stream) {
+    const RowPlan plan(sets.probe.places);
+    const int pitch = static_cast<int>(up_to(sets.gallery.places, kUnit));
+    return launch_tasks(kernel, sets, sink,
+                        {plan.warps * 32, plan.blocks, pitch, static_cast<int>(shared_bytes)},
+                        stream);
 }
 
 }  // namespace qaconv::cuda
