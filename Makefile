@@ -11,6 +11,8 @@ VENV ?= .venv
 PYTHON ?= python3
 # Of make bench: cpu or cuda.
 DEVICE ?= cpu
+# Of make demo: small or tiny.
+SIZE ?= small
 # A stack that is there already can be used: make test VENV=/path/to/venv
 READY = $(VENV)/.qaconv-installed
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
@@ -33,7 +35,7 @@ $(VENV)/.qaconv-weights: | $(READY)
 	touch $@
 
 demo: $(READY) $(VENV)/.qaconv-weights
-	$(VENV)/bin/python examples/demo.py
+	$(VENV)/bin/python examples/demo.py $(SIZE)
 
 test: $(READY)
 	$(VENV)/bin/pytest

@@ -3,8 +3,8 @@
 // memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
 //
 // float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (resident.cu,
-// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The backward
-// is one text for all (backward.cu).
+// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The
+// backward is one text for all (backward.cu).
 #pragma once
 
 #include "core/correlation_max.h"
