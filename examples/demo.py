@@ -1,9 +1,9 @@
 """``make demo``: from nothing to a table of results, on people that are drawn, not filmed.
 
-Makes the virtual people of size ``small`` (four domains; ``demo.py tiny`` for less), measures how hard they are, trains the
-matcher with graph sampling on one domain, evaluates it on the others, of which it has seen nothing,
-and draws ranked lists. Everything is synthetic: the figures show that the machinery works and say
-nothing of real cameras.
+Makes the virtual people of size ``small`` (four domains; ``demo.py tiny`` for less), measures how
+hard they are, trains the matcher with graph sampling on one domain, evaluates it on the others, of
+which it has seen nothing, and draws ranked lists. Everything is synthetic: the figures show that
+the machinery works and say nothing of real cameras.
 """
 
 from __future__ import annotations
