@@ -35,10 +35,16 @@ PYTHON_ARROWS = {
     "qaconv_reid.config": set(),
     "qaconv_reid.data": {"qaconv_reid.config"},
     "qaconv_reid.models": {"qaconv_reid.config"},
-    "qaconv_reid.people": set(),
-    "qaconv_reid.reports": {"qaconv_reid.config"},
+    "qaconv_reid.files": set(),
+    "qaconv_reid.people": {"qaconv_reid.files"},
+    "qaconv_reid.reports": {"qaconv_reid.config", "qaconv_reid.files"},
     "qaconv_reid.evaluation": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.config"},
-    "qaconv_reid.training": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.config"},
+    "qaconv_reid.training": {
+        "qaconv_reid.data",
+        "qaconv_reid.models",
+        "qaconv_reid.config",
+        "qaconv_reid.files",
+    },
     "qaconv_reid.recipes": {
         "qaconv_reid.training",
         "qaconv_reid.evaluation",
@@ -47,6 +53,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.data",
         "qaconv_reid.models",
         "qaconv_reid.config",
+        "qaconv_reid.files",
     },
     "qaconv_reid.cli": {
         "qaconv_reid.recipes",

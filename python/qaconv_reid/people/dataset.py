@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import PIL
 
+from qaconv_reid.files import replaced
 from qaconv_reid.people.files import NAMINGS, name_of
 from qaconv_reid.people.scenes import DOMAINS, spots
 from qaconv_reid.people.sheet import contact_sheet
@@ -160,9 +161,8 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    other = path.with_name(f".{path.name}.new")
-    other.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(other, path)
+    with replaced(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_disk(folder: Path, needed: int) -> None:
@@ -235,8 +235,7 @@ def _draw_unit(request: Request, folder: Path, unit: list[Sighting]) -> None:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         camera = spots(request.seed, DOMAINS[sighting.domain])[sighting.spot].camera
-        other = path.with_name(f".{path.name}.new")
-        take(request.seed, sighting).save(
-            other, format="JPEG", quality=camera.sensor.quality, subsampling=2
-        )
-        os.replace(other, path)
+        with replaced(path) as temporary:
+            take(request.seed, sighting).save(
+                temporary, format="JPEG", quality=camera.sensor.quality, subsampling=2
+            )

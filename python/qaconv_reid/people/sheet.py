@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from itertools import islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from qaconv_reid.files import replaced
 from qaconv_reid.people.files import name_of
 from qaconv_reid.people.sizes import Size
 from qaconv_reid.people.walks import TEST, TRAIN, sightings
@@ -48,7 +48,6 @@ def contact_sheet(seed: int, size: Size, domain: str, root: Path, naming: str) -
                 tile = picture.convert("RGB").resize(_TILE, Image.Resampling.BILINEAR)
             sheet.paste(tile, (left + column * _TILE[0], top))
     path = root / f"{domain}.png"
-    other = path.with_name(f".{path.name}.new")
-    sheet.save(other, format="PNG", optimize=True)
-    os.replace(other, path)
+    with replaced(path) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
     return path

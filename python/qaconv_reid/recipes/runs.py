@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from qaconv_reid.config import CONFIG_FILE, ConfigError, RunConfig, differences, load, to_toml
 from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.files import replaced
 from qaconv_reid.reports import read_run_log
 from qaconv_reid.training import checkpoint
 
@@ -109,9 +109,5 @@ class RunFolder:
 
 def _write(path: Path, text: str) -> None:
     """Replace a file, whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

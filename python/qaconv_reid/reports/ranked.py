@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+
+from qaconv_reid.files import replaced
 
 __all__ = ["RankedList", "ranked_picture"]
 
@@ -52,6 +53,5 @@ def ranked_picture(lists: Sequence[RankedList], title: str, path: Path) -> None:
                 tile = image.convert("RGB").resize(_TILE, Image.Resampling.BILINEAR)
             sheet.paste(tile, (left + _FRAME, top + _FRAME))
     path.parent.mkdir(parents=True, exist_ok=True)
-    other = path.with_name(f".{path.name}.new")
-    sheet.save(other, format="PNG", optimize=True)
-    os.replace(other, path)
+    with replaced(path) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)

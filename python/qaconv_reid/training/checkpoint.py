@@ -8,9 +8,8 @@ state, and a run that is killed while writing leaves the one before.
 from __future__ import annotations
 
 import json
-import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from qaconv_reid.files import replaced
 
 __all__ = ["CheckpointError", "load", "random_state", "restore_random_state", "save"]
 
@@ -49,11 +50,13 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
     found: dict[str, Tensor] = {}
     tree = _pack(state, "", found)
     tensor_file = _free_name(folder)
-    _replace(folder / tensor_file, lambda path: save_file(found, path))
+    with replaced(folder / tensor_file, sync=True) as path:
+        save_file(found, path)
     document = {"format": FORMAT, "tensors": tensor_file, "state": tree}
     # allow_nan stays on: a loss may be NaN, and the reader is Python's.
     text = json.dumps(document)
-    _replace(folder / STATE_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    with replaced(folder / STATE_FILE, sync=True) as path:
+        path.write_text(text, encoding="utf-8")
     for path in folder.glob("tensors-*.safetensors*"):
         if path.name != tensor_file:
             path.unlink()
@@ -128,19 +131,6 @@ def _free_name(folder: Path) -> str:
     while f"tensors-{number}.safetensors" in taken:
         number += 1
     return f"tensors-{number}.safetensors"
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name in the same folder, then move it into place."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            # Without it the move could reach the disk before the bytes do.
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _pack(value: Any, name: str, found: dict[str, Tensor]) -> Any:

@@ -1,0 +1,30 @@
+"""Files are replaced whole: written under another name, then moved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["replaced"]
+
+
+@contextmanager
+def replaced(path: Path, *, sync: bool = False) -> Iterator[Path]:
+    """A name in the same folder to write to: moved to ``path`` at the end, or else removed.
+
+    Args:
+        path: the file that is there as it was, or whole.
+        sync: wait until the bytes are on the disk; without it the move could get there first,
+            which matters for what cannot be made again.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
