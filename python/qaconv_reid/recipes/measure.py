@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,12 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, Record, ReidDataset
-from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
+from qaconv_reid.evaluation import evaluate_ranking, score_blocks, stripe_histograms
+from qaconv_reid.files import replaced
 from qaconv_reid.models import Progress, build_network
-from qaconv_reid.recipes.build import find_hardware, seed_everything
+from qaconv_reid.recipes.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.recipes.evaluate import restored
+from qaconv_reid.recipes.maps import feature_maps
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars
 
@@ -86,6 +87,8 @@ def measure(
     Raises:
         ConfigError, DataError, CheckpointError: the settings, a data set or a run cannot be used.
     """
+    if file is not None and not Path(file).absolute().parent.is_dir():
+        raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
     domains = _domains(Path(folder))
     figures: list[Figure] = []
     with ProgressBars() as progress:
@@ -140,9 +143,7 @@ def _untrained(
         raise ConfigError(f"model.{error}") from None
     network = network.to(hardware.device)
     matcher = QAConv(network.num_features, *network.map_size(model.height, model.width))
-    maps = {
-        name: _maps(network, dataset, config, progress, name) for name, dataset in domains.items()
-    }
+    maps = _maps(network, domains, config, hardware, progress)
     pooled = {
         name: _Features(_pooled(both.query), _pooled(both.gallery)) for name, both in maps.items()
     }
@@ -157,33 +158,26 @@ def _untrained(
 
 def _trained(run: str, domains: dict[str, ReidDataset], progress: Progress) -> list[Figure]:
     network, matcher, config = restored(RunFolder(Path(run)))
-    maps = {
-        name: _maps(network, dataset, config, progress, name) for name, dataset in domains.items()
-    }
+    maps = _maps(network, domains, config, find_hardware(config.runtime), progress)
     return _all_pairs(f"run {config.name}", maps, matcher, domains, progress)
 
 
 def _maps(
-    network: nn.Module, dataset: ReidDataset, config: RunConfig, progress: Progress, name: str
-) -> _Features:
-    hardware = find_hardware(config.runtime)
-
-    def part(records: Sequence[Record]) -> Tensor:
-        return extract(
-            network,
-            records,
-            config.model.height,
-            config.model.width,
-            batch=config.evaluation.batch_size,
-            device=hardware.device,
-            dtype=hardware.map_type,
-            autocast=hardware.autocast,
-            workers=config.runtime.workers,
-            progress=progress,
-            what=f"{name}: features",
-        ).maps
-
-    return _Features(part(dataset.query), part(dataset.gallery))
+    network: nn.Module,
+    domains: dict[str, ReidDataset],
+    config: RunConfig,
+    hardware: Hardware,
+    progress: Progress,
+) -> dict[str, _Features]:
+    return {
+        name: _Features(
+            *(
+                feature_maps(network, side, config, hardware, progress, f"{name}: features")
+                for side in (dataset.query, dataset.gallery)
+            )
+        )
+        for name, dataset in domains.items()
+    }
 
 
 def _pooled(maps: Tensor) -> Tensor:
@@ -260,6 +254,5 @@ def _write(
             for figure in figures
         ],
     }
-    other = path.with_name(f".{path.name}.new")
-    other.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(other, path)
+    with replaced(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

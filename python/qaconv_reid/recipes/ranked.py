@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Record, ReidDataset
-from qaconv_reid.evaluation import extract, score_blocks
+from qaconv_reid.evaluation import score_blocks
 from qaconv_reid.models import Progress
 from qaconv_reid.recipes.build import Hardware
+from qaconv_reid.recipes.maps import feature_maps
 from qaconv_reid.reports import RankedList, ranked_picture
 
 __all__ = ["draw_ranked"]
@@ -41,19 +42,8 @@ def draw_ranked(
     queries = dataset.query[::step][:_QUERIES]
 
     def maps(records: Sequence[Record]) -> Tensor:
-        return extract(
-            network,
-            records,
-            config.model.height,
-            config.model.width,
-            batch=config.evaluation.batch_size,
-            device=hardware.device,
-            dtype=hardware.map_type,
-            autocast=hardware.autocast,
-            workers=config.runtime.workers,
-            progress=progress,
-            what=f"{dataset.name}: ranked lists",
-        ).maps
+        what = f"{dataset.name}: ranked lists"
+        return feature_maps(network, records, config, hardware, progress, what)
 
     blocks = score_blocks(matcher, maps(queries), maps(dataset.gallery), device=hardware.device)
     scores = torch.cat(list(blocks)).cpu()
