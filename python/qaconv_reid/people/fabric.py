@@ -31,7 +31,8 @@ def noise(seed: int) -> Array:
 def noise_at(u: Array, v: Array, seed: int = 7) -> Array:
     """The noise at coordinates in its points, the nearest one."""
     mask = _SIDE - 1
-    values: Array = noise(seed)[v.astype(np.int32) & mask, u.astype(np.int32) & mask]
+    place = (v.astype(np.int32) & mask) * _SIDE + (u.astype(np.int32) & mask)
+    values: Array = noise(seed).ravel().take(place)
     return values
 
 
@@ -153,13 +154,13 @@ def pattern(name: str, u: Array, v: Array, scale: float, phase: float, colours: 
         colours: ``[3, 3]``: ground, figure, third; in whatever space the result is wanted.
 
     Returns:
-        ``[N, 3]``.
+        ``[N, 3]``, new.
     """
-    ground = np.broadcast_to(colours[0], (len(u), 3))
     if name == "plain":
-        return ground
+        return np.tile(colours[0], (len(u), 1))
     factor = 1 if name in _PLACED else 1 / scale
-    share = _FIGURES[name](u * np.float32(factor), v * np.float32(factor), phase)[:, None]
-    first, third = np.minimum(share, 1), np.maximum(share - 1, 0)
-    mixed = ground + first * (colours[1] - ground) + third * (colours[2] - colours[1])
+    share = _FIGURES[name](u * np.float32(factor), v * np.float32(factor), phase)
+    amounts = np.stack([np.minimum(share, 1), np.maximum(share - 1, 0)], 1)
+    mixed = amounts @ np.stack([colours[1] - colours[0], colours[2] - colours[1]])
+    mixed += colours[0]
     return np.asarray(mixed, np.float32)

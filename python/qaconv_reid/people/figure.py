@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qaconv_reid.people import parts
 from qaconv_reid.people.kit import ARM, FOOT, HAND, HEAD, LEG, TORSO, Array, Kit
 from qaconv_reid.people.look import Look
-from qaconv_reid.people.pose import pose
+from qaconv_reid.people.pose import hanging, pose
 
 __all__ = ["Figure", "Posed", "dress", "scalp", "walk"]
 
@@ -40,6 +40,8 @@ class Figure:
     """``[V]``: the share of the sky it sees."""
     joints: Array
     """``[J, 3]``: at rest."""
+    hung: Array
+    """``[J, 3, 3]``: the rotations that let its limbs hang."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +65,12 @@ def scalp(place: Array, look: Look) -> Array:
 
 
 def _normals(points: Array, faces: NDArray[np.int32]) -> Array:
-    corner = points[faces]
-    cross = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    first, second, third = (points[faces[:, corner]] for corner in range(3))
+    (ax, ay, az), (bx, by, bz) = (second - first).T, (third - first).T
     normals = np.empty_like(points)
-    index = faces.ravel()
-    for axis in range(3):
-        normals[:, axis] = np.bincount(index, np.repeat(cross[:, axis], 3), len(points))
+    index = faces.T.ravel()
+    for axis, area in enumerate((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)):
+        normals[:, axis] = np.bincount(index, np.tile(area, 3), len(points))
     lengths = np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
     return np.asarray(normals / lengths[:, None], np.float32)
 
@@ -213,6 +215,7 @@ def dress(kit: Kit, look: Look) -> Figure:
         limb=np.concatenate(limbs),
         sky=np.concatenate(skies),
         joints=(joints * size).astype(np.float32),
+        hung=hanging(kit, joints),
     )
 
 
@@ -224,7 +227,7 @@ def _girth(points: Array, part: NDArray[np.uint8]) -> float:
 
 def walk(kit: Kit, figure: Figure, phase: float) -> Posed:
     """The figure at a phase of its stride, standing on the ground."""
-    turned, places = pose(kit, figure.joints, figure.look.gait, phase)
+    turned, places = pose(kit, figure.joints, figure.hung, figure.look.gait, phase)
     offsets = places - np.einsum("jab,jb->ja", turned, figure.joints)
     transform = np.concatenate([turned, offsets[:, :, None]], 2).reshape(len(places), 12)
     blended = (figure.weights @ transform).reshape(-1, 3, 4)

@@ -8,7 +8,7 @@ import numpy as np
 
 from qaconv_reid.people.kit import Array, Kit
 
-__all__ = ["Gait", "pose", "rotations"]
+__all__ = ["Gait", "hanging", "pose", "rotations"]
 
 #: Each limb bone, the bone whose joint it points at, and how it hangs: the direction it has in a
 #: body that stands, x to the left and away from the body.
@@ -57,12 +57,32 @@ def _aligning(start: Array, end: Array) -> Array:
     return turn
 
 
-def pose(kit: Kit, joints: Array, gait: Gait, phase: float) -> tuple[Array, Array]:
+def hanging(kit: Kit, joints: Array) -> Array:
+    """Rotations ``[J, 3, 3]`` that let the limbs of a body hang: it is at rest with arms spread.
+
+    Args:
+        kit: the kit.
+        joints: ``[J, 3]``, the body's own, at rest.
+    """
+    turns = np.tile(np.eye(3, dtype=np.float32), (len(joints), 1, 1))
+    for side, sign in (("_l", 1), ("_r", -1)):
+        for name, towards, direction in _HANGING:
+            start, end = kit.bones[name + side], kit.bones[towards + side]
+            if start == end:  # the hand goes with the forearm
+                turns[start] = turns[kit.bones["lowerarm" + side]]
+                continue
+            wanted = np.array((sign * direction[0], *direction[1:]), np.float32)
+            turns[start] = _aligning(joints[end] - joints[start], wanted)
+    return turns
+
+
+def pose(kit: Kit, joints: Array, hung: Array, gait: Gait, phase: float) -> tuple[Array, Array]:
     """Transforms of the bones of a body.
 
     Args:
         kit: the kit.
         joints: ``[J, 3]``, the body's own, at rest.
+        hung: ``[J, 3, 3]``, of `hanging`.
         gait: how it walks.
         phase: of the stride; only its fraction counts.
 
@@ -85,15 +105,6 @@ def pose(kit: Kit, joints: Array, gait: Gait, phase: float) -> tuple[Array, Arra
         vectors[kit.bones["upperarm_r"]] = (-0.5, 0.0, 0.0)
         vectors[kit.bones["lowerarm_r"]] = (-1.5, 0.0, 0.0)
     local = rotations(vectors)
-    neutral: dict[int, Array] = {}
-    for side, sign in (("_l", 1), ("_r", -1)):
-        for name, towards, hanging in _HANGING:
-            start, end = kit.bones[name + side], kit.bones[towards + side]
-            if start == end:  # the hand goes with the forearm
-                neutral[start] = neutral[kit.bones["lowerarm" + side]]
-                continue
-            wanted = np.array((sign * hanging[0], *hanging[1:]), np.float32)
-            neutral[start] = _aligning(joints[end] - joints[start], wanted)
     count = len(joints)
     turned = np.empty((count, 3, 3), np.float32)
     whole = np.empty((count, 3, 3), np.float32)
@@ -104,5 +115,5 @@ def pose(kit: Kit, joints: Array, gait: Gait, phase: float) -> tuple[Array, Arra
         else:
             turned[bone] = turned[parent] @ local[bone]
             places[bone] = places[parent] + whole[parent] @ (joints[bone] - joints[parent])
-        whole[bone] = turned[bone] @ neutral[bone] if bone in neutral else turned[bone]
+        whole[bone] = turned[bone] @ hung[bone]
     return whole, places

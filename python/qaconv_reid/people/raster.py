@@ -32,48 +32,67 @@ def draw_faces(
         width: pixels of the image.
         height: pixels of the image.
     """
-    corner = screen[faces]
-    ahead, aside = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    area = ahead[:, 0] * aside[:, 1] - ahead[:, 1] * aside[:, 0]
-    low, high = corner.min(1), corner.max(1)
-    inside = (high >= 0).all(1) & (low[:, 0] < width) & (low[:, 1] < height)
-    # Pixels count downward, so that a face seen from outside turns the other way.
-    kept = np.nonzero(((area < 0) | double_sided) & inside)[0]
-    kept = kept[np.argsort(-depth[faces[kept]].mean(1), kind="stable")]
+    corners = screen[faces].reshape(-1, 6)
+    kept = np.nonzero((_outward(corners) | double_sided) & _inside(corners, width, height))[0]
+    far = depth[faces[kept]] @ np.ones(3, np.float32)
+    kept = kept[np.argsort(-far, kind="stable")]
     image = Image.new("I", (width, height), -1)
     polygon = ImageDraw.Draw(image).polygon
-    for number, points in zip(kept.tolist(), corner[kept].reshape(-1, 6).tolist(), strict=True):
+    for number, points in zip(kept.tolist(), corners[kept].tolist(), strict=True):
         polygon(points, fill=number)
     return np.asarray(image, np.int32)
 
 
+def _outward(corners: Array) -> NDArray[np.bool_]:
+    """Which of the triangles ``[T, 6]`` are seen from outside."""
+    ax, ay, bx, by, cx, cy = corners.T
+    # Pixels count downward, so that a face seen from outside turns the other way.
+    return np.asarray((bx - ax) * (cy - ay) < (by - ay) * (cx - ax))
+
+
+def _inside(corners: Array, width: int, height: int) -> NDArray[np.bool_]:
+    """Which of the triangles ``[T, 6]`` may cover pixels."""
+    ax, ay, bx, by, cx, cy = corners.T
+    # Corner by corner: numpy is slow where it reduces over an axis of three.
+    inside = (ax >= 0) | (bx >= 0) | (cx >= 0)
+    inside &= (ay >= 0) | (by >= 0) | (cy >= 0)
+    inside &= (ax < width) | (bx < width) | (cx < width)
+    inside &= (ay < height) | (by < height) | (cy < height)
+    return np.asarray(inside)
+
+
 def barycentric(
-    screen: Array, corners: NDArray[np.int32], x: NDArray[np.int64], y: NDArray[np.int64]
+    screen: Array,
+    faces: NDArray[np.int32],
+    face: NDArray[np.int32],
+    x: NDArray[np.int64],
+    y: NDArray[np.int64],
 ) -> Array:
-    """Weights ``[N, 3]`` of the corners ``[N, 3]`` of the faces that pixels lie in."""
-    a, b, c = screen[corners[:, 0]], screen[corners[:, 1]], screen[corners[:, 2]]
-    u, v = b - a, c - a
-    px, py = x + 0.5 - a[:, 0], y + 0.5 - a[:, 1]
-    area = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    area = np.where(np.abs(area) < 1e-6, 1e-6, area)
-    s = np.clip((px * v[:, 1] - py * v[:, 0]) / area, 0, 1)
-    t = np.clip((py * u[:, 0] - px * u[:, 1]) / area, 0, 1)
+    """Weights ``[N, 3]`` of the corners of the faces, numbered ``[N]``, that pixels lie in."""
+    ax, ay, bx, by, cx, cy = screen[faces].reshape(-1, 6).T
+    ux, uy, vx, vy = bx - ax, by - ay, cx - ax, cy - ay
+    area = ux * vy - uy * vx
+    area = 1 / np.where(np.abs(area) < 1e-6, np.float32(1e-6), area)
+    # In each face both are linear in x and y, so that their parts are made once a face.
+    sx, sy, tx, ty = vy * area, -vx * area, -uy * area, ux * area
+    table = np.stack([sx, sy, -(sx * ax + sy * ay), tx, ty, -(tx * ax + ty * ay)], 1)
+    sx, sy, s, tx, ty, t = table.astype(np.float32)[face].T
+    across, down = (x + 0.5).astype(np.float32), (y + 0.5).astype(np.float32)
+    s = np.clip(s + sx * across + sy * down, 0, 1)
+    t = np.clip(t + tx * across + ty * down, 0, 1)
     # A drawn edge reaches half a pixel beyond its face.
     over = np.maximum(s + t, 1)
-    s, t = s / over, t / over
-    return np.stack([1 - s - t, s, t], 1).astype(np.float32)
+    s /= over
+    t /= over
+    return np.stack([1 - s - t, s, t], 1)
 
 
 def draw_outline(screen: Array, faces: NDArray[np.int32], width: int, height: int) -> Image.Image:
     """255 where any face that turns one way lies, 0 elsewhere: a shadow."""
-    corner = screen[faces]
-    high, low = corner.max(1), corner.min(1)
-    ahead, aside = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    # A closed body covers the same with the faces of one side.
-    kept = ahead[:, 0] * aside[:, 1] - ahead[:, 1] * aside[:, 0] < 0
-    kept &= (high >= 0).all(1) & (low[:, 0] < width) & (low[:, 1] < height)
+    corners = screen[faces].reshape(-1, 6)
     image = Image.new("L", (width, height), 0)
     polygon = ImageDraw.Draw(image).polygon
-    for points in corner[kept].reshape(-1, 6).tolist():
+    # A closed body covers the same with the faces of one side.
+    for points in corners[_outward(corners) & _inside(corners, width, height)].tolist():
         polygon(points, fill=255)
     return image

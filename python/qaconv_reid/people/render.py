@@ -68,38 +68,38 @@ def draw_person(
     if len(x) == 0:
         return
     face = ids[y, x]
-    corners = figure.faces[face]
     x, y = x + low[0], y + low[1]
-    weight = barycentric(screen, corners, x, y)
+    weight = barycentric(screen, figure.faces, face, x, y)
     attributes = np.concatenate(
         [posed.normals @ turn.T, figure.place, figure.limb[:, None], figure.sky[:, None]], 1
     )
-    value = np.einsum("nk,nkc->nc", weight, attributes[corners])
+    value = np.einsum("nk,nkc->nc", weight, attributes[figure.faces][face])
     normal, place, limb, sky = value[:, :3], value[:, 3:6], value[:, 6], value[:, 7]
     # Wrinkles: cloth is not as smooth as a mesh.
-    bump = noise_at(place[:, 0] * 420 + place[:, 1] * 300, place[:, 2] * 330)
-    normal[:, 2] += 0.10 * bump
-    normal /= np.maximum(np.linalg.norm(normal, axis=1), 1e-6)[:, None]
+    normal[:, 2] += 0.10 * noise_at(place[:, 0] * 420 + place[:, 1] * 300, place[:, 2] * 330)
+    normal /= np.sqrt(np.maximum(np.einsum("nc,nc->n", normal, normal), 1e-12))[:, None]
     away = (normal @ view.forward) > 0.15
     normal[away & figure.double_sided[face]] *= -1
     colour = colours_at(figure.look, figure.part[face], place, limb)
     facing = normal @ light.direction()
     direct = np.clip((facing + 0.15) / 1.15, 0, 1) * np.clip(0.35 + 0.8 * sky, 0, 1)
     up = 0.5 + 0.5 * normal[:, 2]
-    shade = (
-        direct[:, None] * np.array(light.direct, np.float32)
-        + (up * sky)[:, None] * np.array(light.sky, np.float32)
-        + ((1 - up) * (0.3 + 0.7 * sky))[:, None] * np.array(light.ground, np.float32)
-    )
-    picture[y, x] = colour * shade
+    amounts = np.stack([direct, up * sky, (1 - up) * (0.3 + 0.7 * sky)], 1)
+    colour *= amounts @ np.array((light.direct, light.sky, light.ground), np.float32)
+    picture[y, x] = colour
 
 
 #: A shadow is drawn with this share of the picture's pixels in each direction.
 _COARSE = 0.5
 
 
-def shadow(points: Array, posed: Posed, view: View, light: Light, width: int, height: int) -> Array:
-    """How much of the main light the person leaves on the ground, ``[H, W]``, 0 to 1."""
+def shadow(
+    points: Array, posed: Posed, view: View, light: Light, width: int, height: int
+) -> Array | None:
+    """How much of the main light the person takes from the ground, ``[H, W]``, 0 to 1.
+
+    None where that is nothing.
+    """
     direction = light.direction()
     slope = direction[:2] / max(float(direction[2]), 0.2)
     cast = points.copy()
@@ -108,11 +108,13 @@ def shadow(points: Array, posed: Posed, view: View, light: Light, width: int, he
     coarse = view.window(0, 0, _COARSE)
     screen, depth = coarse.project(cast)
     if depth.min() < 0.3:
-        return np.ones((height, width), np.float32)
+        return None
     small = max(int(width * _COARSE), 1), max(int(height * _COARSE), 1)
     mask = draw_outline(screen, posed.figure.faces, *small)
+    if mask.getbbox() is None:
+        return None
     radius = (0.02 + 0.3 * light.softness) * coarse.pixels_per_metre(float(depth.mean()))
     mask = mask.filter(ImageFilter.BoxBlur(min(radius, 30)))
     mask = mask.resize((width, height), Image.Resampling.BILINEAR)
     strength = np.float32((1 - 0.5 * light.softness) / 255)
-    return np.asarray(1 - strength * np.asarray(mask, np.float32), np.float32)
+    return np.asarray(strength * np.asarray(mask, np.float32), np.float32)

@@ -26,26 +26,25 @@ def develop(
         light: ``[H, W, 3]``: amounts of light, in more pixels than the camera has.
         sensor: the camera's.
         size: width and height of the result, the camera's own pixels.
-        corner: ``[H, W]``: squared distance from the middle of the camera's whole picture, 1 in its
-            corners.
+        corner: ``[height, width]``: squared distance from the middle of the camera's whole picture,
+            1 in its corners.
         generator: of the noise.
     """
     exposure = sensor.exposure * np.float32(np.exp(0.04 * generator.normal()))
-    value = light * (np.array(sensor.balance, np.float32) * exposure)
+    value = _gathered(light, size)
+    value *= np.array(sensor.balance, np.float32) * exposure * np.float32(1 - sensor.haze)
     value *= (1 - sensor.vignette * corner)[..., None]
-    value = value * (1 - sensor.haze) + 0.42 * sensor.haze
+    value += np.float32(0.42 * sensor.haze)
     # Bright light is not cut off hard.
-    value = np.clip(value, 0, None)
-    over = np.maximum(value - 0.7, 0)
-    value = np.minimum(value, 0.7) + 0.3 * over / (0.3 + over)
-    shown = np.sqrt(value)
+    over = np.maximum(value - np.float32(0.7), 0)
+    value -= over * over / (np.float32(0.3) + over)
+    shown = np.sqrt(value, out=value)
     if sensor.contrast != 1:
         shown = np.clip(0.5 + sensor.contrast * (shown - 0.5), 0, 1)
     if sensor.saturation != 1:
         grey = shown @ _GREY
         shown = grey[..., None] + sensor.saturation * (shown - grey[..., None])
     image = Image.fromarray((np.clip(shown, 0, 1) * 255 + 0.5).astype(np.uint8))
-    image = image.resize(size, Image.Resampling.BOX)
     if sensor.motion >= 1:
         image = _smear(image, sensor.motion)
     if sensor.blur > 0:
@@ -59,6 +58,13 @@ def develop(
         pixels = pixels + depth * (0.75 * grain + 0.5 * colour)
         image = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
     return image
+
+
+def _gathered(light: Array, size: tuple[int, int]) -> Array:
+    """The light that falls into each of the camera's own pixels."""
+    planes = [Image.fromarray(np.ascontiguousarray(light[..., i])) for i in range(3)]
+    resized = [np.asarray(plane.resize(size, Image.Resampling.BOX)) for plane in planes]
+    return np.stack(resized, 2)
 
 
 def _smear(image: Image.Image, length: float) -> Image.Image:

@@ -25,7 +25,7 @@ _ALIKE = 0.75
 #: The largest height of a picture, pixels.
 _TALLEST = 256
 #: Pictures are drawn with more pixels than they have, up to this height.
-_DRAWN = 340
+_DRAWN = 300
 #: A box that a detector got badly wrong: how often.
 _BAD_BOX = 0.08
 
@@ -45,7 +45,7 @@ def _family(seed: int, pool: str, number: int) -> list[Look]:
     return [draw_look(generator, kit) for _ in range(FAMILY)]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _figure(seed: int, person: Person) -> Figure:
     return dress(load_kit(), look_of(seed, person))
 
@@ -138,9 +138,8 @@ def take(seed: int, sighting: Sighting) -> Image.Image:
             draw_person(picture, thing.posed, thing.points, thing.turn, window, light)
         else:
             draw_post(picture, thing, window, spot)
-    return develop(
-        picture, spot.camera.sensor, size, _corner(spot, left, top, scale, width, height), generator
-    )
+    corner = _corner(spot, left, top, size[1] / tall, *size)
+    return develop(picture, spot.camera.sensor, size, corner, generator)
 
 
 def _background(
@@ -150,7 +149,8 @@ def _background(
     left, top, scale = corner
     rows = np.clip((top + (np.arange(height) + 0.5) / scale).astype(int), 0, whole.shape[0] - 1)
     columns = np.clip((left + (np.arange(width) + 0.5) / scale).astype(int), 0, whole.shape[1] - 1)
-    return np.asarray(whole[rows[:, None], columns[None]], np.float32)
+    part = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
+    return np.asarray(part[rows - rows[0]][:, columns - columns[0]], np.float32)
 
 
 def _cast(picture: Array, people: list[_Standing], window: View, spot: Spot) -> None:
@@ -162,8 +162,9 @@ def _cast(picture: Array, people: list[_Standing], window: View, spot: Spot) -> 
     # Even without a sun it is darker under a person.
     share = np.maximum(share, 0.45)
     for person in people:
-        left_over = shadow(person.points, person.posed, window, light, width, height)
-        picture *= 1 - share * (1 - left_over)[..., None]
+        taken = shadow(person.points, person.posed, window, light, width, height)
+        if taken is not None:
+            picture *= 1 - share * taken[..., None]
 
 
 def _corner(spot: Spot, left: float, top: float, scale: float, width: int, height: int) -> Array:

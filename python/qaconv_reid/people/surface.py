@@ -68,7 +68,7 @@ def _head(place: Array, look: Look) -> Array:
 
 def _trunk(place: Array, look: Look) -> Array:
     around = _around(place)
-    colour = np.array(_cloth(look.top, around, place[:, 2]))
+    colour = _cloth(look.top, around, place[:, 2])
     front = place[:, 1] < -0.03
     if look.open_front > 0:
         # An open jacket: the strip is widest at the neck.
@@ -93,7 +93,7 @@ def _trunk(place: Array, look: Look) -> Array:
 
 
 def _arm(place: Array, limb: Array, look: Look) -> Array:
-    colour = np.array(_cloth(look.top, place[:, 1] + 0.1, 1.45 - 0.55 * limb))
+    colour = _cloth(look.top, place[:, 1] + 0.1, 1.45 - 0.55 * limb)
     colour[limb > look.sleeve] = linear(look.skin)
     return colour
 
@@ -101,7 +101,7 @@ def _arm(place: Array, limb: Array, look: Look) -> Array:
 def _leg(place: Array, limb: Array, look: Look) -> Array:
     side = np.sign(place[:, 0])
     around = np.arctan2(place[:, 0] - 0.14 * side, -(place[:, 1] + 0.02)) * np.float32(0.08)
-    colour = np.array(_cloth(look.bottom, around.astype(np.float32), place[:, 2]))
+    colour = _cloth(look.bottom, around.astype(np.float32), place[:, 2])
     crease = 1 + 0.05 * noise_at(place[:, 0] * 200, place[:, 2] * 500)
     colour *= crease[:, None]
     colour[limb > look.bottom_end] = linear(look.skin)
@@ -131,10 +131,11 @@ def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -
         ``[N, 3]``, 0 to 1.
     """
     colour = np.empty((len(part), 3), np.float32)
+    place = np.ascontiguousarray(place)
     # A face that reaches from the foot to the leg belongs to both.
     part = np.where((part == FOOT) & (place[:, 2] > 0.1), LEG, part)
     for kind in np.unique(part):
-        own = part == kind
+        own = np.flatnonzero(part == kind)
         at, along = place[own], limb[own]
         if kind == HEAD:
             colour[own] = _head(at, look)
@@ -150,7 +151,7 @@ def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -
             colour[own] = linear(look.skin)
         elif kind == parts.SKIRT:
             garment = look.top if look.hem < 0.8 else look.bottom
-            sheet = np.array(_cloth(garment, _around(at), at[:, 2]))
+            sheet = _cloth(garment, _around(at), at[:, 2])
             folds = np.sin(np.arctan2(at[:, 0], at[:, 1]) * 14) * np.clip(1.05 - at[:, 2], 0, 1)
             sheet *= (1 + 0.16 * folds)[:, None]
             if look.hem < 0.8 and look.open_front > 0:
@@ -164,7 +165,7 @@ def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -
             colour[own] = linear(look.hat_colour) * 0.9
         elif kind == parts.UMBRELLA and look.umbrella is not None:
             rim = np.arctan2(at[:, 0] - 0.1, at[:, 1] - 0.12)
-            sheet = np.array(_cloth(look.umbrella, rim.astype(np.float32) * 0.3, at[:, 2]))
+            sheet = _cloth(look.umbrella, rim.astype(np.float32) * 0.3, at[:, 2])
             sheet[at[:, 2] < 0.6] = 0.05
             colour[own] = sheet
         else:
@@ -172,4 +173,4 @@ def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -
             leather = np.tile(linear(look.bag_colour), (len(at), 1))
             leather[seam] *= 0.55
             colour[own] = leather
-    return np.clip(colour, 0, 1)
+    return np.clip(colour, 0, 1, out=colour)

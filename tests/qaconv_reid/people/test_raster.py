@@ -49,15 +49,15 @@ def test_a_body_is_seen_as_by_a_depth_for_each_pixel():
 
 def test_weights_give_the_pixel_back():
     screen = np.array([(2.0, 3.0), (17.0, 5.0), (6.0, 19.0)], np.float32)
-    corners = np.array([[0, 1, 2]], np.int32)
-    weight = barycentric(screen, corners, np.array([8]), np.array([8]))
+    face = np.array([[0, 1, 2]], np.int32)
+    weight = barycentric(screen, face, np.array([0]), np.array([8]), np.array([8]))
     np.testing.assert_allclose(weight @ screen, [[8.5, 8.5]], atol=1e-4)
     np.testing.assert_allclose(weight.sum(), 1, atol=1e-6)
 
 
 def test_weights_of_a_touched_pixel_stay_within_the_face():
     screen = np.array([(0.0, 0.0), (4.0, 0.0), (0.0, 4.0)], np.float32)
-    corners = np.array([[0, 1, 2]], np.int32)
-    weight = barycentric(screen, corners, np.array([6]), np.array([6]))
+    face = np.array([[0, 1, 2]], np.int32)
+    weight = barycentric(screen, face, np.array([0]), np.array([6]), np.array([6]))
     assert (weight >= 0).all()
     np.testing.assert_allclose(weight.sum(), 1, atol=1e-6)
