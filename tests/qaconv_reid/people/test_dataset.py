@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qaconv_reid import data, people
@@ -170,3 +172,25 @@ def test_families_share_what_a_histogram_sees():
         patterns = {(look.top.pattern, look.bag, look.hair, look.hat) for look in looks}
         assert len(patterns) > 1
     assert 4 <= alike < 10
+
+
+@pytest.mark.parametrize("domain", SIZES["small"].domains)
+def test_who_pass_a_camera_together_pass_the_next_together(domain):
+    """What temporal lifting builds on: of those within 100 s of each other at one camera, how many
+    are so at another, against those that are so by chance.
+    """
+    first: dict[int, dict[int, float]] = {}
+    for unit in sightings(0, SIZES["small"], domain, TEST):
+        for s in unit:
+            seen = first.setdefault(s.spot, {})
+            seen.setdefault(s.subject.person.number, s.sequence * 3600 + s.frame / 25)
+    near_before, near_after = [], []
+    for before, after in itertools.permutations(first.values(), 2):
+        for one, other in itertools.permutations(before.keys() & after.keys(), 2):
+            near_before.append(abs(before[one] - before[other]) < 100)
+            near_after.append(abs(after[one] - after[other]) < 100)
+    by_chance = np.mean(near_after)
+    given_the_first = np.mean(np.array(near_after)[near_before])
+    assert sum(near_before) > 100
+    assert by_chance < 0.1
+    assert given_the_first > 0.8
