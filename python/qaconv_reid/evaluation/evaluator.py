@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -89,6 +89,7 @@ def evaluate(
     workers: int = 0,
     query_block: int = 256,
     gallery_block: int = 1024,
+    on_features: Callable[[FeatureSet, FeatureSet], None] | None = None,
     progress: Progress | None = None,
 ) -> EvaluationResult:
     """Match every query with every gallery image of a data set; measure by the Market protocol.
@@ -109,6 +110,7 @@ def evaluate(
         workers: processes that read images; 0 reads them here.
         query_block: queries matched at a time.
         gallery_block: gallery images matched at a time.
+        on_features: given those of query and gallery before they are let go.
         progress: told after every step.
 
     Raises:
@@ -152,12 +154,15 @@ def evaluate(
     ranking = evaluate_ranking(
         blocks, query.persons, query.cameras, gallery.persons, gallery.cameras
     )
+    matched = time.perf_counter()
+    if on_features is not None:
+        on_features(query, gallery)
     return EvaluationResult(
         dataset=dataset.name,
         ranking=ranking,
         gallery=len(gallery),
         feature_seconds=extracted - started,
-        matching_seconds=time.perf_counter() - extracted,
+        matching_seconds=matched - extracted,
         notes=(*dataset.notes, *_protocol_notes(query, gallery, ranking)),
     )
 

@@ -11,7 +11,7 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.evaluation import EvaluationResult, FeatureSet
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.recipes.datasets import load_test_sets
@@ -55,20 +55,15 @@ def evaluate(
     if not untrained:
         epochs = _restore(network, matcher, folder)
     with ProgressBars() as progress:
-        results = evaluate_sets(network, matcher, test_sets, config, hardware, progress)
-        pictures = []
-        if ranked is not None:
-            parts = (network, matcher)
-            pictures = [
-                draw_ranked(*parts, dataset, config, hardware, progress, ranked)
-                for dataset in test_sets
-            ]
+        results = evaluate_sets(
+            network, matcher, test_sets, config, hardware, progress, ranked=ranked
+        )
     if not untrained:
         folder.write_evaluation(results, epochs)
     how = "untrained matcher" if untrained else f"after {epochs} epochs"
     show(results, f"{config.name}: {how}", console)
-    for picture in pictures:
-        console.print(f"ranked lists in {picture}", markup=False, highlight=False, soft_wrap=True)
+    if ranked is not None:
+        console.print(f"ranked lists in {ranked}", markup=False, highlight=False, soft_wrap=True)
     return results
 
 
@@ -79,10 +74,18 @@ def evaluate_sets(
     config: RunConfig,
     hardware: Hardware,
     progress: Progress,
+    *,
+    ranked: Path | None = None,
 ) -> list[EvaluationResult]:
-    """Evaluate on data sets that are loaded."""
-    return [
-        evaluation.evaluate(
+    """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``."""
+
+    def one(dataset: ReidDataset) -> EvaluationResult:
+        def draw(query: FeatureSet, gallery: FeatureSet) -> None:
+            if ranked is not None:
+                maps = (query.maps, gallery.maps)
+                draw_ranked(matcher, dataset, *maps, hardware.device, config.name, ranked)
+
+        return evaluation.evaluate(
             network,
             matcher,
             dataset,
@@ -93,10 +96,11 @@ def evaluate_sets(
             dtype=hardware.map_type,
             autocast=hardware.autocast,
             workers=config.runtime.workers,
+            on_features=draw,
             progress=progress,
         )
-        for dataset in datasets
-    ]
+
+    return [one(dataset) for dataset in datasets]
 
 
 def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:

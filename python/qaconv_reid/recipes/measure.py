@@ -17,12 +17,11 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, Record, ReidDataset
-from qaconv_reid.evaluation import evaluate_ranking, score_blocks, stripe_histograms
+from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
 from qaconv_reid.files import replaced
 from qaconv_reid.models import Progress, build_network
 from qaconv_reid.recipes.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.recipes.evaluate import restored
-from qaconv_reid.recipes.maps import feature_maps
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars
 
@@ -169,12 +168,25 @@ def _maps(
     hardware: Hardware,
     progress: Progress,
 ) -> dict[str, _Features]:
+    def maps(records: Sequence[Record], what: str) -> Tensor:
+        return extract(
+            network,
+            records,
+            config.model.height,
+            config.model.width,
+            batch=config.evaluation.batch_size,
+            device=hardware.device,
+            dtype=hardware.map_type,
+            autocast=hardware.autocast,
+            workers=config.runtime.workers,
+            progress=progress,
+            what=what,
+        ).maps
+
     return {
         name: _Features(
-            *(
-                feature_maps(network, side, config, hardware, progress, f"{name}: features")
-                for side in (dataset.query, dataset.gallery)
-            )
+            maps(dataset.query, f"{name}: query features"),
+            maps(dataset.gallery, f"{name}: gallery features"),
         )
         for name, dataset in domains.items()
     }

@@ -8,12 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Record, ReidDataset
 from qaconv_reid.evaluation import score_blocks
-from qaconv_reid.models import Progress
-from qaconv_reid.recipes.build import Hardware
-from qaconv_reid.recipes.maps import feature_maps
 from qaconv_reid.reports import RankedList, ranked_picture
 
 __all__ = ["draw_ranked"]
@@ -23,35 +19,36 @@ _FOUND = 10
 
 
 def draw_ranked(
-    network: nn.Module,
     matcher: nn.Module,
     dataset: ReidDataset,
-    config: RunConfig,
-    hardware: Hardware,
-    progress: Progress,
+    query: Tensor,
+    gallery: Tensor,
+    device: torch.device,
+    name: str,
     folder: Path,
-) -> Path:
+) -> None:
     """Write ``<folder>/<data set's name>.png`` with the lists of a few queries, evenly chosen.
 
     Gallery images of the query's person by the query's camera are left out, as in the measures.
 
-    Returns:
-        The file.
+    Args:
+        matcher: on ``device``.
+        dataset: whose images are drawn.
+        query: maps of its queries.
+        gallery: maps of its gallery.
+        device: where the matcher runs.
+        name: of the run, for the title.
+        folder: where the picture goes.
     """
-    step = max(len(dataset.query) // _QUERIES, 1)
-    queries = dataset.query[::step][:_QUERIES]
-
-    def maps(records: Sequence[Record]) -> Tensor:
-        what = f"{dataset.name}: ranked lists"
-        return feature_maps(network, records, config, hardware, progress, what)
-
-    blocks = score_blocks(matcher, maps(queries), maps(dataset.gallery), device=hardware.device)
+    chosen = range(0, len(query), max(len(query) // _QUERIES, 1))[:_QUERIES]
+    blocks = score_blocks(matcher, query[list(chosen)], gallery, device=device)
     scores = torch.cat(list(blocks)).cpu()
-    lists = [_list(query, row, dataset.gallery) for query, row in zip(queries, scores, strict=True)]
-    path = folder / f"{dataset.name}.png"
-    title = f"{config.name} on {dataset.name}: a query, and what was found, the best first"
-    ranked_picture(lists, title, path)
-    return path
+    lists = [
+        _list(dataset.query[number], row, dataset.gallery)
+        for number, row in zip(chosen, scores, strict=True)
+    ]
+    title = f"{name} on {dataset.name}: a query, and what was found, the best first"
+    ranked_picture(lists, title, folder / f"{dataset.name}.png")
 
 
 def _list(query: Record, scores: Tensor, gallery: Sequence[Record]) -> RankedList:
