@@ -79,7 +79,7 @@ def skirt(kit: Kit, top: float, hem: float, flare: float, ease: float) -> Piece:
         flare: metres that its radius grows with each metre down, beyond the hips.
         ease: metres of air around the hips.
     """
-    rows, columns = 8, 24
+    rows, columns = 7, 20
     z = np.linspace(top, hem, rows, dtype=np.float32)[:, None]
     angle = np.linspace(0, 2 * np.pi, columns, endpoint=False, dtype=np.float32)[None]
     below = np.maximum(0.92 - z, 0)
@@ -106,7 +106,7 @@ def long_hair(kit: Kit, length: float, volume: float) -> Piece:
         length: metres below the crown.
         volume: metres it stands off.
     """
-    rows, columns = 8, 15
+    rows, columns = 7, 12
     z = np.linspace(1.785, 1.79 - length, rows, dtype=np.float32)[:, None]
     angle = np.linspace(-1.95, 1.95, columns, dtype=np.float32)[None]
     crown = np.sqrt(np.clip((1.80 - z) / 0.10, 0.05, 1))
@@ -125,7 +125,7 @@ def long_hair(kit: Kit, length: float, volume: float) -> Piece:
 
 def _ball(centre: tuple[float, ...], radii: tuple[float, ...], power: float) -> tuple[Array, Array]:
     """Points and triangles of an ellipsoid; a power below 1 makes it a rounded box."""
-    rows, columns = 9, 16
+    rows, columns = 7, 12
     u = np.linspace(0.05, np.pi - 0.05, rows)[:, None]
     v = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
     unit = np.stack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from qaconv_reid.people.kit import Array
 from qaconv_reid.people.raster import barycentric, draw_faces, draw_outline
 from qaconv_reid.people.surface import colours_at
 
-__all__ = ["Light", "draw_person", "shadow"]
+__all__ = ["Light", "draw_person", "shadows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,32 +90,54 @@ def draw_person(
     picture[y, x] = colour
 
 
-#: A shadow is drawn with this share of the picture's pixels in each direction.
+#: Shadows are drawn with this share of the picture's pixels in each direction.
 _COARSE = 0.5
 
 
-def shadow(
-    points: Array, posed: Posed, view: View, light: Light, width: int, height: int
+def shadows(
+    people: Sequence[tuple[Array, Posed]], view: View, light: Light, width: int, height: int
 ) -> Array | None:
-    """How much of the main light the person takes from the ground, ``[H, W]``, 0 to 1.
+    """How much of the main light people leave to the ground, ``[height, width]``, 0 to 1.
 
-    None where that is nothing.
+    Args:
+        people: points ``[V, 3]`` in the world, and the person they are of.
+        view: from the world to the picture.
+        light: of the scene.
+        width: pixels of the picture.
+        height: pixels of the picture.
+
+    Returns:
+        None where no shadow falls into the picture.
     """
+    coarse = view.window(0, 0, _COARSE)
+    size = max(int(width * _COARSE), 1), max(int(height * _COARSE), 1)
+    strength = 1 - 0.5 * light.softness
+    left_over = None
+    for points, posed in people:
+        mask = _shadow(points, posed, coarse, light, size)
+        if mask is not None:
+            left = 1 - np.float32(strength / 255) * np.asarray(mask, np.float32)
+            left_over = left if left_over is None else left_over * left
+    if left_over is None:
+        return None
+    image = Image.fromarray(left_over).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image, np.float32)
+
+
+def _shadow(
+    points: Array, posed: Posed, view: View, light: Light, size: tuple[int, int]
+) -> Image.Image | None:
+    """255 where a person's shadow is deepest, 0 where there is none; None where none is seen."""
     direction = light.direction()
     slope = direction[:2] / max(float(direction[2]), 0.2)
     cast = points.copy()
     cast[:, :2] -= slope * points[:, 2:3]
     cast[:, 2] = 0
-    coarse = view.window(0, 0, _COARSE)
-    screen, depth = coarse.project(cast)
+    screen, depth = view.project(cast)
     if depth.min() < 0.3:
         return None
-    small = max(int(width * _COARSE), 1), max(int(height * _COARSE), 1)
-    mask = draw_outline(screen, posed.figure.faces, *small)
+    mask = draw_outline(screen, posed.figure.faces, *size)
     if mask.getbbox() is None:
         return None
-    radius = (0.02 + 0.3 * light.softness) * coarse.pixels_per_metre(float(depth.mean()))
-    mask = mask.filter(ImageFilter.BoxBlur(min(radius, 30)))
-    mask = mask.resize((width, height), Image.Resampling.BILINEAR)
-    strength = np.float32((1 - 0.5 * light.softness) / 255)
-    return np.asarray(strength * np.asarray(mask, np.float32), np.float32)
+    radius = (0.02 + 0.3 * light.softness) * view.pixels_per_metre(float(depth.mean()))
+    return mask.filter(ImageFilter.BoxBlur(min(radius, 30)))

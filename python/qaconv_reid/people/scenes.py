@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -227,9 +228,10 @@ DOMAINS: Mapping[str, Domain] = {
 """Every domain by its name."""
 
 
-def spots(seed: int, domain: Domain) -> list[Spot]:
+@lru_cache(maxsize=8)
+def spots(seed: int, domain: Domain) -> tuple[Spot, ...]:
     """The cameras of a domain: the same for the same seed, whatever is seen with them."""
-    return [_spot(seed, domain, number) for number in range(domain.cameras)]
+    return tuple(_spot(seed, domain, number) for number in range(domain.cameras))
 
 
 def _spot(seed: int, domain: Domain, number: int) -> Spot:

@@ -12,7 +12,7 @@ from qaconv_reid.people.camera import View
 from qaconv_reid.people.figure import Figure, Posed, dress, walk
 from qaconv_reid.people.kit import Array, load_kit
 from qaconv_reid.people.look import Look, draw_family, draw_look
-from qaconv_reid.people.render import draw_person, shadow
+from qaconv_reid.people.render import draw_person, shadows
 from qaconv_reid.people.scenes import DOMAINS, Spot, spots
 from qaconv_reid.people.sensor import develop
 from qaconv_reid.people.walks import Person, Presence, Sighting
@@ -48,11 +48,6 @@ def _family(seed: int, pool: str, number: int) -> list[Look]:
 @lru_cache(maxsize=128)
 def _figure(seed: int, person: Person) -> Figure:
     return dress(load_kit(), look_of(seed, person))
-
-
-@lru_cache(maxsize=8)
-def _spots(seed: int, domain: str) -> list[Spot]:
-    return spots(seed, DOMAINS[domain])
 
 
 class _Standing:
@@ -107,7 +102,7 @@ def take(seed: int, sighting: Sighting) -> Image.Image:
     generator = np.random.default_rng(
         [seed, 7, len(sighting.domain), key, number, sighting.spot, sighting.shot]
     )
-    spot = _spots(seed, sighting.domain)[sighting.spot]
+    spot = spots(seed, DOMAINS[sighting.domain])[sighting.spot]
     subject = _Standing(seed, sighting.subject)
     view = spot.camera.view()
     screen, _ = view.project(subject.points)
@@ -161,10 +156,9 @@ def _cast(picture: Array, people: list[_Standing], window: View, spot: Spot) -> 
     share = direct / (direct + np.array(light.sky, np.float32))
     # Even without a sun it is darker under a person.
     share = np.maximum(share, 0.45)
-    for person in people:
-        taken = shadow(person.points, person.posed, window, light, width, height)
-        if taken is not None:
-            picture *= 1 - share * taken[..., None]
+    left_over = shadows([(p.points, p.posed) for p in people], window, light, width, height)
+    if left_over is not None:
+        picture *= 1 - share + share * left_over[..., None]
 
 
 def _corner(spot: Spot, left: float, top: float, scale: float, width: int, height: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -181,7 +181,7 @@ def sightings(seed: int, size: Size, domain: str, part: str) -> Iterator[list[Si
 
 
 def _route(
-    generator: np.random.Generator, cameras: list[Spot], visits: int
+    generator: np.random.Generator, cameras: Sequence[Spot], visits: int
 ) -> list[tuple[int, _Path]]:
     count = len(cameras)
     start = int(generator.integers(count))
