@@ -30,47 +30,94 @@ def libraries(data: dict[str, Any]) -> list[str]:
 
 
 def pictures(data: dict[str, Any]) -> list[str]:
-    """Whole pictures of each domain."""
-    lines = ["| domain | median height, pixels | ms, least | ms, median |", "|---|---|---|---|"]
+    """Whole pictures of each domain: all of them, and the tall ones."""
+    lines = [
+        "| domain | pictures | median height, pixels | ms, least | ms, median |",
+        "|---|---|---|---|---|",
+    ]
     for row in data["pictures"]:
-        time = row["seconds"]
+        time, kind = row["seconds"], "" if row["kind"] == "all" else f", {row['kind']} ones"
         lines.append(
-            f"| {row['domain']} | {row['height']:.0f} | {1e3 * time['minimum']:.1f} "
-            f"| {1e3 * time['median']:.1f} |"
+            f"| {row['domain']}{kind} | {row['pictures']} | {row['height']:.0f} "
+            f"| {1e3 * time['minimum']:.1f} | {1e3 * time['median']:.1f} |"
         )
     return lines
 
 
-def by_domain(data: dict[str, Any]) -> list[str]:
-    """Within each domain, by method: Rank-1 and mAP."""
-    names = list(dict.fromkeys(figure["query"] for figure in data["figures"]))
-    lines = [f"| Rank-1 / mAP within | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
-    for method in dict.fromkeys(figure["method"] for figure in data["figures"]):
-        own = {
-            f["query"]: f"{100 * f['rank1']:.1f} / {100 * f['mAP']:.1f}"
-            for f in data["figures"]
-            if f["method"] == method and f["query"] == f["gallery"]
-        }
-        lines.append(f"| {method} | {' | '.join(own.get(name, '–') for name in names)} |")
+Figures = list[dict[str, Any]]
+
+
+def by_place(data: dict[str, Any]) -> list[str]:
+    """Within the domain of training, within others and across domains, by method."""
+    trained_on = {name for run in data["runs"] for name in run["train"]}
+    places: dict[str, Callable[[dict[str, Any]], bool]] = {
+        f"within {', '.join(sorted(trained_on))}": lambda f: (
+            f["query"] == f["gallery"] and f["query"] in trained_on
+        ),
+        "within the others": lambda f: f["query"] == f["gallery"] not in trained_on,
+        "across domains": lambda f: f["query"] != f["gallery"],
+    }
+    places = {name: of for name, of in places.items() if any(map(of, data["figures"]))}
+    lines = [f"| Rank-1 / mAP | {' | '.join(places)} |", "|---|" + "---|" * len(places)]
+    for method, runs in methods(data).items():
+        cells = [
+            cell([[f for f in figures if of(f)] for figures in runs]) for of in places.values()
+        ]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
     return lines
+
+
+def methods(data: dict[str, Any]) -> dict[str, list[Figures]]:
+    """The figures by method; those of runs that differ in nothing but the seed are one method."""
+    names: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    for run in data["runs"]:
+        name = names[f"run {run['name']}"] = f"trained, {run['sampler']['kind']} sampler"
+        rest = {key: value for key, value in run.items() if key not in ("name", "seed")}
+        if settings.setdefault(name, rest) != rest:
+            sys.exit(f"run {run['name']}: got other settings than the others of its sampler")
+    found: dict[str, dict[str, Figures]] = {}
+    for figure in data["figures"]:
+        name = names.get(figure["method"], figure["method"])
+        found.setdefault(name, {}).setdefault(figure["method"], []).append(figure)
+    return {
+        name if len(runs) == 1 else f"{name}, {len(runs)} seeds": list(runs.values())
+        for name, runs in found.items()
+    }
+
+
+def cell(runs: list[Figures]) -> str:
+    """Mean over domains and over seeds, and the least and the greatest seed's."""
+
+    def over_seeds(measure: str) -> str:
+        means = [100 * sum(f[measure] for f in figures) / len(figures) for figures in runs]
+        spread = f" ({min(means):.1f}–{max(means):.1f})" if len(means) > 1 else ""
+        return f"{sum(means) / len(means):.1f}{spread}"
+
+    return f"{over_seeds('rank1')} / {over_seeds('mAP')}"
 
 
 #: Marker on the page -> file of FOLDER and the function that makes its table.
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "libraries": ("rendering.json", libraries),
     "pictures": ("rendering.json", pictures),
-    "real": ("real.json", by_domain),
+    "difficulty": ("small.json", by_place),
+    "real": ("real.json", by_place),
 }
 
 
 def rendered(text: str) -> str:
     """The page with its tables made anew."""
     for name, (file, table) in TABLES.items():
-        lines = table(json.loads((FOLDER / file).read_text()))
+        data = json.loads((FOLDER / file).read_text())
         marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
         if not marker.search(text):
             sys.exit(f"{PAGE.relative_to(ROOT)}: got no markers for {name}")
-        body = "\n".join(["", *lines, "", f"File: [{file}](../benchmarks/people/{file})", "", ""])
+        origin = (
+            f"`{data['command']}` at commit `{data['commit'][:10]}`, {data['made'][:10]}, "
+            f"{data['machine']['processor']}. File: [{file}](../benchmarks/people/{file})"
+        )
+        body = "\n".join(["", *table(data), "", origin, "", ""])
         text = marker.sub(lambda match, body=body: match[1] + body + match[2], text)
     return text
 

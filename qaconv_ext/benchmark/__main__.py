@@ -100,7 +100,8 @@ def main() -> int:
         meter, all_cases, all_limits = _on_cuda(quick, budget, end)
     else:
         meter, all_cases, all_limits = _on_cpu(quick, budget)
-    started = provenance(arguments.device)
+    command = " ".join(["python", "-m", "qaconv_ext.benchmark", *sys.argv[1:]])
+    started = provenance(command, arguments.device)
     folder = Path(arguments.json) / machine_slug(arguments.device) if arguments.json else None
     results: list[dict[str, Any]] = []
     ratios: list[dict[str, Any]] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,11 +57,11 @@ def machine_slug(device: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
 
 
-def provenance(device: str) -> dict[str, Any]:
+def provenance(command: str, device: str) -> dict[str, Any]:
     """Everything a reader needs to make the figures again."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
-        "command": " ".join(["python", "-m", "qaconv_ext.benchmark", *sys.argv[1:]]),
+        "command": command,
         "version": __version__,
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": None if changes is None else bool(changes),

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
-from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.data import DataError, Record, ReidDataset
 from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
 from qaconv_reid.files import replaced
@@ -257,10 +258,14 @@ def _write(
 ) -> None:
     manifest = Path(folder) / "manifest.json"
     made = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else None
+    # Names for paths: where things lay is nobody's concern.
+    words = ["qaconv data measure", Path(folder).name, config.name]
+    words += [f"--run {Path(run).name}" for run in runs]
     content: dict[str, Any] = {
+        **provenance(" ".join(words), find_hardware(config.runtime).device.type),
         "data": made or Path(folder).name,
         "model": config.model.model_dump(mode="json"),
-        "runs": [Path(run).name for run in runs],
+        "runs": [_settings(run) for run in runs],
         "figures": [
             {name: getattr(figure, name) for name in Figure.__dataclass_fields__}
             for figure in figures
@@ -268,3 +273,14 @@ def _write(
     }
     with replaced(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _settings(run: str) -> dict[str, Any]:
+    """What a run was trained on, and how."""
+    config = load(Path(run))
+    return {
+        "name": config.name,
+        "train": [Path(place).name for place in config.data.train],
+        **config.model_dump(mode="json", include={"sampler", "loss", "schedule", "optimiser"}),
+        "seed": config.runtime.seed,
+    }
