@@ -29,6 +29,13 @@ def test_every_place_has_unit_length(network):
     torch.testing.assert_close(maps.norm(dim=1), torch.ones(2, 4, 2))
 
 
+def test_maps_lie_channels_last_for_images_that_do_not(network):
+    with torch.no_grad():
+        maps = network(torch.rand(2, 3, 64, 32))
+    assert maps.is_contiguous(memory_format=torch.channels_last)
+    assert not maps.is_contiguous()
+
+
 def test_maps_are_normalised_in_float32_under_autocast(network):
     network.eval()
     images = torch.rand(2, 3, 64, 32)
