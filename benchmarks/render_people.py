@@ -50,11 +50,13 @@ Figures = list[dict[str, Any]]
 def by_place(data: dict[str, Any]) -> list[str]:
     """Within the domain of training, within others and across domains, by method."""
     trained_on = {name for run in data["runs"] for name in run["train"]}
+    domains = {figure["query"] for figure in data["figures"]}
+    others = "the others" if domains & trained_on else ", ".join(sorted(domains))
     places: dict[str, Callable[[dict[str, Any]], bool]] = {
         f"within {', '.join(sorted(trained_on))}": lambda f: (
             f["query"] == f["gallery"] and f["query"] in trained_on
         ),
-        "within the others": lambda f: f["query"] == f["gallery"] not in trained_on,
+        f"within {others}": lambda f: f["query"] == f["gallery"] not in trained_on,
         "across domains": lambda f: f["query"] != f["gallery"],
     }
     places = {name: of for name, of in places.items() if any(map(of, data["figures"]))}
