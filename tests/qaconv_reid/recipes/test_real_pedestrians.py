@@ -79,8 +79,8 @@ def test_training_raises_rank_1_and_map(gallery_list, tmp_path, monkeypatch, cap
     untrained = []
     measure = evaluate_recipe.evaluate_sets
 
-    def kept(*arguments):
-        untrained.extend(measure(*arguments))
+    def kept(*arguments, **options):
+        untrained.extend(measure(*arguments, **options))
         return untrained
 
     with monkeypatch.context() as patch:
