@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import ConfigError, RunConfig, RuntimeConfig
 from qaconv_reid.models import FeatureMapNetwork, build_network
 
-__all__ = ["Hardware", "build_models", "find_hardware", "seed_everything"]
+__all__ = ["Hardware", "build_models", "extraction", "find_hardware", "seed_everything"]
 
 
 class Hardware(NamedTuple):
@@ -26,6 +26,31 @@ class Hardware(NamedTuple):
     def map_type(self) -> torch.dtype:
         """Type the feature maps are kept in."""
         return self.autocast or torch.float32
+
+
+class Extraction(TypedDict):
+    """How images become maps: what `evaluation.extract` and `evaluation.evaluate` both take."""
+
+    height: int
+    width: int
+    batch: int
+    device: torch.device
+    dtype: torch.dtype
+    autocast: torch.dtype | None
+    workers: int
+
+
+def extraction(config: RunConfig, hardware: Hardware) -> Extraction:
+    """As the settings say, on that hardware."""
+    return Extraction(
+        height=config.model.height,
+        width=config.model.width,
+        batch=config.evaluation.batch_size,
+        device=hardware.device,
+        dtype=hardware.map_type,
+        autocast=hardware.autocast,
+        workers=config.runtime.workers,
+    )
 
 
 def find_hardware(runtime: RuntimeConfig) -> Hardware:

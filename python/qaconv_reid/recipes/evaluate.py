@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -11,9 +12,15 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import EvaluationResult, FeatureSet
+from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, Progress
-from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
+from qaconv_reid.recipes.build import (
+    Hardware,
+    build_models,
+    extraction,
+    find_hardware,
+    seed_everything,
+)
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.ranked import draw_ranked
 from qaconv_reid.recipes.runs import RunFolder
@@ -78,29 +85,22 @@ def evaluate_sets(
     ranked: Path | None = None,
 ) -> list[EvaluationResult]:
     """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``."""
-
-    def one(dataset: ReidDataset) -> EvaluationResult:
-        def draw(query: FeatureSet, gallery: FeatureSet) -> None:
-            if ranked is not None:
-                maps = (query.maps, gallery.maps)
-                draw_ranked(matcher, dataset, *maps, hardware.device, config.name, ranked)
-
-        return evaluation.evaluate(
+    drawing = None
+    if ranked is not None:
+        drawing = partial(
+            draw_ranked, matcher, device=hardware.device, name=config.name, folder=ranked
+        )
+    return [
+        evaluation.evaluate(
             network,
             matcher,
             dataset,
-            config.model.height,
-            config.model.width,
-            batch=config.evaluation.batch_size,
-            device=hardware.device,
-            dtype=hardware.map_type,
-            autocast=hardware.autocast,
-            workers=config.runtime.workers,
-            on_features=draw,
+            **extraction(config, hardware),
+            on_features=None if drawing is None else partial(drawing, dataset),
             progress=progress,
         )
-
-    return [one(dataset) for dataset in datasets]
+        for dataset in datasets
+    ]
 
 
 def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:

@@ -21,7 +21,7 @@ from qaconv_reid.data import DataError, Record, ReidDataset
 from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
 from qaconv_reid.files import replaced
 from qaconv_reid.models import Progress, build_network
-from qaconv_reid.recipes.build import Hardware, find_hardware, seed_everything
+from qaconv_reid.recipes.build import Hardware, extraction, find_hardware, seed_everything
 from qaconv_reid.recipes.evaluate import restored
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars
@@ -169,20 +169,10 @@ def _maps(
     hardware: Hardware,
     progress: Progress,
 ) -> dict[str, _Features]:
+    how = extraction(config, hardware)
+
     def maps(records: Sequence[Record], what: str) -> Tensor:
-        return extract(
-            network,
-            records,
-            config.model.height,
-            config.model.width,
-            batch=config.evaluation.batch_size,
-            device=hardware.device,
-            dtype=hardware.map_type,
-            autocast=hardware.autocast,
-            workers=config.runtime.workers,
-            progress=progress,
-            what=what,
-        ).maps
+        return extract(network, records, **how, progress=progress, what=what).maps
 
     return {
         name: _Features(

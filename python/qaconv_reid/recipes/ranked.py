@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_reid.data import Record, ReidDataset
-from qaconv_reid.evaluation import score_blocks
+from qaconv_reid.evaluation import FeatureSet, score_blocks
 from qaconv_reid.reports import RankedList, ranked_picture
 
 __all__ = ["draw_ranked"]
@@ -21,8 +21,9 @@ _FOUND = 10
 def draw_ranked(
     matcher: nn.Module,
     dataset: ReidDataset,
-    query: Tensor,
-    gallery: Tensor,
+    query: FeatureSet,
+    gallery: FeatureSet,
+    *,
     device: torch.device,
     name: str,
     folder: Path,
@@ -34,14 +35,14 @@ def draw_ranked(
     Args:
         matcher: on ``device``.
         dataset: whose images are drawn.
-        query: maps of its queries.
-        gallery: maps of its gallery.
+        query: those of its queries.
+        gallery: those of its gallery.
         device: where the matcher runs.
         name: of the run, for the title.
         folder: where the picture goes.
     """
     chosen = range(0, len(query), max(len(query) // _QUERIES, 1))[:_QUERIES]
-    blocks = score_blocks(matcher, query[list(chosen)], gallery, device=device)
+    blocks = score_blocks(matcher, query.maps[list(chosen)], gallery.maps, device=device)
     scores = torch.cat(list(blocks)).cpu()
     lists = [
         _list(dataset.query[number], row, dataset.gallery)
