@@ -251,7 +251,14 @@ def _measure(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.measure import measure
 
-    measure(arguments.path, settings, runs=arguments.runs, file=arguments.json, console=Console())
+    measure(
+        arguments.path,
+        settings,
+        said=arguments.settings,
+        runs=arguments.runs,
+        file=arguments.json,
+        console=Console(),
+    )
     return 0
 
 

@@ -55,6 +55,13 @@ def evaluate(
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
     test_sets = load_test_sets(config.data.test)
+    if ranked is not None:
+        try:
+            ranked.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--ranked: got {ranked}, wanted a folder that can be written to: {error.strerror}"
+            ) from None
     hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
     epochs = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from torch import Tensor, nn
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
-from qaconv_reid.config import ConfigError, RunConfig, load
+from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, Record, ReidDataset
 from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
 from qaconv_reid.files import replaced
-from qaconv_reid.models import Progress, build_network
+from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
 from qaconv_reid.recipes.build import Hardware, extraction, find_hardware, seed_everything
 from qaconv_reid.recipes.evaluate import restored
 from qaconv_reid.recipes.runs import RunFolder
@@ -68,6 +69,7 @@ def measure(
     folder: str,
     config: RunConfig,
     *,
+    said: Sequence[str] = (),
     runs: Sequence[str],
     file: str | None,
     console: Console,
@@ -80,6 +82,7 @@ def measure(
     Args:
         folder: of the domains, or a single data set.
         config: which backbone, weights and picture size the untrained methods take.
+        said: the words on the command line that ``config`` was made from, for the file.
         runs: folders of training runs, each a further method.
         file: where the figures are written as JSON, None for nowhere.
         console: for the table.
@@ -90,16 +93,22 @@ def measure(
     if file is not None and not Path(file).absolute().parent.is_dir():
         raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
     domains = _domains(Path(folder))
+    plain = _plain_network(config)
+    trained = [restored(RunFolder(Path(run))) for run in runs]
+    # The commit is that of the beginning, whatever becomes of the checkout meanwhile.
+    origin = _origin(folder, config, said, runs)
     figures: list[Figure] = []
     with ProgressBars() as progress:
         features = {n: _histograms(d) for n, d in domains.items()}
         figures += _all_pairs("colour histogram", features, _HistogramMatcher(), domains, progress)
-        figures += _untrained(config, domains, progress)
-        for run in runs:
-            figures += _trained(run, domains, progress)
+        figures += _untrained(plain, config, domains, progress)
+        for network, matcher, own in trained:
+            maps = _maps(network, domains, own, find_hardware(own.runtime), progress)
+            figures += _all_pairs(f"run {own.name}", maps, matcher, domains, progress)
     console.print(_table(figures))
     if file is not None:
-        _write(Path(file), folder, config, runs, figures)
+        settings = [_settings(own) for _, _, own in trained]
+        _write(Path(file), {**origin, "runs": settings}, figures)
     return figures
 
 
@@ -128,11 +137,8 @@ def _histograms(dataset: ReidDataset) -> _Features:
     return _Features(stripe_histograms(dataset.query), stripe_histograms(dataset.gallery))
 
 
-def _untrained(
-    config: RunConfig, domains: dict[str, ReidDataset], progress: Progress
-) -> list[Figure]:
-    """The pooled embedding and the plain matcher on the same maps, without a neck."""
-    hardware = find_hardware(config.runtime)
+def _plain_network(config: RunConfig) -> FeatureMapNetwork:
+    """The network as it is before training, without a neck."""
     seed_everything(config.runtime.seed)
     model = config.model
     try:
@@ -141,7 +147,17 @@ def _untrained(
         )
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(f"model.{error}") from None
-    network = network.to(hardware.device)
+    return network.to(find_hardware(config.runtime).device)
+
+
+def _untrained(
+    network: FeatureMapNetwork,
+    config: RunConfig,
+    domains: dict[str, ReidDataset],
+    progress: Progress,
+) -> list[Figure]:
+    """The pooled embedding and the plain matcher on the same maps."""
+    hardware, model = find_hardware(config.runtime), config.model
     matcher = QAConv(network.num_features, *network.map_size(model.height, model.width))
     maps = _maps(network, domains, config, hardware, progress)
     pooled = {
@@ -154,12 +170,6 @@ def _untrained(
             f"untrained QAConv, {weights}", maps, matcher.to(hardware.device), domains, progress
         ),
     ]
-
-
-def _trained(run: str, domains: dict[str, ReidDataset], progress: Progress) -> list[Figure]:
-    network, matcher, config = restored(RunFolder(Path(run)))
-    maps = _maps(network, domains, config, find_hardware(config.runtime), progress)
-    return _all_pairs(f"run {config.name}", maps, matcher, domains, progress)
 
 
 def _maps(
@@ -243,19 +253,26 @@ def _table(figures: Sequence[Figure]) -> Table:
     return table
 
 
-def _write(
-    path: Path, folder: str, config: RunConfig, runs: Sequence[str], figures: Sequence[Figure]
-) -> None:
+def _origin(
+    folder: str, config: RunConfig, said: Sequence[str], runs: Sequence[str]
+) -> dict[str, Any]:
+    """Where the figures come from."""
     manifest = Path(folder) / "manifest.json"
     made = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else None
     # Names for paths: where things lay is nobody's concern.
-    words = ["qaconv data measure", Path(folder).name, config.name]
+    words = ["qaconv data measure", Path(folder).name]
+    words += [Path(word).name if os.path.exists(word) else word for word in said]
     words += [f"--run {Path(run).name}" for run in runs]
-    content: dict[str, Any] = {
+    return {
         **provenance(" ".join(words), find_hardware(config.runtime).device.type),
         "data": made or Path(folder).name,
         "model": config.model.model_dump(mode="json"),
-        "runs": [_settings(run) for run in runs],
+    }
+
+
+def _write(path: Path, origin: dict[str, Any], figures: Sequence[Figure]) -> None:
+    content = {
+        **origin,
         "figures": [
             {name: getattr(figure, name) for name in Figure.__dataclass_fields__}
             for figure in figures
@@ -265,9 +282,8 @@ def _write(
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _settings(run: str) -> dict[str, Any]:
+def _settings(config: RunConfig) -> dict[str, Any]:
     """What a run was trained on, and how."""
-    config = load(Path(run))
     return {
         "name": config.name,
         "train": [Path(place).name for place in config.data.train],

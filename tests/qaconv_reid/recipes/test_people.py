@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 from qaconv_reid import cli
+from qaconv_reid.recipes import evaluate as evaluate_recipe
+from qaconv_reid.recipes import measure as measure_recipe
 
 UNTRAINED = ("tiny", "model.stage=layer2", "runtime.seed=0")
 
@@ -56,6 +58,8 @@ def test_measure_within_and_across_domains(folder, tmp_path, capsys):
     assert "colour histogram" in capsys.readouterr().out
     written = json.loads(file.read_text())
     assert written["data"]["synthetic"] is True
+    assert written["command"] == f"qaconv data measure {folder.name} {' '.join(UNTRAINED)}"
+    assert {"commit", "uncommitted_changes", "made", "machine"} <= written.keys()
     figures = written["figures"]
     assert len(figures) == 3 * 4
     for figure in figures:
@@ -87,3 +91,30 @@ def test_measure_needs_data_sets(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert cli.main(["data", "measure", str(tmp_path), *UNTRAINED]) == 2
     assert "got no data set with a query and a gallery" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--run", "nowhere"), "nowhere"),
+        (("model.weights=nowhere.pth",), "model.weights: got nowhere.pth"),
+    ],
+)
+def test_measure_finds_what_is_missing_before_it_measures(
+    argv, said, folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measure_recipe, "stripe_histograms", None)
+    assert cli.main(["data", "measure", str(folder), *UNTRAINED, *argv]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_place_for_ranked_lists_is_made_before_anything_is_measured(
+    folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(evaluate_recipe, "evaluate_sets", None)
+    (tmp_path / "taken").write_text("mine")
+    argv = ["evaluate", *UNTRAINED, "--untrained", "--data", str(folder / "plaza")]
+    assert cli.main([*argv, "--ranked", str(tmp_path / "taken")]) == 2
+    assert "--ranked: got" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text() == "mine"
