@@ -12,7 +12,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -92,15 +93,22 @@ def with_embree() -> Callable[[], object]:
     return draw
 
 
+def spread(times: Sequence[float]) -> dict[str, float]:
+    """What is kept of times, seconds."""
+    return {"median": statistics.median(times), "minimum": min(times)}
+
+
+def processor_time(call: Callable[[], object]) -> float:
+    """Of one call, seconds."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
 def seconds(call: Callable[[], object]) -> dict[str, float]:
     """Processor time of a call."""
     call()
-    times = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return {"median": statistics.median(times), "minimum": min(times)}
+    return spread([processor_time(call) for _ in range(REPEATS)])
 
 
 def libraries() -> Iterator[dict[str, Any]]:
@@ -122,28 +130,22 @@ def pictures() -> Iterator[dict[str, Any]]:
     size = SIZES["small"]
     for domain in size.domains:
         units = islice(sightings(0, size, domain, TRAIN), 24)
-        all_times, heights = np.empty(0), np.empty(0)
+        timed: list[tuple[int, float]] = []  # height and seconds
         for unit in units:
             for sighting in unit:
-                take(0, sighting)  # backdrop and clothes are kept from here on
-                times = []
-                for _ in range(2):
-                    start = time.process_time()
-                    picture = take(0, sighting)
-                    times.append(time.process_time() - start)
-                all_times = np.append(all_times, min(times))
-                heights = np.append(heights, picture.height)
-        for kind, chosen in (("all", heights > 0), ("tall", heights >= TALL)):
-            if chosen.any():
+                again = partial(take, 0, sighting)
+                height = again().height  # backdrop and clothes are kept from here on
+                timed.append((height, min(processor_time(again) for _ in range(2))))
+        for kind, least in (("all", 0), ("tall", TALL)):
+            chosen = [row for row in timed if row[0] >= least]
+            if chosen:
+                heights, times = zip(*chosen, strict=True)
                 yield {
                     "domain": domain,
                     "kind": kind,
-                    "pictures": int(chosen.sum()),
-                    "height": float(np.median(heights[chosen])),
-                    "seconds": {
-                        "median": float(np.median(all_times[chosen])),
-                        "minimum": float(all_times[chosen].min()),
-                    },
+                    "pictures": len(chosen),
+                    "height": statistics.median(heights),
+                    "seconds": spread(times),
                 }
 
 

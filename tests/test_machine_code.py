@@ -5,15 +5,13 @@ That it is of this code the gate checks, by compiling again: ``benchmarks/machin
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
+from support.scripts import load_script
+
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "benchmarks" / "machine_code.py"
-spec = importlib.util.spec_from_file_location("machine_code", SCRIPT)
-machine_code = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(machine_code)
+machine_code = load_script(ROOT / "benchmarks" / "machine_code.py")
 DATA = json.loads(machine_code.RESULTS.read_text())
 
 

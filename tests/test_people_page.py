@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,11 +21,7 @@ def test_the_page_is_rendered_from_the_results():
 
 @pytest.fixture(scope="module")
 def render():
-    path = ROOT / "benchmarks" / "render_people.py"
-    spec = importlib.util.spec_from_file_location("render_people", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "benchmarks" / "render_people.py")
 
 
 def measured(method, *rank1):
