@@ -105,6 +105,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "pictures": ("rendering.json", pictures),
     "difficulty": ("small.json", by_place),
     "real": ("real.json", by_place),
+    "finer": ("real_256.json", by_place),
 }
 
 

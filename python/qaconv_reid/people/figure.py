@@ -232,8 +232,8 @@ def walk(kit: Kit, figure: Figure, phase: float) -> Posed:
     transform = np.concatenate([turned, offsets[:, :, None]], 2).reshape(len(places), 12)
     blended = (figure.weights @ transform).reshape(-1, 3, 4)
     points = np.einsum("vab,vb->va", blended[:, :, :3], figure.points) + blended[:, :, 3]
-    hung = figure.anchors >= 0
-    points[hung] = figure.points[hung] + places[figure.anchors[hung]]
+    carried = figure.anchors >= 0
+    points[carried] = figure.points[carried] + places[figure.anchors[carried]]
     points[:, 2] -= points[: len(kit.mean), 2].min()
     points = points.astype(np.float32)
     return Posed(figure, points, _normals(points, figure.faces))
