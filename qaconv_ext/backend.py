@@ -20,11 +20,18 @@ from torch import Tensor
 from qaconv_ext import reference
 from qaconv_ext._library import LIBRARY
 
-__all__ = ["BackendError", "get_backend", "set_backend", "set_simd_level", "simd_levels"]
+__all__ = [
+    "BackendError",
+    "get_backend",
+    "last_cuda_text",
+    "set_backend",
+    "set_simd_level",
+    "simd_levels",
+]
 
 Name = Literal["auto", "cpu", "cuda", "reference"]
 NAMES: tuple[str, ...] = get_args(Name)
-CUDA_TEXTS = ("tensor", "plain", "hopper")
+CUDA_TEXTS = ("auto", "tensor", "plain")
 """What ``QACONV_CUDA_TEXT`` may be; ``enum class Text`` in csrc/cuda/kernels.h says more."""
 
 
@@ -117,6 +124,15 @@ def set_simd_level(name: str) -> None:
     if name not in levels:
         raise ValueError(f"name: got {name!r}, wanted one of {', '.join(levels) or 'none'}")
     torch.ops.qaconv.set_simd_level(levels.index(name))
+
+
+def last_cuda_text() -> str:
+    """Which text of the CUDA kernels this thread's last forward took.
+
+    ``hopper``, ``resident`` or ``streamed``, on tensor cores, or ``plain`` (docs/kernels.md); empty
+    before the first, and without kernels.
+    """
+    return str(torch.ops.qaconv.last_cuda_text()) if LIBRARY.loaded else ""
 
 
 def ops_for(tensor: Tensor) -> Operators:

@@ -8,6 +8,7 @@
 #include "cuda/device/sinks.cuh"
 #include "cuda/kernels.h"
 #include "cuda/plain.h"
+#include "cuda/residency.h"
 #include "cuda/status.h"
 #include "cuda/tensor_pairs.h"
 
@@ -20,112 +21,178 @@ std::atomic<Text>& chosen_text() {
         const auto is = [&](const char* word) {
             return name != nullptr && std::strcmp(name, word) == 0;
         };
-        return is("plain") ? Text::kPlain : is("hopper") ? Text::kHopper : Text::kTensor;
+        return is("plain") ? Text::kPlain : is("tensor") ? Text::kTensor : Text::kAuto;
     }();
     return text;
 }
 
 std::atomic<int> chosen_run{0};
+thread_local const char* last = "";
 
-// float32 maps become two numbers each, which leaves no registers for a resident map.
-bool may_reside(const Maps& maps) {
-    return maps.dtype != DType::kFloat32 && maps.channels <= kResidentChannels;
+// What decides about the text of a match: two sets of maps, and whether positions are wanted. All of
+// it is the same either way round, so that a pair and its mirror get the same text.
+struct Match {
+    const Maps &probe, &gallery;
+    bool positions;
+
+    // float32 maps become two numbers each.
+    bool sixteen_bits() const { return probe.dtype != DType::kFloat32; }
+    bool few_channels() const { return probe.channels <= kResidentChannels; }
+
+    // value(own places, partner places), the larger of both ways round.
+    template <typename Value>
+    int64_t largest(Value value) const {
+        return std::max<int64_t>(value(probe.places, gallery.places),
+                                 value(gallery.places, probe.places));
+    }
+};
+
+// ---- the texts for tensor cores, the quickest first --------------------------------------------
+
+struct HopperText {
+    static constexpr const char* kName = "hopper";
+    static constexpr int kMajor = 9;
+
+    // A pair with a negative maximum goes to the plain text, which is slow: of so many places one
+    // is hardly ever without a partner on the same side of zero.
+    static constexpr int64_t kLeastPlaces = 16;
+
+    static Packing packing(const Match&) { return {kResidentStep, true}; }
+    static bool is_for(const Match& match) {
+        const int64_t least = std::min(match.probe.places, match.gallery.places);
+        return chosen_text() == Text::kAuto && match.sixteen_bits() && match.few_channels() &&
+               least >= kLeastPlaces && hopper_is_quicker(match.probe.places, match.gallery.places);
+    }
+    static bool is_compiled() { return has_hopper_text(); }
+    static int64_t memory(const Match& match) {
+        return match.largest(
+            [&](int64_t s, int64_t r) { return hopper_memory(s, r, match.positions); });
+    }
+    template <typename Sink>
+    static Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+        return launch_hopper(sets, sink, stream);
+    }
+};
+
+struct ResidentText {
+    static constexpr const char* kName = "resident";
+    static constexpr int kMajor = 8;
+
+    static Packing packing(const Match&) { return {kResidentStep, false}; }
+    static bool is_for(const Match& match) { return match.sixteen_bits() && match.few_channels(); }
+    static bool is_compiled() { return true; }
+    static int64_t memory(const Match& match) {
+        return match.largest(
+            [&](int64_t s, int64_t r) { return resident_memory(s, r, match.positions); });
+    }
+    template <typename Sink>
+    static Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+        return launch_resident(sets, sink, stream);
+    }
+};
+
+struct StreamedText {
+    static constexpr const char* kName = "streamed";
+    static constexpr int kMajor = 8;
+
+    static Packing packing(const Match&) { return {kStreamedStep, false}; }
+    static bool is_for(const Match&) { return true; }
+    static bool is_compiled() { return true; }
+    static int64_t memory(const Match& match) {
+        return match.largest([&](int64_t s, int64_t r) {
+            return streamed_memory(s, r, match.positions, !match.sixteen_bits());
+        });
+    }
+    template <typename Sink>
+    static Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+        return launch_streamed(sets, sink, stream);
+    }
+};
+
+// The one list of them: body(text) for each, until one says true.
+template <typename Body>
+bool any_text(Body body) {
+    return body(HopperText()) || body(ResidentText()) || body(StreamedText());
 }
 
-Packing rows_of(const Maps& maps) {
-    return {may_reside(maps) ? kResidentStep : kStreamedStep, false};
-}
-constexpr Packing kTiles{kResidentStep, true};
-
-// Whether this device's tensor cores can do such a match at all; it depends on nothing else, so
+// Whether a text may be used on the current device; it depends on nothing else but the match, so
 // that a pair always gets the same text and the same bits.
-bool fits_tensor_cores(const Maps& probe, const Maps& gallery, bool positions) {
-    if (chosen_text() == Text::kPlain) return false;
-    if (std::max(probe.count, gallery.count) > kMostMaps) return false;
-    int device = 0, major = 0, most = 0;
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-    cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-    const auto bytes = [&](int64_t s, int64_t r) {
-        return may_reside(probe) ? resident_memory(s, r, positions)
-                                 : streamed_memory(s, r, positions, probe.dtype == DType::kFloat32);
-    };
-    // Either way round: a pair and its mirror get the same text.
-    return major >= 8 && std::max(bytes(probe.places, gallery.places),
-                                  bytes(gallery.places, probe.places)) <= most;
-}
-
-// The Hopper text is for those alone that ask for it.
-bool asks_for_hopper(const Maps& maps) {
-    return chosen_text() == Text::kHopper && maps.dtype != DType::kFloat32 &&
-           maps.channels <= kResidentChannels;
-}
-
-// Beside what is asked of a match for tensor cores.
-bool fits_hopper(const Maps& probe, const Maps& gallery, bool positions) {
-    if (!asks_for_hopper(probe) || !has_hopper_text()) return false;
-    int device = 0, most = 0;
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-    return std::max(hopper_memory(probe.places, gallery.places, positions),
-                    hopper_memory(gallery.places, probe.places, positions)) <= most;
+template <typename OneText>
+bool may_use(OneText, const Match& match) {
+    if (chosen_text() == Text::kPlain || !OneText::is_for(match)) return false;
+    if (std::max(match.probe.count, match.gallery.count) > kMostMaps) return false;
+    const DeviceFacts device = facts_of_device();
+    return device.major >= OneText::kMajor && OneText::is_compiled() &&
+           OneText::memory(match) <= device.shared_memory;
 }
 
 constexpr int64_t kFlagBytes = 256;
 
-int64_t workspace(const Maps& probe, const Maps& gallery, bool self, const Packing& packing) {
-    return kFlagBytes + operand_bytes(probe, packing) +
-           (self ? 0 : operand_bytes(gallery, packing));
+int64_t workspace_of(const Match& match, bool self, const Packing& packing) {
+    return kFlagBytes + operand_bytes(match.probe, packing) +
+           (self ? 0 : operand_bytes(match.gallery, packing));
 }
 
-template <typename Sink>
-Status on_tensor_cores(const Maps& probe, const Maps& gallery, bool self, const Packing& packing,
-                       const Sink& sink, void* workspace, cudaStream_t stream) {
+template <typename OneText, typename Sink>
+Status run_text(OneText, const Match& match, bool self, const Sink& sink, void* workspace,
+                cudaStream_t stream) {
+    const Packing packing = OneText::packing(match);
     auto* any_wild = static_cast<int32_t*>(workspace);
     char* memory = static_cast<char*>(workspace) + kFlagBytes;
     cudaMemsetAsync(any_wild, 0, sizeof(int32_t), stream);
-    PairSets sets{{}, {}, self, chosen_run, probe.dtype == DType::kBFloat16};
-    Status status = pack_operand(probe, packing, memory, any_wild, &sets.probe, stream);
+    PairSets sets{{},       {}, self, chosen_run, match.probe.dtype == DType::kBFloat16,
+                  any_wild};
+    Status status = pack_operand(match.probe, packing, memory, any_wild, &sets.probe, stream);
     if (status != Status::kOk) return status;
     if (self) {
         sets.gallery = sets.probe;
     } else {
-        memory += operand_bytes(probe, packing);
-        status = pack_operand(gallery, packing, memory, any_wild, &sets.gallery, stream);
+        memory += operand_bytes(match.probe, packing);
+        status = pack_operand(match.gallery, packing, memory, any_wild, &sets.gallery, stream);
         if (status != Status::kOk) return status;
     }
-    status = packing.tiles       ? launch_hopper(sets, sink, stream)
-             : may_reside(probe) ? launch_resident(sets, sink, stream)
-                                 : launch_streamed(sets, sink, stream);
+    status = OneText::launch(sets, sink, stream);
     if (status != Status::kOk) return status;
     const WildMaps wild{any_wild, sets.probe.wild, sets.gallery.wild};
-    return launch_plain(probe, gallery, self, &wild, sink, stream);
+    return launch_plain(match.probe, match.gallery, self, &wild, sink, stream);
 }
 
 }  // namespace
 
 void set_text(Text text) { chosen_text() = text; }
 void set_run(int gallery_maps) { chosen_run = gallery_maps; }
+const char* last_text() { return last; }
 
+// Asked without a look at the device, which need not be the current one yet.
 int64_t forward_workspace(const Maps& probe, const Maps& gallery, bool self) {
     if (computes_in_double(probe.dtype)) return 0;
-    const int64_t rows = workspace(probe, gallery, self, rows_of(probe));
-    // Asked without a look at the device, which need not be the current one yet.
-    if (!asks_for_hopper(probe)) return rows;
-    return std::max(rows, workspace(probe, gallery, self, kTiles));
+    const Match match{probe, gallery, false};
+    int64_t most = 0;
+    any_text([&](auto text) {
+        if (text.is_for(match)) {
+            most = std::max(most, workspace_of(match, self, text.packing(match)));
+        }
+        return false;
+    });
+    return most;
 }
 
 template <typename Sink>
 Status for_each_pair(const Maps& probe, const Maps& gallery, bool self, const Sink& sink,
                      void* workspace, cudaStream_t stream) {
     if (probe.count == 0 || gallery.count == 0) return Status::kOk;
+    const Match match{probe, gallery, Sink::kPositions};
+    Status status = Status::kOk;
     if constexpr (!Sink::kDouble) {
-        if (fits_tensor_cores(probe, gallery, Sink::kPositions)) {
-            const bool hopper = fits_hopper(probe, gallery, Sink::kPositions);
-            const Packing packing = hopper ? kTiles : rows_of(probe);
-            return on_tensor_cores(probe, gallery, self, packing, sink, workspace, stream);
-        }
+        const bool done = any_text([&](auto text) {
+            if (!may_use(text, match)) return false;
+            last = text.kName;
+            status = run_text(text, match, self, sink, workspace, stream);
+            return true;
+        });
+        if (done) return status;
     }
+    last = "plain";
     return launch_plain(probe, gallery, self, nullptr, sink, stream);
 }
 

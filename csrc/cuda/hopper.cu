@@ -1,265 +1,501 @@
-// The Hopper text, experimental: float16 and bfloat16 maps of up to 128 channels on sm_90a. It has
-// run under an emulator only, whose reading of these instructions was never held against hardware.
+// The tensor-core text of sm_90a for float16 and bfloat16 maps of up to 128 channels.
 //
-// A thread block takes a probe map, up to 192 places of it at a time: a warpgroup for each 64,
-// which keeps them in registers for a whole run of gallery maps, and one more, of which a single
-// thread lets gallery maps stream through a ring of stages in shared memory, 64 places each, a bulk
-// copy a stage. Every warpgroup multiplies every stage with its own 64 places and takes both maxima
-// from the sums in registers.
+// A thread block takes two probe maps, one for each of two multiplying warpgroups, which keeps up to
+// 192 places of it in registers for a whole run of gallery maps. Gallery maps stream through a ring
+// of stages in shared memory, 64 places each, of which both warpgroups multiply every one: in up to
+// three blocks of 64 rows, so that while the maxima of one block are taken, the next are being
+// multiplied. The two take turns: one multiplies while the other ends its tile.
+//
+// A third warpgroup has the rest. One thread of it starts the copies; a warp for each multiplying
+// warpgroup hands finished pairs over, so that nobody who multiplies waits for memory.
 //
 // A bulk copy moves bytes as they lie, and wgmma reads 8 x 8 matrices of 128 bytes; so the maps are
 // packed as such matrices (Packing in operands.h), once for both sides. That also makes the word
 // that a lane needs of a probe matrix the lane-th of its 32.
 #include "cuda/device/hopper.cuh"
+
+#include <utility>
+
 #include "cuda/device/tensor_launch.cuh"
 #include "cuda/device/warpgroup_tile.cuh"
 
 namespace qaconv::cuda {
 namespace {
 
-constexpr int kStages = 4;
-constexpr int kMostGroups = 3;  // that multiply, in a thread block: 192 rows
-constexpr int kMultiplyRegisters = 160, kCopyRegisters = 32;  // of a thread
-static_assert(kMostGroups * kMultiplyRegisters + kCopyRegisters <= 512,
-              "what a processor has for a lane of each warpgroup; a smaller block leaves some");
+constexpr int kStages = 6;
+constexpr int kGroups = 2;      // that multiply, in a thread block: a probe map each
+constexpr int kMostBlocks = 3;  // of 64 rows, that a warpgroup keeps
+constexpr int kGroupThreads = kGroupWarps * 32;
+constexpr int kThreads = (kGroups + 1) * kGroupThreads;
+// Of a thread. At the start each has 168, which is what all get that there is; it does not grow.
+constexpr int kMultiplyRegisters = 232, kOtherRegisters = 40;
+static_assert(kGroups * kMultiplyRegisters + kOtherRegisters <= (kGroups + 1) * 168, "");
 constexpr int kMatrixBytes = 128;
 constexpr int kTilePlaces = 64;
 constexpr int kPieceBytes = kTilePlaces * 16;  // 8 channels of all places of a tile
 static_assert(kTilePlaces == kTiledPlaces && kTilePlaces == kGroupRows &&
                   kTilePlaces == kGroupColumns,
-              "a tile is what a warpgroup keeps, and what it multiplies by");
+              "a tile is what a warpgroup keeps of a block, and what it multiplies by");
+// Barriers of the thread block: 0 is of all its threads; two for each multiplying warpgroup.
+constexpr int kTurnBarrier = 1, kOwnBarrier = kTurnBarrier + kGroups;
 
 __host__ __device__ int tiles_of(int64_t places) {
     return static_cast<int>((places + kTilePlaces - 1) / kTilePlaces);
 }
 
-template <typename Type, int kSteps, typename Sink>
+// The places of a probe map: sweeps of equal size over the gallery map, each of as many blocks of
+// rows as it needs.
+struct SweepPlan {
+    int sweeps, blocks;
+    __host__ __device__ explicit SweepPlan(int64_t places) {
+        const int tiles = tiles_of(places);
+        sweeps = (tiles + kMostBlocks - 1) / kMostBlocks;
+        blocks = (tiles + sweeps - 1) / sweeps;
+    }
+    __host__ __device__ int rows() const { return sweeps * blocks * kGroupRows; }
+};
+
+// The maxima of a pair in shared memory; each warp of the warpgroup has bests of its own for the
+// columns.
+template <bool kPositions>
+int maxima_bytes(int64_t probe_places, int64_t gallery_places) {
+    return BestArray<kPositions>::bytes(SweepPlan(probe_places).rows()) +
+           BestArray<kPositions>::bytes(kGroupWarps * tiles_of(gallery_places) * kTilePlaces);
+}
+
+// Tasks: a pair of probe maps and a run of gallery maps. Tasks of the same run follow each other, so
+// that blocks at work at the same time read the same gallery maps, from the second-level cache. Of
+// a triangle there are those alone that have a pair with p <= g.
+class PairTask {
+  public:
+    __device__ explicit PairTask(const PairWork& work) : work_(work) { step(blockIdx.x); }
+    __device__ void next() { step(gridDim.x); }
+    __device__ bool is_there() const { return first_ < work_.gallery.count; }
+
+    __device__ int32_t probe(int group) const { return kGroups * at_ + group; }
+    __device__ int32_t begin() const {
+        return work_.triangle ? max(first_, kGroups * at_) : first_;
+    }
+    __device__ int32_t end() const {
+        return min(first_ + work_.run, static_cast<int32_t>(work_.gallery.count));
+    }
+
+  private:
+    // Of the present run.
+    __device__ int32_t count() const {
+        const int32_t probes = work_.triangle ? end() : static_cast<int32_t>(work_.probe.count);
+        return (probes + kGroups - 1) / kGroups;
+    }
+    __device__ void step(int32_t tasks) {
+        at_ += tasks;
+        for (int32_t of_run = count(); is_there() && at_ >= of_run; of_run = count()) {
+            at_ -= of_run;
+            first_ += work_.run;
+        }
+    }
+
+    const PairWork& work_;
+    int32_t at_ = 0, first_ = 0;
+};
+
+// The slots of a ring one after the other, and the parity of the phase of the present round.
+template <int kSlots>
+struct Slot {
+    int number = 0;
+    uint32_t parity = 0;
+
+    __device__ void advance() {
+        if (++number < kSlots) return;
+        number = 0;
+        parity ^= 1;
+    }
+};
+
+struct Barriers {
+    uint64_t filled[kStages], emptied[kStages];            // of a stage
+    uint64_t stored[kGroups][2], taken[kGroups][2];        // of the maxima of a pair
+};
+
+template <typename Type, int kSteps, int kBlocks, typename Sink>
 class Hopper {
     static constexpr bool kPositions = Sink::kPositions;
     static constexpr int kTileBytes = 2 * kSteps * kPieceBytes;
-    // The warps of the last warpgroup have none.
-    using Maxima = PairMemory<kPositions, kGroupWarpRows, kGroupWarps>;
+    // With positions there are not registers enough for all rows: the last block's stay in shared
+    // memory.
+    static constexpr bool kShared = kPositions && kBlocks == kMostBlocks;
+    static constexpr int kHeld = kShared ? kBlocks - 1 : kBlocks;
+    static constexpr int kSharedBytes = kShared ? kGroups * kTileBytes : 0;
 
   public:
     static constexpr int kRingBytes = kStages * kTileBytes;
+    static constexpr int kMaximaAt = kRingBytes + kSharedBytes;
 
-    __device__ Hopper(const PairWork& work, const Sink& sink, uint64_t* barriers,
+    __device__ Hopper(const PairWork& work, const Sink& sink, Barriers& barriers,
                       unsigned char* memory)
         : work_(work),
           sink_(sink),
-          barriers_(shared_address(barriers)),
+          barriers_(barriers),
           ring_(shared_address(memory)),
-          lane_(threadIdx.x % 32),
-          warp_(threadIdx.x / 32),
-          maxima_(memory + kRingBytes, work) {}
+          memory_(memory) {}
 
+    // The body of a warpgroup's role is one branch: only so does ptxas count its registers.
     __device__ void run() {
-        if (threadIdx.x == 0) {
-            for (int slot = 0; slot < kStages; ++slot) {
-                start_barrier(filled(slot), 1);
-                start_barrier(emptied(slot), Maxima::warps());
-            }
-            show_barriers_to_copies();
-        }
+        if (threadIdx.x == 0) start_barriers();
         __syncthreads();
-        if (warp_ < Maxima::warps()) {
+        const int group = __shfl_sync(0xffffffffu, threadIdx.x / kGroupThreads, 0);
+        if (group < kGroups) {
             take_registers<kMultiplyRegisters>();
-            for_each_sweep([&](int32_t p, int row_block, int32_t begin, int count) {
-                multiply(p, row_block, begin, count);
-            });
+            multiply(group);
         } else {
-            keep_registers<kCopyRegisters>();
-            if (threadIdx.x != Maxima::threads()) return;
-            for_each_sweep([&](int32_t, int, int32_t begin, int count) { copy(begin, count); });
+            keep_registers<kOtherRegisters>();
+            const int warp = threadIdx.x / 32 % kGroupWarps;
+            if (warp < kGroups) {
+                hand_over(warp);
+            } else if (warp == kGroups && threadIdx.x % 32 == 0) {
+                copy();
+            }
         }
     }
 
   private:
-    // A slot of the ring, and the parity of the phase in which it is filled for this round.
-    struct Slot {
-        int number = 0;
-        uint32_t parity = 0;
-
-        __device__ void advance() {
-            if (++number < kStages) return;
-            number = 0;
-            parity ^= 1;
+    __device__ void start_barriers() {
+        for (int i = 0; i < kStages; ++i) {
+            start_barrier(shared_address(&barriers_.filled[i]), 1);
+            start_barrier(shared_address(&barriers_.emptied[i]), kGroups * kGroupWarps);
         }
-    };
+        for (int group = 0; group < kGroups; ++group) {
+            for (int turn = 0; turn < 2; ++turn) {
+                start_barrier(shared_address(&barriers_.stored[group][turn]), kGroupWarps);
+                start_barrier(shared_address(&barriers_.taken[group][turn]), 1);
+            }
+        }
+        show_barriers_to_copies();
+    }
 
-    // body(p, row_block, begin, count): one block of rows against so many gallery maps. The copying
-    // thread and the multiplying warps walk alike.
-    template <typename Body>
-    __device__ void for_each_sweep(Body body) {
-        for (Task task(work_); task.is_there(work_); task.next(work_)) {
-            const int begin = task.begin(work_), all = task.end(work_) - begin;
-            if (all <= 0 || work_.probe.wild[task.p]) continue;
-            // A map of several blocks of rows passes block after block for each gallery map.
-            const int run = work_.row_blocks == 1 ? all : 1;
-            for (int first = 0; first < all; first += run) {
-                for (int block = 0; block < work_.row_blocks; ++block) {
-                    body(task.p, block, begin + first, run);
+    // ---- the copying thread ----------------------------------------------------------------------
+
+    __device__ void copy() const {
+        const int tiles = tiles_of(work_.gallery.places);
+        Slot<kStages> slot;
+        for (PairTask task(work_); task.is_there(); task.next()) {
+            for (int32_t g = task.begin(); g < task.end(); ++g) {
+                for (int sweep = 0; sweep < work_.row_blocks; ++sweep) {
+                    const char* next = tile_of(work_.gallery, g, 0);
+                    for (int tile = 0; tile < tiles; ++tile) {
+                        const uint32_t filled = shared_address(&barriers_.filled[slot.number]);
+                        wait_for_phase(shared_address(&barriers_.emptied[slot.number]),
+                                       slot.parity ^ 1);
+                        arrive_and_announce(filled, kTileBytes);
+                        copy_bulk(stage(slot.number), next, kTileBytes, filled);
+                        slot.advance();
+                        next += kTileBytes;
+                    }
                 }
             }
         }
     }
 
-    __device__ void copy(int32_t begin, int count) {
-        const char* next = tile_of(work_.gallery, begin, 0);  // maps follow each other
-        for (int left = count * tiles_of(work_.gallery.places); left > 0; --left) {
-            wait_for_phase(emptied(slot_.number), slot_.parity ^ 1);
-            arrive_and_announce(filled(slot_.number), kTileBytes);
-            copy_bulk(stage(slot_.number), next, kTileBytes, filled(slot_.number));
-            slot_.advance();
-            next += kTileBytes;
-        }
-    }
+    // ---- a warp that hands over ------------------------------------------------------------------
 
-    __device__ void multiply(int32_t p, int row_block, int32_t begin, int count) {
-        const int tiles = tiles_of(work_.gallery.places);
-        const int first_row = (row_block * Maxima::warps() + warp_) * kGroupWarpRows;
-        load_probe(p, row_block);
-        WarpgroupSums sums;
-        for (int map = 0; map < count; ++map) {
-            GroupRowBests<kPositions> rows;
-            rows[0].clear();
-            rows[1].clear();
-            for (int tile = 0; tile < tiles; ++tile) {
-                wait_for_phase(filled(slot_.number), slot_.parity);
-                start_products(stage(slot_.number), sums);
-                // Meanwhile: all have stored their maxima of the pair before.
-                if (tile == 0 && map > 0) hand_over_pair(p, begin + map - 1);
-                wait_for_products(sums);
-                if (lane_ == 0) arrive(emptied(slot_.number));
-                slot_.advance();
-                offer_tile<kPositions>(sums, first_row + lane_ / 4, tile * kTilePlaces,
-                                       row_block == 0, rows, maxima_.columns_of_warp(warp_));
+    __device__ void hand_over(int group) const {
+        Slot<2> turn;
+        for (PairTask task(work_); task.is_there(); task.next()) {
+            const int32_t p = task.probe(group);
+            for (int32_t g = task.begin(); g < task.end(); ++g) {
+                wait_for_phase(shared_address(&barriers_.stored[group][turn.number]), turn.parity);
+                if (is_wanted(p, g)) {
+                    sink_.take(p, g,
+                               {rows(group, turn.number), columns(group, turn.number), kGroupWarps,
+                                static_cast<int>(threadIdx.x % 32), 32, work_.column_pitch, 1.0f,
+                                work_.left_over});
+                }
+                __syncwarp();
+                if (threadIdx.x % 32 == 0) {
+                    arrive(shared_address(&barriers_.taken[group][turn.number]));
+                }
+                turn.advance();
             }
-            store_group_rows<kPositions>(rows, maxima_.rows().from(first_row));
         }
-        if (row_block == work_.row_blocks - 1) hand_over_pair(p, begin + count - 1);
     }
 
-    __device__ void start_products(uint32_t stage, WarpgroupSums& sums) {
-        const uint64_t first = described(stage, kPieceBytes, kMatrixBytes);
+    // The last probe map may be without a partner, and a triangle's second map has one gallery map
+    // too many.
+    __device__ bool is_wanted(int32_t p, int32_t g) const {
+        return p < work_.probe.count && !(work_.triangle && g < p) && !work_.probe.wild[p] &&
+               !work_.gallery.wild[g];
+    }
+
+    // ---- a multiplying warpgroup -----------------------------------------------------------------
+
+    __device__ void multiply(int group) {
+        const int tiles = tiles_of(work_.gallery.places);
+        const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % kGroupWarps;
+        const int warp_row = warp * kGroupRows / kGroupWarps;
+        Slot<kStages> slot;
+        Slot<2> turn;
+        LaneMaxima<kPositions, kBlocks> maxima(work_.zero);
+        WarpgroupSums sums[kBlocks];
+        if (group == kGroups - 1) announce(kTurnBarrier, kGroups * kGroupThreads);
+        for (PairTask task(work_); task.is_there(); task.next()) {
+            const int32_t p =
+                min(task.probe(group), static_cast<int32_t>(work_.probe.count) - 1);
+            const int32_t begin = task.begin(), end = task.end();
+            for (int32_t g = begin; g < end; ++g) {
+                for (int sweep = 0; sweep < work_.row_blocks; ++sweep) {
+                    if (g == begin || work_.row_blocks > 1) load_probe(p, sweep * kBlocks, group);
+                    const int first_row = sweep * kBlocks * kGroupRows + warp_row;
+                    maxima.start_map();
+                    for (int tile = 0; tile < tiles; ++tile) {
+                        // All wait here in turn, so that one warpgroup's products come while the
+                        // other has no use for the tensor cores.
+                        meet(kTurnBarrier + group, kGroups * kGroupThreads);
+                        wait_for_phase(shared_address(&barriers_.filled[slot.number]),
+                                       slot.parity);
+                        start_products(stage(slot.number), group, sums,
+                                       std::make_integer_sequence<int, kBlocks>());
+                        announce(kTurnBarrier + (group + 1) % kGroups, kGroups * kGroupThreads);
+                        if (tile > 0) maxima.next_tile();
+                        offer(sums, maxima, slot.number,
+                              std::make_integer_sequence<int, kBlocks>());
+                        slot.advance();
+                        if (sweep == 0 && tile == 0) {
+                            wait_for_phase(shared_address(&barriers_.taken[group][turn.number]),
+                                           turn.parity ^ 1);
+                        }
+                        maxima.store_columns(
+                            first_row + lane / 4, sweep == 0,
+                            columns(group, turn.number)
+                                .from(warp * work_.column_pitch + tile * kTilePlaces));
+                    }
+                    maxima.store_rows(tiles, rows(group, turn.number).from(first_row));
+                }
+                __syncwarp();
+                if (lane == 0) arrive(shared_address(&barriers_.stored[group][turn.number]));
+                turn.advance();
+            }
+        }
+        // The other's last announcement.
+        if (group == 0) meet(kTurnBarrier, kGroups * kGroupThreads);
+    }
+
+    template <int... kBlock>
+    __device__ void start_products(uint32_t stage, int group, WarpgroupSums (&sums)[kBlocks],
+                                   std::integer_sequence<int, kBlock...>) const {
         begin_products();
-        start_product<Type, 0>(sums, probe_[0], first);
+        (start_block<kBlock>(described(stage, kPieceBytes, kMatrixBytes), group, sums[kBlock]),
+         ...);
+    }
+    template <int kBlock>
+    __device__ void start_block(uint64_t columns, int group, WarpgroupSums& sums) const {
+        constexpr int kStep = 2 * kPieceBytes >> 4;  // of a description, from 16 channels to the next
+        if constexpr (kBlock < kHeld) {
+            start_product<Type, 0>(sums, probe_[kBlock][0], columns);
 #pragma unroll
-        for (int step = 1; step < kSteps; ++step) {
-            start_product<Type, 1>(sums, probe_[step], first + step * (2 * kPieceBytes >> 4));
+            for (int step = 1; step < kSteps; ++step) {
+                start_product<Type, 1>(sums, probe_[kBlock][step], columns + step * kStep);
+            }
+        } else {
+            const uint64_t rows = described(shared_rows(group), kPieceBytes, kMatrixBytes);
+            start_product<Type, 0>(sums, rows, columns);
+#pragma unroll
+            for (int step = 1; step < kSteps; ++step) {
+                start_product<Type, 1>(sums, rows + step * kStep, columns + step * kStep);
+            }
         }
         end_products();
     }
 
-    // Then the other half of the memory is written; whoever comes to write this one again has met
-    // all others once more, who have handed over their share by then.
-    __device__ void hand_over_pair(int32_t p, int32_t g) {
-        meet(Maxima::threads());
-        hand_over(work_, sink_, p, g, maxima_);
-        maxima_.next_pair();
+    // Takes the maxima of block after block as they come; after the last the stage is free.
+    template <int... kBlock>
+    __device__ void offer(WarpgroupSums (&sums)[kBlocks],
+                          LaneMaxima<kPositions, kBlocks>& maxima, int slot,
+                          std::integer_sequence<int, kBlock...>) const {
+        const auto one = [&](auto block) {
+            constexpr int kOne = decltype(block)::value;
+            // ptxas would wait for all blocks before it takes the first maximum, were it not for a
+            // loop, which it cannot know to end at once.
+            do {
+                wait_for_products<kBlocks - 1 - kOne>(sums[kOne]);
+            } while (kOne > 0 && maxima.never(kOne - 1));
+            if (kOne == kBlocks - 1 && threadIdx.x % 32 == 0) {
+                arrive(shared_address(&barriers_.emptied[slot]));
+            }
+            maxima.template offer<kOne>(sums[kOne]);
+        };
+        (one(std::integral_constant<int, kBlock>()), ...);
     }
 
-    // The warp's 16 rows as fragments. A block of rows beyond the map gets its last tile once more:
-    // in positions beyond the last, where it wins nothing.
-    __device__ void load_probe(int32_t p, int row_block) {
-        const int tile = min((row_block * Maxima::warps() + warp_) / kGroupWarps,
-                             tiles_of(work_.probe.places) - 1);
-        const char* rows = tile_of(work_.probe, p, tile) + warp_ % kGroupWarps * 2 * kMatrixBytes;
+    // The warp's rows as fragments. Beyond the map its last tile comes once more: in positions
+    // beyond the last, where it wins nothing.
+    __device__ void load_probe(int32_t p, int first_tile, int group) {
+        const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % kGroupWarps;
+        const int last = tiles_of(work_.probe.places) - 1;
 #pragma unroll
-        for (int step = 0; step < kSteps; ++step) {
+        for (int m = 0; m < kHeld; ++m) {
+            const char* rows = tile_of(work_.probe, p, min(first_tile + m, last)) +
+                               warp * 2 * kMatrixBytes;
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const char* matrix = rows + (2 * step + i / 2) * kPieceBytes + i % 2 * kMatrixBytes;
-                probe_[step][i] = reinterpret_cast<const uint32_t*>(matrix)[lane_];
+            for (int step = 0; step < kSteps; ++step) {
+#pragma unroll
+                for (int i = 0; i < 4; ++i) {
+                    const char* matrix =
+                        rows + (2 * step + i / 2) * kPieceBytes + i % 2 * kMatrixBytes;
+                    probe_[m][step][i] = reinterpret_cast<const uint32_t*>(matrix)[lane];
+                }
             }
+        }
+        if constexpr (kShared) {
+            meet(kOwnBarrier + group, kGroupThreads);  // nobody multiplies by what lies there
+            const auto* from = reinterpret_cast<const uint4*>(
+                tile_of(work_.probe, p, min(first_tile + kHeld, last)));
+            auto* to = reinterpret_cast<uint4*>(memory_ + kRingBytes + group * kTileBytes);
+#pragma unroll
+            for (int i = 0; i < kTileBytes / 16 / kGroupThreads; ++i) {
+                const int at = i * kGroupThreads + static_cast<int>(threadIdx.x) % kGroupThreads;
+                to[at] = from[at];
+            }
+            show_memory_to_products();
+            meet(kOwnBarrier + group, kGroupThreads);
         }
     }
 
-    __device__ const char* tile_of(const Operand& operand, int64_t n, int tile) const {
+    // ---- where things lie ------------------------------------------------------------------------
+
+    __device__ static const char* tile_of(const Operand& operand, int64_t n, int tile) {
         return reinterpret_cast<const char*>(operand.high) +
                (n * tiles_of(operand.places) + tile) * kTileBytes;
     }
     __device__ uint32_t stage(int slot) const { return ring_ + slot * kTileBytes; }
-    __device__ uint32_t filled(int slot) const { return barriers_ + slot * 8; }
-    __device__ uint32_t emptied(int slot) const { return barriers_ + (kStages + slot) * 8; }
+    __device__ uint32_t shared_rows(int group) const {
+        return ring_ + kRingBytes + group * kTileBytes;
+    }
+
+    __device__ int row_count() const { return work_.row_blocks * kBlocks * kGroupRows; }
+    __device__ unsigned char* maxima_of(int group, int turn) const {
+        const int bytes = BestArray<kPositions>::bytes(row_count()) +
+                          BestArray<kPositions>::bytes(kGroupWarps * work_.column_pitch);
+        return memory_ + kMaximaAt + (2 * group + turn) * bytes;
+    }
+    __device__ BestArray<kPositions> rows(int group, int turn) const {
+        return BestArray<kPositions>::at(maxima_of(group, turn), row_count());
+    }
+    __device__ BestArray<kPositions> columns(int group, int turn) const {
+        return BestArray<kPositions>::at(
+            maxima_of(group, turn) + BestArray<kPositions>::bytes(row_count()),
+            kGroupWarps * work_.column_pitch);
+    }
 
     const PairWork& work_;
     const Sink& sink_;
-    uint32_t barriers_, ring_;
-    int lane_, warp_;
-    Maxima maxima_;
-    Slot slot_;
-    uint32_t probe_[kSteps][4];
+    Barriers& barriers_;
+    uint32_t ring_;
+    unsigned char* memory_;
+    uint32_t probe_[kHeld][kSteps][4];
 };
 
-template <typename Type, int kSteps, typename Sink>
-__global__ void __launch_bounds__((kMostGroups + 1) * kGroupWarps * 32, 1)
+template <typename Type, int kSteps, int kBlocks, typename Sink>
+__global__ void __launch_bounds__(kThreads, 1)
     hopper_kernel(const __grid_constant__ PairWork work, const __grid_constant__ Sink sink) {
 #if QACONV_HOPPER
-    using Body = Hopper<Type, kSteps, Sink>;
-    __shared__ uint64_t barriers[2 * kStages];
+    __shared__ Barriers barriers;
     extern __shared__ __align__(128) unsigned char memory[];
-    Body(work, sink, barriers, memory).run();
+    Hopper<Type, kSteps, kBlocks, Sink>(work, sink, barriers, memory).run();
 #endif
 }
 
-// The rows of a probe map: blocks of equal size, each of as many warpgroups as it needs.
-struct GroupPlan {
-    int blocks, groups;
-    explicit GroupPlan(int64_t places) {
-        const int tiles = tiles_of(places);
-        blocks = (tiles + kMostGroups - 1) / kMostGroups;
-        groups = (tiles + blocks - 1) / blocks;
+// Gallery maps of a task, such that the last round of tasks is as full as the others; a few pairs'
+// time goes by until the probe has come.
+int32_t best_run(const PairSets& sets, int64_t processors) {
+    if (sets.run > 0) return sets.run;
+    const int64_t pairs = (sets.probe.count + kGroups - 1) / kGroups;
+    int64_t best = 1, least = INT64_MAX;
+    for (int64_t run = 1; run <= 64; ++run) {
+        const int64_t runs = (sets.gallery.count + run - 1) / run;
+        const int64_t tasks = sets.triangle ? (runs * (pairs + 1) + 1) / 2 : runs * pairs;
+        const int64_t time = (tasks + processors - 1) / processors * (2 * run + 3);
+        if (time <= least) {
+            least = time;
+            best = run;
+        }
+        if (run >= sets.gallery.count) break;
     }
-};
+    return static_cast<int32_t>(best);
+}
 
-int maxima_bytes(int64_t probe_places, int64_t gallery_places, bool positions) {
-    const GroupPlan plan(probe_places);
-    const int rows = plan.blocks * plan.groups * kGroupRows;
-    const int pitch = tiles_of(gallery_places) * kTilePlaces;
-    const int warps = plan.groups * kGroupWarps;
-    return positions ? PairMemory<true>::bytes(rows, pitch, warps)
-                     : PairMemory<false>::bytes(rows, pitch, warps);
+template <typename Type, int kSteps, int kBlocks, typename Sink>
+Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+    const int64_t bytes = Hopper<Type, kSteps, kBlocks, Sink>::kMaximaAt +
+                          int64_t(2) * kGroups *
+                              maxima_bytes<Sink::kPositions>(sets.probe.places, sets.gallery.places);
+    const auto kernel = hopper_kernel<Type, kSteps, kBlocks, Sink>;
+    const Residency device = residency_of(reinterpret_cast<const void*>(kernel), kThreads, bytes);
+    const PairWork work{sets.probe,
+                        sets.gallery,
+                        sets.triangle,
+                        best_run(sets, device.processors),
+                        SweepPlan(sets.probe.places).sweeps,
+                        tiles_of(sets.gallery.places) * kTilePlaces,
+                        sets.left_over,
+                        0.0f};
+    const int64_t pairs = (sets.probe.count + kGroups - 1) / kGroups;
+    const int64_t tasks = (sets.gallery.count + work.run - 1) / work.run * pairs;
+    const auto blocks = static_cast<unsigned>(std::min<int64_t>(device.processors, tasks));
+    kernel<<<blocks, kThreads, bytes, stream>>>(work, sink);
+    return launch_status();
 }
 
 template <typename Type, int kSteps, typename Sink>
-Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    const GroupPlan plan(sets.probe.places);
-    const int64_t bytes = Hopper<Type, kSteps, Sink>::kRingBytes +
-                          maxima_bytes(sets.probe.places, sets.gallery.places, Sink::kPositions);
-    return launch_tasks(hopper_kernel<Type, kSteps, Sink>, sets, sink,
-                        {(plan.groups + 1) * kGroupWarps * 32, plan.blocks,
-                         tiles_of(sets.gallery.places) * kTilePlaces, static_cast<int>(bytes)},
-                        stream);
+Status launch_blocks(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+    switch (SweepPlan(sets.probe.places).blocks) {
+        case 1:
+            return launch<Type, kSteps, 1>(sets, sink, stream);
+        case 2:
+            return launch<Type, kSteps, 2>(sets, sink, stream);
+        default:
+            return launch<Type, kSteps, 3>(sets, sink, stream);
+    }
 }
 
 constexpr int kMost = kResidentChannels / 16, kFew = kResidentStep / 16;
 
 }  // namespace
 
+bool hopper_is_quicker(int64_t places, int64_t other_places) {
+    // Both multiply by what fills up their tiles too.
+    const auto hopper = [](int64_t s, int64_t r) {
+        return SweepPlan(s).rows() * tiles_of(r) * kTilePlaces;
+    };
+    const auto resident = [](int64_t s, int64_t r) { return RowPlan(s).rows() * up_to(r, kUnit); };
+    return hopper(places, other_places) + hopper(other_places, places) <=
+           2 * (resident(places, other_places) + resident(other_places, places));
+}
+
 bool has_hopper_text() {
     // Machine code for any other architecture, 9.0 without the "a" too, is an empty kernel, which
     // shows by having no barriers.
     cudaFuncAttributes attributes{};
     const cudaError_t error =
-        cudaFuncGetAttributes(&attributes, hopper_kernel<Half, kMost, Scores<float>>);
+        cudaFuncGetAttributes(&attributes, hopper_kernel<Half, kMost, kMostBlocks, Scores<float>>);
     return error == cudaSuccess && attributes.sharedSizeBytes > 0;
 }
 
 int64_t hopper_memory(int64_t probe_places, int64_t gallery_places, bool positions) {
-    using Body = Hopper<Half, kMost, Scores<float>>;
     // The barriers, filled up to where dynamic memory may begin.
-    return Body::kRingBytes + kMatrixBytes + maxima_bytes(probe_places, gallery_places, positions);
+    constexpr int64_t kStatic = (sizeof(Barriers) + kMatrixBytes - 1) / kMatrixBytes * kMatrixBytes;
+    return kStatic + 2 * kGroups *
+                         (positions ? maxima_bytes<true>(probe_places, gallery_places)
+                                    : maxima_bytes<false>(probe_places, gallery_places)) +
+           Hopper<Half, kMost, kMostBlocks, Planes<float>>::kMaximaAt;
 }
 
 template <typename Sink>
 Status launch_hopper(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
     if (sets.probe.channels == kResidentStep) {
-        return sets.bfloat16 ? launch<BFloat16, kFew>(sets, sink, stream)
-                             : launch<Half, kFew>(sets, sink, stream);
+        return sets.bfloat16 ? launch_blocks<BFloat16, kFew>(sets, sink, stream)
+                             : launch_blocks<Half, kFew>(sets, sink, stream);
     }
-    return sets.bfloat16 ? launch<BFloat16, kMost>(sets, sink, stream)
-                         : launch<Half, kMost>(sets, sink, stream);
+    return sets.bfloat16 ? launch_blocks<BFloat16, kMost>(sets, sink, stream)
+                         : launch_blocks<Half, kMost>(sets, sink, stream);
 }
 
 template Status launch_hopper(const PairSets&, const Scores<float>&, cudaStream_t);

@@ -2,8 +2,8 @@
 // allocation: the caller brings a workspace of the size the neighbouring function says (device
 // memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
 //
-// float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (resident.cu,
-// streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The
+// float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (hopper.cu,
+// resident.cu, streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The
 // backward is one text for all (backward.cu).
 #pragma once
 
@@ -34,11 +34,16 @@ Status match_scores(const MatchScoresParams& params, void* workspace, Stream str
 int64_t pairwise_distance_workspace(const PairwiseDistanceParams& params);
 Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, Stream stream);
 
-// kPlain: the plain text for everything, to hold the others against it. kHopper: hopper.cu, which
-// is experimental, for what it is for, and else what kTensor chooses. QACONV_CUDA_TEXT=tensor,
-// plain or hopper in the environment does the same; qaconv_ext/backend.py refuses any other word.
-enum class Text { kTensor, kPlain, kHopper };
+// kAuto: the quickest that the device, the type and the sizes of the maps allow. kTensor: the same
+// without hopper.cu. kPlain: the plain text for everything, to hold the others against it.
+// QACONV_CUDA_TEXT=auto, tensor or plain in the environment does the same; qaconv_ext/backend.py
+// refuses any other word.
+enum class Text { kAuto, kTensor, kPlain };
 void set_text(Text text);
+
+// Which text this thread's last forward took: "hopper", "resident", "streamed" or "plain"; "" before
+// the first.
+const char* last_text();
 
 // How many gallery maps a thread block takes in a row, for the tests: results do not depend on it.
 // 0, the default: as many as keep the device busy.

@@ -59,7 +59,9 @@ __global__ void plain_kernel(Maps probe, Maps gallery, bool triangle, WildMaps w
     for (int64_t pair = blockIdx.x; pair < probe.count * gallery.count; pair += gridDim.x) {
         const int64_t p = pair / gallery.count, g = pair % gallery.count;
         if (triangle && g < p) continue;
-        if (wild.any != nullptr && !wild.probe[p] && !wild.gallery[g]) continue;
+        if (wild.any != nullptr && !wild.probe[p] && !wild.gallery[g] && !sink.is_left_over(p, g)) {
+            continue;
+        }
         compute(sink, p, g, MapView<T, Source>(probe, p), MapView<T, Source>(gallery, g));
     }
 }

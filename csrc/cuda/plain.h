@@ -9,9 +9,10 @@
 
 namespace qaconv::cuda {
 
-// Which maps the tensor cores left over; without one, all pairs are wanted.
+// Which maps the tensor cores left over, beside the pairs that the sink knows of; without one, all
+// pairs are wanted.
 struct WildMaps {
-    const int32_t* any;  // 0: none at all
+    const int32_t* any;  // 0: no map and no pair at all
     const uint8_t* probe;
     const uint8_t* gallery;
 };

@@ -3,8 +3,8 @@
 //   resident   float16 and bfloat16 maps of up to 128 channels: a warp keeps its probe places in
 //              registers while gallery maps stream past
 //   streamed   any number of channels, and float32 maps as two float16 numbers: both maps stream
-//   hopper     what is resident, on sm_90a, where it is asked for: experimental. Its operands are
-//              packed in tiles
+//   hopper     what is resident, on sm_90a; its operands are packed in tiles. Scores of pairs that
+//              have a negative maximum it leaves to the plain text
 #pragma once
 
 #include "cuda/device/sinks.cuh"
@@ -17,6 +17,7 @@ struct PairSets {
     bool triangle;  // the two are the same set, and only pairs with p <= g are wanted
     int32_t run;    // gallery maps of a task; 0: as many as keep the device busy
     bool bfloat16;  // what the 16-bit numbers are, if they are not halves of float32
+    int32_t* left_over;  // in device memory: to be set where a text leaves a pair to the plain one
 };
 
 // Channels are filled up to a multiple of the step.
@@ -31,6 +32,8 @@ int64_t hopper_memory(int64_t probe_places, int64_t gallery_places, bool positio
 
 // Whether the Hopper text was compiled for the current device.
 bool has_hopper_text();
+// Whether it is quicker than the resident text for maps of so many places, either way round.
+bool hopper_is_quicker(int64_t places, int64_t other_places);
 
 template <typename Sink>
 Status launch_resident(const PairSets& sets, const Sink& sink, cudaStream_t stream);

@@ -3,6 +3,9 @@
 #include "core/build_info.h"
 #include "cpu/kernels.h"
 #include "cpu/simd_level.h"
+#ifdef USE_CUDA
+#include "cuda/kernels.h"
+#endif
 #include "torch/cpu_call.h"
 #include "torch/tensors.h"
 
@@ -13,6 +16,14 @@ std::string info() { return build_info(cpu::names_of(cpu::compiled_simd_levels()
 std::string simd_levels() { return cpu::names_of(cpu::simd_levels()); }
 int64_t simd_level() { return static_cast<int64_t>(cpu::simd_level()); }
 bool set_simd_level(int64_t level) { return cpu::set_simd_level(static_cast<int>(level)); }
+
+std::string last_cuda_text() {
+#ifdef USE_CUDA
+    return cuda::last_text();
+#else
+    return "";
+#endif
+}
 
 // Multiplies and adds in registers on torch's threads, the parts dealt as threads come free; how
 // many operations that were. For measuring the peak where the kernels run.
@@ -38,6 +49,7 @@ STABLE_TORCH_LIBRARY_IMPL(qaconv, CompositeExplicitAutograd, m) {
     m.impl("simd_levels", TORCH_BOX(&simd_levels));
     m.impl("simd_level", TORCH_BOX(&simd_level));
     m.impl("set_simd_level", TORCH_BOX(&set_simd_level));
+    m.impl("last_cuda_text", TORCH_BOX(&last_cuda_text));
     m.impl("fma_operations", TORCH_BOX(&fma_operations));
 }
 

@@ -20,10 +20,11 @@ STABLE_TORCH_LIBRARY(qaconv, m) {
         "Tensor bias) -> Tensor");
     m.def("pairwise_distance(Tensor features, Tensor weight, Tensor bias) -> Tensor");
 
-    // About the build and the CPU kernels; no tensors.
+    // About the build and the kernels; no tensors.
     m.def("build_info() -> str");
     m.def("simd_levels() -> str");
     m.def("simd_level() -> int");
     m.def("set_simd_level(int level) -> bool");
+    m.def("last_cuda_text() -> str");
     m.def("fma_operations(int rounds, int parts) -> float");
 }

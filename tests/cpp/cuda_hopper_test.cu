@@ -45,7 +45,7 @@ int main() {
     using namespace qaconv;
     using namespace qaconv::test;
     if (!has_hopper()) return finish();
-    cuda::set_text(cuda::Text::kHopper);
+    cuda::set_text(cuda::Text::kAuto);
     arithmetic() = kTensorCores;
     const std::vector<DType> half{DType::kFloat16}, both{DType::kFloat16, DType::kBFloat16};
     for (const Shape& shape : kTensorShapes) run_shape("hopper", shape, both);

@@ -32,7 +32,9 @@ struct Best {
     // The best of other positions, earlier or later.
     __device__ void merge(const Best& other) {
         if constexpr (kPositions) {
-            const bool wins = other.value > value || (other.value == value && other.index < index);
+            // Without && and ||, of which nvcc makes branches.
+            const bool wins = (other.value > value) |
+                              ((other.value == value) & (other.index < index));
             value = wins ? other.value : value;
             index = wins ? other.index : index;
         } else {

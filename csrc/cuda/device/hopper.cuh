@@ -70,10 +70,24 @@ __device__ inline void copy_bulk(uint32_t to, const void* from, uint32_t bytes, 
 #endif
 }
 
-// The first `threads` threads of the block, whole warps, wait for each other.
-__device__ inline void meet(int threads) {
+// A number of threads, whole warps, meet at one of 15 barriers; those who only announce themselves
+// go on at once.
+__device__ inline void meet(int barrier, int threads) {
 #if QACONV_HOPPER
-    asm volatile("bar.sync 1, %0;" ::"r"(threads) : "memory");
+    asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+#endif
+}
+__device__ inline void announce(int barrier, int threads) {
+#if QACONV_HOPPER
+    asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+#endif
+}
+
+// What this thread wrote to shared memory is what products read from now on; others' only after
+// they have met.
+__device__ inline void show_memory_to_products() {
+#if QACONV_HOPPER
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #endif
 }
 
@@ -108,6 +122,7 @@ using WarpgroupSums = float[8][4];
         "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), \
         "+f"(d[7][2]), "+f"(d[7][3])
 
+// A in registers.
 #define QACONV_WGMMA(type)                                                                     \
     asm volatile(                                                                              \
         "{\n.reg .pred p;\nsetp.ne.b32 p, %37, 0;\n"                                           \
@@ -116,6 +131,16 @@ using WarpgroupSums = float[8][4];
         "%23,%24,%25,%26,%27,%28,%29,%30,%31}, {%32,%33,%34,%35}, %36, p, 1, 1, 0;\n}"         \
         : QACONV_SUMS(sums)                                                                    \
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kAdd))
+
+// A in shared memory.
+#define QACONV_WGMMA_SHARED(type)                                                              \
+    asm volatile(                                                                              \
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"                                           \
+        "wgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type                            \
+        " {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22," \
+        "%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %33, p, 1, 1, 0, 0;\n}"                    \
+        : QACONV_SUMS(sums)                                                                    \
+        : "l"(a), "l"(b), "n"(kAdd))
 
 // Before the first product, when registers that it reads or writes were touched.
 __device__ inline void begin_products() {
@@ -135,18 +160,33 @@ __device__ void start_product(WarpgroupSums& sums, const uint32_t (&a)[4], uint6
     }
 #endif
 }
+// The same with 64 rows as a description of shared memory.
+template <typename Type, int kAdd>
+__device__ void start_product(WarpgroupSums& sums, uint64_t a, uint64_t b) {
+#if QACONV_HOPPER
+    if constexpr (std::is_same_v<Type, Half>) {
+        QACONV_WGMMA_SHARED("f16");
+    } else {
+        QACONV_WGMMA_SHARED("bf16");
+    }
+#endif
+}
+// Closes a group of products.
 __device__ inline void end_products() {
 #if QACONV_HOPPER
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 #endif
 }
-__device__ inline void wait_for_products(WarpgroupSums& sums) {
+// Waits for these sums, and for all but the latest kOpen groups.
+template <int kOpen>
+__device__ void wait_for_products(WarpgroupSums& sums) {
 #if QACONV_HOPPER
-    asm volatile("wgmma.wait_group.sync.aligned 0;" : QACONV_SUMS(sums)::"memory");
+    asm volatile("wgmma.wait_group.sync.aligned %32;" : QACONV_SUMS(sums) : "n"(kOpen) : "memory");
 #endif
 }
 
 #undef QACONV_WGMMA
+#undef QACONV_WGMMA_SHARED
 #undef QACONV_SUMS
 
 // A tile in shared memory for start_product: 8 x 8 matrices of 128 bytes that are not swizzled, so

@@ -15,6 +15,8 @@ struct PairWork {
     int32_t run;           // gallery maps of a task
     int32_t row_blocks;    // a probe map is worked on in so many blocks of rows
     int32_t column_pitch;  // gallery places, filled up to a unit
+    int32_t* left_over;    // to be set where a pair is left to the plain text (Scores)
+    float zero;
 };
 
 // A task of a thread block, which takes every so-manieth. Numbers of maps fit 32 bits (kMostMaps).
@@ -42,8 +44,8 @@ struct Task {
 };
 
 // The maxima of two pairs, in shared memory: the one being computed, and the one before it, which
-// is handed over meanwhile. All warps of a block have maxima, but for the last ones if others.
-template <bool kPositions, int kRows = kWarpRows, int kOthers = 0>
+// is handed over meanwhile.
+template <bool kPositions>
 class PairMemory {
   public:
     static __host__ __device__ int bytes(int rows, int column_pitch, int warps) {
@@ -63,15 +65,21 @@ class PairMemory {
     }
     // Of the pair being computed, when all warps have stored theirs.
     __device__ PairMaxima<kPositions> maxima(float scale) const {
-        return {rows(), columns(), warps(), threads(), work_.column_pitch, scale};
+        return {rows(),
+                columns(),
+                warps(),
+                static_cast<int>(threadIdx.x),
+                static_cast<int>(blockDim.x),
+                work_.column_pitch,
+                scale,
+                nullptr};
     }
 
-    // Computed where they are needed: a kernel that keeps fragments has no registers to spare.
-    __device__ static int threads() { return blockDim.x - kOthers * 32; }
-    __device__ static int warps() { return blockDim.x / 32 - kOthers; }
+    // Computed where it is needed: a kernel that keeps fragments has no registers to spare.
+    __device__ static int warps() { return blockDim.x / 32; }
 
   private:
-    __device__ int row_count() const { return work_.row_blocks * warps() * kRows; }
+    __device__ int row_count() const { return work_.row_blocks * warps() * kWarpRows; }
     __device__ unsigned char* half() const {
         return memory_ + turn_ * (bytes(row_count(), work_.column_pitch, warps()) / 2);
     }
@@ -85,13 +93,13 @@ class PairMemory {
     int turn_ = 0;
 };
 
-// Hands a finished pair to the sink: planes are written by all warps that have maxima, a score by
-// one, another one for each pair. Pairs of a wild map are left to the plain text.
-template <typename Sink, typename Memory>
+// Hands a finished pair to the sink: planes are written by all warps, a score by one, another one
+// for each pair. Pairs of a wild map are left to the plain text.
+template <typename Sink>
 __device__ void hand_over(const PairWork& work, const Sink& sink, int64_t p, int64_t g,
-                          const Memory& memory) {
+                          const PairMemory<Sink::kPositions>& memory) {
     if (work.gallery.wild[g]) return;
-    const uint32_t warps = Memory::warps();
+    const uint32_t warps = blockDim.x / 32;
     if (!Sink::kPositions && threadIdx.x / 32 != static_cast<uint32_t>(g) % warps) return;
     sink.take(p, g, memory.maxima(work.probe.scale[p] * work.gallery.scale[g]));
 }

@@ -10,14 +10,15 @@
 
 namespace qaconv::cuda {
 
-// The maxima of a pair of ordinary maps. Each warp has bests of its own for the columns; those that
-// have are the first of the block, with so many threads.
+// The maxima of a pair of ordinary maps, as one of `threads` threads takes them to a sink. Each of
+// `warps` warps has bests of its own for the columns.
 template <bool kPositions>
 struct PairMaxima {
     BestArray<kPositions> rows;
     BestArray<kPositions> columns;  // [warps][pitch]
-    int warps, threads, pitch;
+    int warps, thread, threads, pitch;
     float scale;
+    int32_t* left_over;  // not null: a negative maximum is not to be trusted. See Scores
 
     __device__ Best<kPositions> row(int i) const {
         Best<kPositions> best = rows.load(i);
@@ -60,15 +61,20 @@ struct Planes {
     int64_t galleries;
     bool self;
 
-    // By all warps that have bests.
+    // Comparisons of floats are to be trusted whatever their sign.
+    __device__ bool is_left_over(int64_t, int64_t) const { return false; }
+
+    // By all threads that the maxima tell of.
     __device__ void take(int64_t p, int64_t g, const PairMaxima<true>& maxima) const {
         const int64_t pair = p * galleries + g;
-        for (int i = threadIdx.x; i < over_gallery.places; i += maxima.threads) {
+#pragma unroll 1  // hopper.cu has few registers for this
+        for (int i = maxima.thread; i < over_gallery.places; i += maxima.threads) {
             const Best<true> best = maxima.row(i);
             over_gallery.store(pair, i, best.value, best.index);
         }
         if (self && p == g) return;  // both directions are the same numbers of the same place
-        for (int i = threadIdx.x; i < over_probe.places; i += maxima.threads) {
+#pragma unroll 1
+        for (int i = maxima.thread; i < over_probe.places; i += maxima.threads) {
             const Best<true> best = maxima.column(i);
             over_probe.store(self ? g * galleries + p : pair, i, best.value, best.index);
         }
@@ -93,16 +99,41 @@ struct Scores {
         if (distance) out[g * galleries + p] = -score;
     }
 
+    // A pair whose maxima are not to be trusted gets this for a score, for the plain text to find: a
+    // NaN that no arithmetic makes.
+    static constexpr uint32_t kLeftOver = 0x7fa5a5a5u;
+    __device__ bool is_left_over(int64_t p, int64_t g) const {
+        if constexpr (kDouble) {
+            return false;
+        } else {
+            return __float_as_uint(out[p * galleries + g]) == kLeftOver;
+        }
+    }
+
     // By one warp. Both sums go through the same additions in the same order, so that a pair and
     // its mirror have the same bits.
     __device__ void take(int64_t p, int64_t g, const PairMaxima<false>& maxima) const {
         T over_gallery = 0, over_probe = 0;
+        float least = 0;
         const int lane = threadIdx.x % 32;
+#pragma unroll 1  // hopper.cu has few registers for this
         for (int i = lane; i < probe_places; i += 32) {
-            over_gallery = fma(probe_weight[i], maxima.row(i).value, over_gallery);
+            const float value = maxima.row(i).value;
+            least = fminf(least, value);
+            over_gallery = fma(probe_weight[i], value, over_gallery);
         }
+#pragma unroll 1
         for (int i = lane; i < gallery_places; i += 32) {
-            over_probe = fma(gallery_weight[i], maxima.column(i).value, over_probe);
+            const float value = maxima.column(i).value;
+            least = fminf(least, value);
+            over_probe = fma(gallery_weight[i], value, over_probe);
+        }
+        if (maxima.left_over != nullptr && __any_sync(0xffffffffu, least < 0)) {
+            if (lane == 0) {
+                out[p * galleries + g] = __uint_as_float(kLeftOver);
+                *maxima.left_over = 1;  // whoever comes: the same value
+            }
+            return;
         }
         for (int distance_of_lanes = 16; distance_of_lanes > 0; distance_of_lanes /= 2) {
             over_gallery += __shfl_xor_sync(0xffffffffu, over_gallery, distance_of_lanes);

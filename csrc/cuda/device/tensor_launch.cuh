@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cuda/device/pair_work.cuh"
+#include "cuda/residency.h"
 #include "cuda/status.h"
 #include "cuda/tensor_pairs.h"
 
@@ -38,19 +39,16 @@ template <typename Sink>
 Status launch_tasks(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
                     const BlockPlan& plan, cudaStream_t stream) {
     const int threads = plan.threads, bytes = plan.shared_bytes;
-    int device = 0, processors = 0, resident = 0;
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, threads, bytes);
-    const int64_t slots = static_cast<int64_t>(processors) * std::max(resident, 1);
+    const Residency device =
+        residency_of(reinterpret_cast<const void*>(kernel), threads, bytes);
+    const int64_t slots = int64_t(device.processors) * device.blocks;
     // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
     const int64_t probes = sets.probe.count, galleries = sets.gallery.count;
     const int64_t busy = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
     const int64_t run = sets.run > 0 ? sets.run : busy;
     const int64_t tasks = (galleries + run - 1) / run * probes;
     const PairWork work{sets.probe,      sets.gallery,     sets.triangle, static_cast<int32_t>(run),
-                        plan.row_blocks, plan.column_pitch};
+                        plan.row_blocks, plan.column_pitch, nullptr,      0.0f};
     const auto blocks = static_cast<unsigned>(std::min(slots, tasks));
     kernel<<<blocks, threads, bytes, stream>>>(work, sink);
     return launch_status();
