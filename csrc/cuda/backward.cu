@@ -30,8 +30,7 @@ Status launch(Gather<Sum<Element>> job, cudaStream_t stream) {
     job.slabs = (places + job.slab - 1) / job.slab;
     job.reciprocal = reciprocal_of(job.slab + job.at_partner.places);
     const auto blocks = static_cast<unsigned>(std::min<int64_t>(rest * job.slabs, 1 << 20));
-    gather_kernel<Element><<<blocks, kThreads, 0, stream>>>(job);
-    return launch_status();
+    return cuda::launch(gather_kernel<Element>, blocks, kThreads, 0, stream, job);
 }
 
 Status launch(const Gather<float>& job, DType dtype, cudaStream_t stream) {

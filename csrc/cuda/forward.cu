@@ -74,6 +74,29 @@ struct HopperText {
     }
 };
 
+struct HopperWideText {
+    static constexpr const char* kName = "hopper wide";
+    static constexpr int kMajor = 9;
+
+    static Packing packing(const Match&) { return {kResidentStep, true}; }
+    static bool is_for(const Match& match) {
+        return chosen_text() == Text::kAuto && !(match.sixteen_bits() && match.few_channels()) &&
+               std::min(match.probe.places, match.gallery.places) >= HopperText::kLeastPlaces &&
+               hopper_is_quicker(match.probe.places, match.gallery.places);
+    }
+    static bool is_compiled() { return has_hopper_text(); }
+    static int64_t memory(const Match& match) {
+        return match.largest([&](int64_t s, int64_t r) {
+            return hopper_wide_memory(s, r, match.probe.channels, match.positions,
+                                      !match.sixteen_bits());
+        });
+    }
+    template <typename Sink>
+    static Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+        return launch_hopper_wide(sets, sink, stream);
+    }
+};
+
 struct ResidentText {
     static constexpr const char* kName = "resident";
     static constexpr int kMajor = 8;
@@ -112,7 +135,8 @@ struct StreamedText {
 // The one list of them: body(text) for each, until one says true.
 template <typename Body>
 bool any_text(Body body) {
-    return body(HopperText()) || body(ResidentText()) || body(StreamedText());
+    return body(HopperText()) || body(HopperWideText()) || body(ResidentText()) ||
+           body(StreamedText());
 }
 
 // Whether a text may be used on the current device; it depends on nothing else but the match, so
@@ -126,34 +150,21 @@ bool may_use(OneText, const Match& match) {
            OneText::memory(match) <= device.shared_memory;
 }
 
-constexpr int64_t kFlagBytes = 256;
-
-int64_t workspace_of(const Match& match, bool self, const Packing& packing) {
-    return kFlagBytes + operand_bytes(match.probe, packing) +
-           (self ? 0 : operand_bytes(match.gallery, packing));
-}
-
 template <typename OneText, typename Sink>
 Status run_text(OneText, const Match& match, bool self, const Sink& sink, void* workspace,
                 cudaStream_t stream) {
-    const Packing packing = OneText::packing(match);
-    auto* any_wild = static_cast<int32_t*>(workspace);
-    char* memory = static_cast<char*>(workspace) + kFlagBytes;
-    cudaMemsetAsync(any_wild, 0, sizeof(int32_t), stream);
-    PairSets sets{{},       {}, self, chosen_run, match.probe.dtype == DType::kBFloat16,
-                  any_wild};
-    Status status = pack_operand(match.probe, packing, memory, any_wild, &sets.probe, stream);
+    const Maps* const maps[] = {&match.probe, &match.gallery};
+    Operand operands[2];
+    int32_t* left_over = nullptr;
+    Status status = pack_operands(maps, self ? 1 : 2, OneText::packing(match), workspace,
+                                  &left_over, operands, stream);
     if (status != Status::kOk) return status;
-    if (self) {
-        sets.gallery = sets.probe;
-    } else {
-        memory += operand_bytes(match.probe, packing);
-        status = pack_operand(match.gallery, packing, memory, any_wild, &sets.gallery, stream);
-        if (status != Status::kOk) return status;
-    }
+    const PairSets sets{operands[0], operands[self ? 0 : 1],
+                        self,        chosen_run,
+                        match.probe.dtype == DType::kBFloat16, left_over};
     status = OneText::launch(sets, sink, stream);
     if (status != Status::kOk) return status;
-    const WildMaps wild{any_wild, sets.probe.wild, sets.gallery.wild};
+    const WildMaps wild{left_over, sets.probe.magnitudes, sets.gallery.magnitudes};
     return launch_plain(match.probe, match.gallery, self, &wild, sink, stream);
 }
 
@@ -167,10 +178,11 @@ const char* last_text() { return last; }
 int64_t forward_workspace(const Maps& probe, const Maps& gallery, bool self) {
     if (computes_in_double(probe.dtype)) return 0;
     const Match match{probe, gallery, false};
+    const Maps* const maps[] = {&probe, &gallery};
     int64_t most = 0;
     any_text([&](auto text) {
         if (text.is_for(match)) {
-            most = std::max(most, workspace_of(match, self, text.packing(match)));
+            most = std::max(most, operand_bytes(maps, self ? 1 : 2, text.packing(match)));
         }
         return false;
     });

@@ -12,12 +12,10 @@
 // A bulk copy moves bytes as they lie, and wgmma reads 8 x 8 matrices of 128 bytes; so the maps are
 // packed as such matrices (Packing in operands.h), once for both sides. That also makes the word
 // that a lane needs of a probe matrix the lane-th of its 32.
-#include "cuda/device/hopper.cuh"
-
 #include <utility>
 
+#include "cuda/device/hopper_pairs.cuh"
 #include "cuda/device/tensor_launch.cuh"
-#include "cuda/device/warpgroup_tile.cuh"
 
 namespace qaconv::cuda {
 namespace {
@@ -25,23 +23,12 @@ namespace {
 constexpr int kStages = 6;
 constexpr int kGroups = 2;      // that multiply, in a thread block: a probe map each
 constexpr int kMostBlocks = 3;  // of 64 rows, that a warpgroup keeps
-constexpr int kGroupThreads = kGroupWarps * 32;
 constexpr int kThreads = (kGroups + 1) * kGroupThreads;
 // Of a thread. At the start each has 168, which is what all get that there is; it does not grow.
 constexpr int kMultiplyRegisters = 232, kOtherRegisters = 40;
 static_assert(kGroups * kMultiplyRegisters + kOtherRegisters <= (kGroups + 1) * 168, "");
-constexpr int kMatrixBytes = 128;
-constexpr int kTilePlaces = 64;
-constexpr int kPieceBytes = kTilePlaces * 16;  // 8 channels of all places of a tile
-static_assert(kTilePlaces == kTiledPlaces && kTilePlaces == kGroupRows &&
-                  kTilePlaces == kGroupColumns,
-              "a tile is what a warpgroup keeps of a block, and what it multiplies by");
 // Barriers of the thread block: 0 is of all its threads; two for each multiplying warpgroup.
 constexpr int kTurnBarrier = 1, kOwnBarrier = kTurnBarrier + kGroups;
-
-__host__ __device__ int tiles_of(int64_t places) {
-    return static_cast<int>((places + kTilePlaces - 1) / kTilePlaces);
-}
 
 // The places of a probe map: sweeps of equal size over the gallery map, each of as many blocks of
 // rows as it needs.
@@ -62,54 +49,6 @@ int maxima_bytes(int64_t probe_places, int64_t gallery_places) {
     return BestArray<kPositions>::bytes(SweepPlan(probe_places).rows()) +
            BestArray<kPositions>::bytes(kGroupWarps * tiles_of(gallery_places) * kTilePlaces);
 }
-
-// Tasks: a pair of probe maps and a run of gallery maps. Tasks of the same run follow each other, so
-// that blocks at work at the same time read the same gallery maps, from the second-level cache. Of
-// a triangle there are those alone that have a pair with p <= g.
-class PairTask {
-  public:
-    __device__ explicit PairTask(const PairWork& work) : work_(work) { step(blockIdx.x); }
-    __device__ void next() { step(gridDim.x); }
-    __device__ bool is_there() const { return first_ < work_.gallery.count; }
-
-    __device__ int32_t probe(int group) const { return kGroups * at_ + group; }
-    __device__ int32_t begin() const {
-        return work_.triangle ? max(first_, kGroups * at_) : first_;
-    }
-    __device__ int32_t end() const {
-        return min(first_ + work_.run, static_cast<int32_t>(work_.gallery.count));
-    }
-
-  private:
-    // Of the present run.
-    __device__ int32_t count() const {
-        const int32_t probes = work_.triangle ? end() : static_cast<int32_t>(work_.probe.count);
-        return (probes + kGroups - 1) / kGroups;
-    }
-    __device__ void step(int32_t tasks) {
-        at_ += tasks;
-        for (int32_t of_run = count(); is_there() && at_ >= of_run; of_run = count()) {
-            at_ -= of_run;
-            first_ += work_.run;
-        }
-    }
-
-    const PairWork& work_;
-    int32_t at_ = 0, first_ = 0;
-};
-
-// The slots of a ring one after the other, and the parity of the phase of the present round.
-template <int kSlots>
-struct Slot {
-    int number = 0;
-    uint32_t parity = 0;
-
-    __device__ void advance() {
-        if (++number < kSlots) return;
-        number = 0;
-        parity ^= 1;
-    }
-};
 
 struct Barriers {
     uint64_t filled[kStages], emptied[kStages];            // of a stage
@@ -177,7 +116,7 @@ class Hopper {
     __device__ void copy() const {
         const int tiles = tiles_of(work_.gallery.places);
         Slot<kStages> slot;
-        for (PairTask task(work_); task.is_there(); task.next()) {
+        for (RunTask<kGroups> task(work_); task.is_there(); task.next()) {
             for (int32_t g = task.begin(); g < task.end(); ++g) {
                 for (int sweep = 0; sweep < work_.row_blocks; ++sweep) {
                     const char* next = tile_of(work_.gallery, g, 0);
@@ -199,11 +138,11 @@ class Hopper {
 
     __device__ void hand_over(int group) const {
         Slot<2> turn;
-        for (PairTask task(work_); task.is_there(); task.next()) {
+        for (RunTask<kGroups> task(work_); task.is_there(); task.next()) {
             const int32_t p = task.probe(group);
             for (int32_t g = task.begin(); g < task.end(); ++g) {
                 wait_for_phase(shared_address(&barriers_.stored[group][turn.number]), turn.parity);
-                if (is_wanted(p, g)) {
+                if (task.is_wanted(p, g)) {
                     sink_.take(p, g,
                                {rows(group, turn.number), columns(group, turn.number), kGroupWarps,
                                 static_cast<int>(threadIdx.x % 32), 32, work_.column_pitch, 1.0f,
@@ -218,13 +157,6 @@ class Hopper {
         }
     }
 
-    // The last probe map may be without a partner, and a triangle's second map has one gallery map
-    // too many.
-    __device__ bool is_wanted(int32_t p, int32_t g) const {
-        return p < work_.probe.count && !(work_.triangle && g < p) && !work_.probe.wild[p] &&
-               !work_.gallery.wild[g];
-    }
-
     // ---- a multiplying warpgroup -----------------------------------------------------------------
 
     __device__ void multiply(int group) {
@@ -236,7 +168,7 @@ class Hopper {
         LaneMaxima<kPositions, kBlocks> maxima(work_.zero);
         WarpgroupSums sums[kBlocks];
         if (group == kGroups - 1) announce(kTurnBarrier, kGroups * kGroupThreads);
-        for (PairTask task(work_); task.is_there(); task.next()) {
+        for (RunTask<kGroups> task(work_); task.is_there(); task.next()) {
             const int32_t p =
                 min(task.probe(group), static_cast<int32_t>(work_.probe.count) - 1);
             const int32_t begin = task.begin(), end = task.end();
@@ -287,19 +219,18 @@ class Hopper {
     }
     template <int kBlock>
     __device__ void start_block(uint64_t columns, int group, WarpgroupSums& sums) const {
-        constexpr int kStep = 2 * kPieceBytes >> 4;  // of a description, from 16 channels to the next
         if constexpr (kBlock < kHeld) {
-            start_product<Type, 0>(sums, probe_[kBlock][0], columns);
 #pragma unroll
-            for (int step = 1; step < kSteps; ++step) {
-                start_product<Type, 1>(sums, probe_[kBlock][step], columns + step * kStep);
+            for (int step = 0; step < kSteps; ++step) {
+                start_product<Type>(sums, probe_[kBlock][step], columns + step * kStepOfDescription,
+                                    step > 0);
             }
         } else {
             const uint64_t rows = described(shared_rows(group), kPieceBytes, kMatrixBytes);
-            start_product<Type, 0>(sums, rows, columns);
 #pragma unroll
-            for (int step = 1; step < kSteps; ++step) {
-                start_product<Type, 1>(sums, rows + step * kStep, columns + step * kStep);
+            for (int step = 0; step < kSteps; ++step) {
+                start_product<Type>(sums, rows + step * kStepOfDescription,
+                                    columns + step * kStepOfDescription, step > 0);
             }
         }
         end_products();
@@ -403,25 +334,6 @@ __global__ void __launch_bounds__(kThreads, 1)
 #endif
 }
 
-// Gallery maps of a task, such that the last round of tasks is as full as the others; a few pairs'
-// time goes by until the probe has come.
-int32_t best_run(const PairSets& sets, int64_t processors) {
-    if (sets.run > 0) return sets.run;
-    const int64_t pairs = (sets.probe.count + kGroups - 1) / kGroups;
-    int64_t best = 1, least = INT64_MAX;
-    for (int64_t run = 1; run <= 64; ++run) {
-        const int64_t runs = (sets.gallery.count + run - 1) / run;
-        const int64_t tasks = sets.triangle ? (runs * (pairs + 1) + 1) / 2 : runs * pairs;
-        const int64_t time = (tasks + processors - 1) / processors * (2 * run + 3);
-        if (time <= least) {
-            least = time;
-            best = run;
-        }
-        if (run >= sets.gallery.count) break;
-    }
-    return static_cast<int32_t>(best);
-}
-
 template <typename Type, int kSteps, int kBlocks, typename Sink>
 Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
     const int64_t bytes = Hopper<Type, kSteps, kBlocks, Sink>::kMaximaAt +
@@ -432,16 +344,13 @@ Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
     const PairWork work{sets.probe,
                         sets.gallery,
                         sets.triangle,
-                        best_run(sets, device.processors),
+                        best_run(sets, kGroups, device.processors, 1.5),
                         SweepPlan(sets.probe.places).sweeps,
                         tiles_of(sets.gallery.places) * kTilePlaces,
                         sets.left_over,
                         0.0f};
-    const int64_t pairs = (sets.probe.count + kGroups - 1) / kGroups;
-    const int64_t tasks = (sets.gallery.count + work.run - 1) / work.run * pairs;
-    const auto blocks = static_cast<unsigned>(std::min<int64_t>(device.processors, tasks));
-    kernel<<<blocks, kThreads, bytes, stream>>>(work, sink);
-    return launch_status();
+    const unsigned blocks = blocks_of(sets, kGroups, work.run, device.processors);
+    return cuda::launch(kernel, blocks, kThreads, bytes, stream, work, sink);
 }
 
 template <typename Type, int kSteps, typename Sink>

@@ -7,8 +7,8 @@
 // so that x * y = high high' + (high low' + low high') 2^-11, but for a part in 2^22.
 //
 // The tensor cores are for ordinary maps only. A map with a NaN, an infinity or a largest magnitude
-// so far from 1 that sums could overflow or be lost below the smallest number is marked wild: its
-// pairs are left to the plain text, which needs no care.
+// so far from 1 that sums could overflow or be lost below the smallest number is wild: its pairs
+// are left to the plain text, which needs no care.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -19,32 +19,52 @@ namespace qaconv::cuda {
 
 constexpr float kLowStep = 0x1p-11f;  // what a number of `low` is worth
 
-// The channels are filled up to a multiple of the step with zeros. In tiles, what 64 places have is
-// side by side, as [piece of 8 channels][place][channel], which is to say in matrices of 8 places
-// times 8 channels; the last place is repeated to fill the last tile.
+// The channels are filled up to a multiple of the step, itself one of 8, with zeros. In tiles, what
+// 64 places have is side by side, as [piece of 8 channels][place][channel], which is to say in
+// matrices of 8 places times 8 channels; the last place is repeated to fill the last tile.
 struct Packing {
     int64_t channel_step;
     bool tiles;
 };
 constexpr int kTiledPlaces = 64;
 
+// The bits of a map's largest magnitude as a float32 number: they rise with it, and a NaN's lie
+// above infinity's.
+struct Magnitudes {
+    static constexpr uint32_t kInfinity = 0x7f800000u;
+    static constexpr uint32_t kSmallest = (127u - 60u) << 23, kLargest = (127u + 60u) << 23;
+
+    const uint32_t* of_map;  // [count]
+    DType dtype;
+
+    __host__ __device__ bool is_wild(int64_t n) const {
+        const uint32_t largest = of_map[n];
+        if (dtype == DType::kFloat16) return largest >= kInfinity;  // sums stay in range
+        return largest != 0 && (largest < kSmallest || largest > kLargest);
+    }
+    // The bits of what a float32 map is divided by, a power of two; 1 for others.
+    __host__ __device__ uint32_t scale_bits(int64_t n) const {
+        constexpr uint32_t kOne = 0x3f800000u;
+        if (dtype != DType::kFloat32 || of_map[n] == 0 || is_wild(n)) return kOne;
+        return of_map[n] & kInfinity;
+    }
+};
+
 // One side of a match, in device memory.
 struct Operand {
     const uint16_t* high;  // [count][places][channels], or [count] times the tiles of a map
     const uint16_t* low;   // the same for float32, else null
-    const float* scale;    // [count]: a correlation is to be multiplied by those of both its maps
-    const uint8_t* wild;   // [count]: 1 for a map that the tensor cores are not for
+    Magnitudes magnitudes;
     int64_t count;
     int32_t places;
     int32_t channels;  // with the zeros that fill up a step
 };
 
-// Bytes of an Operand's arrays.
-int64_t operand_bytes(const Maps& maps, const Packing& packing);
+// Bytes of the copies of `sides` sets (1 or 2).
+int64_t operand_bytes(const Maps* const* maps, int sides, const Packing& packing);
 
-// Fills `memory` (of operand_bytes, 16-byte aligned) and says where all lies. Sets *any_wild,
-// which must be 0 before, where a map is wild.
-Status pack_operand(const Maps& maps, const Packing& packing, void* memory, int32_t* any_wild,
-                    Operand* operand, cudaStream_t stream);
+// Fills `memory` (of operand_bytes, 16-byte aligned) and says where all lies. Sets *left_over to 0.
+Status pack_operands(const Maps* const* maps, int sides, const Packing& packing, void* memory,
+                     int32_t** left_over, Operand* operands, cudaStream_t stream);
 
 }  // namespace qaconv::cuda

@@ -59,7 +59,8 @@ __global__ void plain_kernel(Maps probe, Maps gallery, bool triangle, WildMaps w
     for (int64_t pair = blockIdx.x; pair < probe.count * gallery.count; pair += gridDim.x) {
         const int64_t p = pair / gallery.count, g = pair % gallery.count;
         if (triangle && g < p) continue;
-        if (wild.any != nullptr && !wild.probe[p] && !wild.gallery[g] && !sink.is_left_over(p, g)) {
+        if (wild.any != nullptr && !wild.probe.is_wild(p) && !wild.gallery.is_wild(g) &&
+            !sink.is_left_over(p, g)) {
             continue;
         }
         compute(sink, p, g, MapView<T, Source>(probe, p), MapView<T, Source>(gallery, g));
@@ -75,23 +76,23 @@ Status launch_plain(const Maps& probe, const Maps& gallery, bool triangle, const
     const int64_t most = wild == nullptr ? int64_t(1) << 20 : 1024;
     const auto blocks = static_cast<unsigned>(std::min(probe.count * gallery.count, most));
     const WildMaps which = wild == nullptr ? WildMaps{} : *wild;
-    const auto launch = [&](auto kernel) {
-        kernel<<<blocks, dim3(kTile, kTile), 0, stream>>>(probe, gallery, triangle, which, sink);
-        return launch_status();
+    const auto launch_it = [&](auto kernel) {
+        return launch(kernel, blocks, dim3(kTile, kTile), 0, stream, probe, gallery, triangle,
+                      which, sink);
     };
     if constexpr (Sink::kDouble) {
-        return launch(plain_kernel<double, double, Sink>);
+        return launch_it(plain_kernel<double, double, Sink>);
     } else {
         switch (probe.dtype) {
             case DType::kFloat16:
-                return launch(plain_kernel<float, __half, Sink>);
+                return launch_it(plain_kernel<float, __half, Sink>);
             case DType::kBFloat16:
-                return launch(plain_kernel<float, __nv_bfloat16, Sink>);
+                return launch_it(plain_kernel<float, __nv_bfloat16, Sink>);
             case DType::kFloat32:
             case DType::kFloat64:  // goes to a sink of doubles
                 break;
         }
-        return launch(plain_kernel<float, float, Sink>);
+        return launch_it(plain_kernel<float, float, Sink>);
     }
 }
 

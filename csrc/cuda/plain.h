@@ -5,7 +5,7 @@
 
 #include <cuda_runtime.h>
 
-#include "core/types.h"
+#include "cuda/operands.h"
 
 namespace qaconv::cuda {
 
@@ -13,8 +13,7 @@ namespace qaconv::cuda {
 // pairs are wanted.
 struct WildMaps {
     const int32_t* any;  // 0: no map and no pair at all
-    const uint8_t* probe;
-    const uint8_t* gallery;
+    Magnitudes probe, gallery;
 };
 
 // `triangle`: the two are the same set, and only pairs with p <= g are wanted. Sink: sinks.cuh.

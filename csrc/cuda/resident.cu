@@ -35,7 +35,7 @@ class Resident {
     __device__ void run() {
         for (Task task(work_); task.is_there(work_); task.next(work_)) {
             const int begin = task.begin(work_), all = task.end(work_) - begin;
-            if (all <= 0 || work_.probe.wild[task.p]) continue;
+            if (all <= 0 || is_wild_probe(work_, task.p)) continue;
             // A map of several blocks of rows passes block after block for each gallery map.
             const int run = work_.row_blocks == 1 ? all : 1;
             for (int first = 0; first < all; first += run) {

@@ -42,13 +42,13 @@ __global__ void rows_kernel(Maps maps, int64_t pitch, Bits* out, int64_t tiles) 
 }
 
 template <typename Bits>
-void launch(const Maps& maps, void* out, cudaStream_t stream) {
+Status copy(const Maps& maps, void* out, cudaStream_t stream) {
     const int64_t pitch = row_bytes(maps) / static_cast<int64_t>(sizeof(Bits));
     const int64_t tiles =
         maps.count * ((maps.places + kTile - 1) / kTile) * ((pitch + kTile - 1) / kTile);
     const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, 1 << 16));
-    rows_kernel<Bits><<<blocks, dim3(kTile, kTileWarps), 0, stream>>>(
-        maps, pitch, static_cast<Bits*>(out), tiles);
+    return launch(rows_kernel<Bits>, blocks, dim3(kTile, kTileWarps), 0, stream, maps, pitch,
+                  static_cast<Bits*>(out), tiles);
 }
 
 }  // namespace
@@ -57,15 +57,12 @@ Status copy_rows(const Maps& maps, void* out, cudaStream_t stream) {
     if (rows_bytes(maps) == 0) return Status::kOk;
     switch (element_bytes(maps.dtype)) {
         case 2:
-            launch<uint16_t>(maps, out, stream);
-            break;
+            return copy<uint16_t>(maps, out, stream);
         case 4:
-            launch<uint32_t>(maps, out, stream);
-            break;
+            return copy<uint32_t>(maps, out, stream);
         default:
-            launch<uint64_t>(maps, out, stream);
+            return copy<uint64_t>(maps, out, stream);
     }
-    return launch_status();
 }
 
 }  // namespace qaconv::cuda

@@ -1,7 +1,5 @@
 #include "cuda/status.h"
 
-#include <cuda_runtime.h>
-
 #include "cuda/kernels.h"
 
 namespace qaconv::cuda {
@@ -11,9 +9,7 @@ thread_local cudaError_t last_failure = cudaSuccess;
 
 }  // namespace
 
-Status launch_status() {
-    const cudaError_t error = cudaGetLastError();
-    if (error == cudaSuccess) return Status::kOk;
+Status failed(cudaError_t error) {
     last_failure = error;
     return Status::kLaunchFailed;
 }

@@ -80,7 +80,7 @@ class Streamed {
     __device__ void run() {
         for (Task task(work_); task.is_there(work_); task.next(work_)) {
             const int begin = task.begin(work_), end = task.end(work_);
-            if (begin < end && !work_.probe.wild[task.p]) sweep(task.p, begin, end);
+            if (begin < end && !is_wild_probe(work_, task.p)) sweep(task.p, begin, end);
         }
     }
 

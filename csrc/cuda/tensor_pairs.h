@@ -5,6 +5,7 @@
 //   streamed   any number of channels, and float32 maps as two float16 numbers: both maps stream
 //   hopper     what is resident, on sm_90a; its operands are packed in tiles. Scores of pairs that
 //              have a negative maximum it leaves to the plain text
+//   hopper wide  the same for what is streamed
 #pragma once
 
 #include "cuda/device/sinks.cuh"
@@ -29,6 +30,8 @@ constexpr int64_t kMostMaps = int64_t(1) << 30;  // of a set
 int64_t resident_memory(int64_t probe_places, int64_t gallery_places, bool positions);
 int64_t streamed_memory(int64_t probe_places, int64_t gallery_places, bool positions, bool split);
 int64_t hopper_memory(int64_t probe_places, int64_t gallery_places, bool positions);
+int64_t hopper_wide_memory(int64_t probe_places, int64_t gallery_places, int64_t channels,
+                           bool positions, bool split);
 
 // Whether the Hopper text was compiled for the current device.
 bool has_hopper_text();
@@ -41,5 +44,7 @@ template <typename Sink>
 Status launch_streamed(const PairSets& sets, const Sink& sink, cudaStream_t stream);
 template <typename Sink>
 Status launch_hopper(const PairSets& sets, const Sink& sink, cudaStream_t stream);
+template <typename Sink>
+Status launch_hopper_wide(const PairSets& sets, const Sink& sink, cudaStream_t stream);
 
 }  // namespace qaconv::cuda

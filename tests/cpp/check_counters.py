@@ -50,8 +50,8 @@ def main() -> int:
     check(len(tensor) == 4, f"{len(tensor)} launches on tensor cores, wanted 4")
     for launch in tensor:
         check_main_loop(launch)
-    packing = [launch for launch in launches if "pack_operand" in launch["kernel"]]
-    check(len(packing) == 6, f"{len(packing)} launches of packing, wanted 6")
+    packing = [launch for launch in launches if "pack_operands" in launch["kernel"]]
+    check(len(packing) == 4, f"{len(packing)} launches of packing, wanted one for each of 4 calls")
     for launch in packing:
         for way in ("global_load", "global_store"):
             # Sectors of 32 bytes that are needed at all, of those that are moved.

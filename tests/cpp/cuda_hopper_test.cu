@@ -1,7 +1,8 @@
-// The Hopper text, which only a device of compute capability 9.0 has, where it is asked for.
+// The Hopper texts, which only a device of compute capability 9.0 has.
 #include <cuda_runtime.h>
 
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "cuda/tensor_pairs.h"
@@ -23,13 +24,28 @@ bool has_hopper() {
     return false;
 }
 
-// Rows of a warpgroup, and columns of a stage: 64; rows of a thread block: 192.
+// Which text the case before took: a fallback would prove nothing of what it fell back from.
+void check_text(const char* wanted) {
+    run_case(std::string("the text was ") + wanted, [&] {
+        check(std::string(cuda::last_text()) == wanted, std::string("got ") + cuda::last_text());
+    });
+}
+
+// Rows of a block, and columns of a stage: 64; rows of a sweep: 192. Two probe maps a thread block.
 constexpr Shape kHopperShapes[] = {
-    {2, 1, 64, 64, 65},     // a whole warpgroup; one column beyond a stage
-    {1, 2, 20, 63, 128},    // two stages; the last row repeated
-    {5, 7, 65, 129, 64},    // three warpgroups, the last of one row; more stages than the ring
-    {3, 2, 16, 257, 1},     // two blocks of three warpgroups, of which one is beyond the map
+    {2, 1, 64, 64, 65},     // a whole block; one column beyond a stage
+    {1, 2, 20, 63, 128},    // one probe map alone; two stages; the last row repeated
+    {5, 7, 65, 129, 64},    // three blocks, the last of one row; more stages than the ring
+    {3, 2, 16, 257, 16},    // two sweeps of three blocks, of which one is beyond the map
     {2, 2, 128, 320, 200},  // the same with as many stages as the ring
+};
+// Channels of a stage: 64; one probe map a thread block.
+constexpr Shape kWideShapes[] = {
+    {2, 3, 192, 192, 192},  // three chunks of channels
+    {3, 2, 130, 64, 65},    // one warpgroup; two channels in the last chunk
+    {1, 2, 256, 100, 130},  // two warpgroups
+    {2, 1, 512, 192, 70},   // rows for two warpgroups at a time alone; a third of four is beyond
+    {1, 2, 600, 257, 64},   // more than one sweep
 };
 
 #if defined(QACONV_EMULATED)
@@ -47,15 +63,23 @@ int main() {
     if (!has_hopper()) return finish();
     cuda::set_text(cuda::Text::kAuto);
     arithmetic() = kTensorCores;
-    const std::vector<DType> half{DType::kFloat16}, both{DType::kFloat16, DType::kBFloat16};
-    for (const Shape& shape : kTensorShapes) run_shape("hopper", shape, both);
-    for (const Shape& shape : kHopperShapes) run_shape("hopper", shape, half);
-    run_runs(half);  // bfloat16 is another instruction, and nothing else
-    run_many_pairs(half, kManyPairs);
-    run_wild_maps_beside_ordinary_ones(both);
+    const DType f32 = DType::kFloat32, f16 = DType::kFloat16, bf16 = DType::kBFloat16;
+    for (const Shape& shape : kTensorShapes) run_shape("hopper", shape, {f32, f16, bf16});
+    for (const Shape& shape : kHopperShapes) run_shape("hopper", shape, {f32, f16});
+    check_text("hopper");
+    for (const Shape& shape : kWideShapes) run_shape("hopper wide", shape, {f16});
+    run_shape("hopper wide", kWideShapes[0], {bf16, f32});
+    check_text("hopper wide");
+    run_runs({f32, f16});  // bfloat16 is another instruction, and nothing else
+    run_many_pairs({f32, f16}, kManyPairs);
+    run_wild_maps_beside_ordinary_ones({f32, f16, bf16});
+    run_negative_pairs({f32, f16});
+    precision_of_float32(cuda::Text::kAuto);
     run_special_laws(std::vector<CudaDevice>(1));
-    // Left to the other texts: numbers it is not for, and maxima that its memory does not hold.
-    run_shape("beside hopper", {2, 1, 20, 17, 35}, {DType::kFloat32});
-    run_shape("beside hopper", {1, 1, 8, 193, 2500}, half);
+    // Left to the other texts: maps of few places, and maxima that its memory does not hold.
+    run_shape("beside hopper", {2, 1, 20, 15, 35}, {f32, f16});
+    check_text("resident");
+    run_shape("beside hopper", {1, 1, 8, 193, 2500}, {f16});
+    check_text("resident");
     return finish();
 }

@@ -48,38 +48,6 @@ void scaled_maps() {
     });
 }
 
-// Of unit vectors, the mean of the error of float32 correlations is at most twice that of the
-// plain text, which rounds as any float32 program.
-void precision_of_float32() {
-    run_case("precision of float32", [] {
-        constexpr int64_t kChannels = 128, kPlaces = 48;
-        const auto normal = [](int64_t n, int64_t c, int64_t s) {
-            double sum = -6;  // of twelve uniform numbers: nearly normal, variance 1
-            for (int k = 0; k < 12; ++k) {
-                sum += random_number(70 + static_cast<uint64_t>(n),
-                                     static_cast<uint64_t>((c * 1000 + s) * 12 + k));
-            }
-            return sum / std::sqrt(static_cast<double>(kChannels));
-        };
-        const TestMaps maps(2, kChannels, kPlaces, DType::kFloat32, Layout::kContiguous, normal);
-        const ReferenceMaxima<float> wanted(maps, maps);
-        const auto error = [&](cuda::Text text) {
-            cuda::set_text(text);
-            const Maxima<float> maxima = correlation_max<float>(CudaDevice(), maps, maps);
-            cuda::set_text(cuda::Text::kTensor);
-            double sum = 0;
-            for (size_t k = 0; k < maxima.over_gallery.size(); ++k) {
-                sum += std::abs(maxima.over_gallery[k] - wanted.over_gallery.value[k]);
-            }
-            return sum / static_cast<double>(maxima.over_gallery.size());
-        };
-        const double tensor = error(cuda::Text::kTensor), plain = error(cuda::Text::kPlain);
-        std::printf("mean error of a float32 maximum: tensor cores %.3g, plain text %.3g\n", tensor,
-                    plain);
-        check(tensor <= 2 * plain, "got " + text(tensor) + ", wanted at most twice " + text(plain));
-    });
-}
-
 void plain_text() {
     cuda::set_text(cuda::Text::kPlain);
     arithmetic() = Arithmetic();
@@ -111,6 +79,7 @@ int main() {
     using namespace qaconv;
     using namespace qaconv::test;
     if (!has_tensor_cores()) return finish();
+    cuda::set_text(cuda::Text::kTensor);
     arithmetic() = kTensorCores;
     const std::vector<DType> dtypes{DType::kFloat32, DType::kFloat16, DType::kBFloat16};
     for (const Shape& shape : kTensorShapes) run_shape("tensor cores", shape, dtypes);
@@ -118,7 +87,7 @@ int main() {
     run_many_pairs(dtypes, kManyPairs);
     run_wild_maps_beside_ordinary_ones(dtypes);
     scaled_maps();
-    precision_of_float32();
+    precision_of_float32(cuda::Text::kTensor);
     plain_text();
     return finish();
 }

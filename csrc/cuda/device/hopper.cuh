@@ -14,6 +14,7 @@ namespace qaconv::cuda {
 #define QACONV_HOPPER 1
 #else
 #define QACONV_HOPPER 0
+#pragma nv_diag_suppress 177  // as in tensor_core.cuh
 #endif
 
 // ---- barriers in shared memory -----------------------------------------------------------------
@@ -130,7 +131,7 @@ using WarpgroupSums = float[8][4];
         " {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22," \
         "%23,%24,%25,%26,%27,%28,%29,%30,%31}, {%32,%33,%34,%35}, %36, p, 1, 1, 0;\n}"         \
         : QACONV_SUMS(sums)                                                                    \
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kAdd))
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(add)))
 
 // A in shared memory.
 #define QACONV_WGMMA_SHARED(type)                                                              \
@@ -140,7 +141,7 @@ using WarpgroupSums = float[8][4];
         " {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22," \
         "%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %33, p, 1, 1, 0, 0;\n}"                    \
         : QACONV_SUMS(sums)                                                                    \
-        : "l"(a), "l"(b), "n"(kAdd))
+        : "l"(a), "l"(b), "r"(static_cast<int>(add)))
 
 // Before the first product, when registers that it reads or writes were touched.
 __device__ inline void begin_products() {
@@ -149,9 +150,9 @@ __device__ inline void begin_products() {
 #endif
 }
 // Starts the product over 16 channels; `a` as in tensor_core.cuh, for 16 rows a warp; `b` a
-// description of shared memory. kAdd 0: the sums are overwritten.
-template <typename Type, int kAdd>
-__device__ void start_product(WarpgroupSums& sums, const uint32_t (&a)[4], uint64_t b) {
+// description of shared memory. Without `add` the sums are overwritten.
+template <typename Type>
+__device__ void start_product(WarpgroupSums& sums, const uint32_t (&a)[4], uint64_t b, bool add) {
 #if QACONV_HOPPER
     if constexpr (std::is_same_v<Type, Half>) {
         QACONV_WGMMA("f16");
@@ -161,8 +162,8 @@ __device__ void start_product(WarpgroupSums& sums, const uint32_t (&a)[4], uint6
 #endif
 }
 // The same with 64 rows as a description of shared memory.
-template <typename Type, int kAdd>
-__device__ void start_product(WarpgroupSums& sums, uint64_t a, uint64_t b) {
+template <typename Type>
+__device__ void start_product(WarpgroupSums& sums, uint64_t a, uint64_t b, bool add) {
 #if QACONV_HOPPER
     if constexpr (std::is_same_v<Type, Half>) {
         QACONV_WGMMA_SHARED("f16");
@@ -182,6 +183,13 @@ template <int kOpen>
 __device__ void wait_for_products(WarpgroupSums& sums) {
 #if QACONV_HOPPER
     asm volatile("wgmma.wait_group.sync.aligned %32;" : QACONV_SUMS(sums) : "n"(kOpen) : "memory");
+#endif
+}
+// Waits for all but the latest kOpen groups, whose sums go on being added to.
+template <int kOpen>
+__device__ void wait_for_earlier_products() {
+#if QACONV_HOPPER
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kOpen) : "memory");
 #endif
 }
 

@@ -15,9 +15,27 @@ struct PairWork {
     int32_t run;           // gallery maps of a task
     int32_t row_blocks;    // a probe map is worked on in so many blocks of rows
     int32_t column_pitch;  // gallery places, filled up to a unit
-    int32_t* left_over;    // to be set where a pair is left to the plain text (Scores)
+    int32_t* left_over;    // to be set where a pair is left to the plain text
     float zero;
 };
+
+// Whether a pair is left to the plain text for one of its maps is wild, which is then said.
+__device__ inline bool leave_wild(const PairWork& work, int64_t p, int64_t g) {
+    const bool wild = work.probe.magnitudes.is_wild(p) || work.gallery.magnitudes.is_wild(g);
+    if (wild && threadIdx.x % 32 == 0) *work.left_over = 1;  // whoever comes: the same value
+    return wild;
+}
+// The same for all pairs of a probe map.
+__device__ inline bool is_wild_probe(const PairWork& work, int64_t p) {
+    const bool wild = work.probe.magnitudes.is_wild(p);
+    if (wild && threadIdx.x == 0) *work.left_over = 1;
+    return wild;
+}
+// What the correlations of a pair are to be multiplied by.
+__device__ inline float scale_of(const PairWork& work, int64_t p, int64_t g) {
+    return __uint_as_float(work.probe.magnitudes.scale_bits(p)) *
+           __uint_as_float(work.gallery.magnitudes.scale_bits(g));
+}
 
 // A task of a thread block, which takes every so-manieth. Numbers of maps fit 32 bits (kMostMaps).
 struct Task {
@@ -98,10 +116,10 @@ class PairMemory {
 template <typename Sink>
 __device__ void hand_over(const PairWork& work, const Sink& sink, int64_t p, int64_t g,
                           const PairMemory<Sink::kPositions>& memory) {
-    if (work.gallery.wild[g]) return;
+    if (leave_wild(work, p, g)) return;
     const uint32_t warps = blockDim.x / 32;
     if (!Sink::kPositions && threadIdx.x / 32 != static_cast<uint32_t>(g) % warps) return;
-    sink.take(p, g, memory.maxima(work.probe.scale[p] * work.gallery.scale[g]));
+    sink.take(p, g, memory.maxima(scale_of(work, p, g)));
 }
 
 }  // namespace qaconv::cuda

@@ -48,10 +48,9 @@ Status launch_tasks(void (*kernel)(PairWork, Sink), const PairSets& sets, const 
     const int64_t run = sets.run > 0 ? sets.run : busy;
     const int64_t tasks = (galleries + run - 1) / run * probes;
     const PairWork work{sets.probe,      sets.gallery,     sets.triangle, static_cast<int32_t>(run),
-                        plan.row_blocks, plan.column_pitch, nullptr,      0.0f};
+                        plan.row_blocks, plan.column_pitch, sets.left_over, 0.0f};
     const auto blocks = static_cast<unsigned>(std::min(slots, tasks));
-    kernel<<<blocks, threads, bytes, stream>>>(work, sink);
-    return launch_status();
+    return launch(kernel, blocks, threads, bytes, stream, work, sink);
 }
 
 // The same for the texts whose warps have 48 rows each.
