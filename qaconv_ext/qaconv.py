@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_ext import _arguments, backend
+from qaconv_ext._fold import Fold, FoldCache
 from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
 from qaconv_ext.reference import compute_dtype
 
@@ -281,6 +282,7 @@ class QAConv(nn.Module):
         self.bn = nn.BatchNorm1d(1)
         self.fc = nn.Linear(height * width, 1)
         self.logit_bn = nn.BatchNorm1d(1)
+        self._fold_cache = FoldCache()
         self.reset_parameters()
 
     def extra_repr(self) -> str:
@@ -314,7 +316,7 @@ class QAConv(nn.Module):
             raise RuntimeError("bn and logit_bn: got one in training mode and one in evaluation")
         if self.bn.training:
             return self._scores_by_batch_statistics(probe, gallery)
-        weight, bias = self.folded()
+        weight, bias = self._fold_for(probe)
         if gallery is None:
             return -pairwise_distance(probe, weight, bias)
         return match_scores(probe, gallery, weight, bias)
@@ -329,7 +331,7 @@ class QAConv(nn.Module):
         self._check("probe", probe)
         if gallery is not None:
             self._check("gallery", gallery)
-        weight, bias = self.folded()
+        weight, bias = self._fold_for(probe)
         return nearest_matches(probe, gallery, weight, bias, k=k, block=block)
 
     def folded(self) -> tuple[Tensor, Tensor]:
@@ -347,6 +349,15 @@ class QAConv(nn.Module):
         # The shift of bn and the bias of fc come once per half, hence twice.
         bias = logit_scale * 2 * (shift * fc_weight.sum() + fc_bias) + logit_shift
         return weight, bias
+
+    def _fold_for(self, maps: Tensor) -> Fold:
+        """`folded` in the type of the maps' sums; the last one, where nothing has changed."""
+        if torch.compiler.is_compiling():
+            return self.folded()
+        parts = [*self.fc.parameters()]
+        for norm in (self.bn, self.logit_bn):
+            parts += [*norm.parameters(), *norm.buffers()]
+        return self._fold_cache.get(parts, compute_dtype(maps.dtype), self.folded)
 
     def _scores_by_batch_statistics(self, probe: Tensor, gallery: Tensor | None) -> Tensor:
         """The training-mode scores, from both maxima of every pair and no copy of them.

@@ -17,6 +17,7 @@ PYTHON_ARROWS = {
     "qaconv_ext._registration": {"qaconv_ext.reference"},
     "qaconv_ext._library": {"qaconv_ext._registration"},
     "qaconv_ext._arguments": set(),
+    "qaconv_ext._fold": set(),
     "qaconv_ext._nearest": set(),
     "qaconv_ext.numpy": {"qaconv_ext._nearest", "qaconv_ext._core"},
     "qaconv_ext._core": set(),  # compiled
@@ -25,6 +26,7 @@ PYTHON_ARROWS = {
         "qaconv_ext.backend",
         "qaconv_ext.reference",
         "qaconv_ext._arguments",
+        "qaconv_ext._fold",
         "qaconv_ext._nearest",
     },
     "qaconv_ext.graph": {"qaconv_ext.qaconv"},
