@@ -5,6 +5,8 @@
 #   make lint      what the gate checks about form: ruff, mypy, clang-format
 #   make bench     speed and memory against plain PyTorch, written to benchmarks/results
 #                  (make bench DEVICE=cuda: those of a GPU)
+#   make gpu       where a GPU is: build for it, prove, measure; needs no network and no environment
+#                  (make gpu-pack before, where a network is: what a bare machine lacks)
 #   make clean     removes what these made
 
 VENV ?= .venv
@@ -19,7 +21,7 @@ READY = $(VENV)/.qaconv-installed
 WEIGHTS = $(shell sed -n 's/^weights = \["\(.*\)"\]$$/\1/p' pyproject.toml)
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
 
-.PHONY: install demo test test-all core emulated lint bench clean
+.PHONY: install demo test test-all core emulated lint bench gpu gpu-pack clean
 
 install: $(READY)
 
@@ -65,6 +67,12 @@ lint: $(READY)
 bench: $(READY)
 	$(VENV)/bin/python -m qaconv_ext.benchmark --device $(DEVICE) --json benchmarks/results
 	$(VENV)/bin/python benchmarks/render.py
+
+gpu:
+	$(PYTHON) tools/gpu_kit run
+
+gpu-pack:
+	$(PYTHON) tools/gpu_kit pack
 
 clean:
 	rm -rf build .venv *.egg-info qaconv_ext/*.so

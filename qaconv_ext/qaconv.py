@@ -354,7 +354,7 @@ class QAConv(nn.Module):
         """`folded` in the type of the maps' sums; the last one, where nothing has changed."""
         if torch.compiler.is_compiling():
             return self.folded()
-        parts = [*self.fc.parameters()]
+        parts: list[Tensor] = list(self.fc.parameters())
         for norm in (self.bn, self.logit_bn):
             parts += [*norm.parameters(), *norm.buffers()]
         return self._fold_cache.get(parts, compute_dtype(maps.dtype), self.folded)

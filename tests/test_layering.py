@@ -31,7 +31,12 @@ PYTHON_ARROWS = {
     },
     "qaconv_ext.graph": {"qaconv_ext.qaconv"},
     "qaconv_ext.losses": {"qaconv_ext.qaconv", "qaconv_ext.reference"},
-    "qaconv_ext.benchmark": {"qaconv_ext.qaconv", "qaconv_ext.backend", "qaconv_ext.reference"},
+    "qaconv_ext.benchmark": {
+        "qaconv_ext.qaconv",
+        "qaconv_ext.graph",
+        "qaconv_ext.backend",
+        "qaconv_ext.reference",
+    },
     "qaconv_ext.doctor": {"qaconv_ext.backend", "qaconv_ext._library", "qaconv_ext.reference"},
     "qaconv_reid": set(),
     "qaconv_reid.config": set(),

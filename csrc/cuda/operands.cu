@@ -111,7 +111,7 @@ __device__ void store(const Source (&values)[kWidth], float unscale, uint16_t* h
 // The places of a tile beyond the map repeat its last; the channels beyond it are zero.
 template <typename Source>
 __device__ Source read(const Side& side, const Source* map, int64_t place, int64_t channel) {
-    if (channel >= side.maps.channels) return Source(0.0f);
+    if (channel >= side.maps.channels) return Source{};
     return map[min(place, side.maps.places - 1) * side.maps.place_stride +
                channel * side.maps.channel_stride];
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import platform
 import re
 import subprocess
@@ -57,14 +60,45 @@ def machine_slug(device: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
 
 
+def _carried_commit() -> dict[str, Any] | None:
+    """The commit of a tree that was copied without its history.
+
+    ``QACONV_COMMIT_FILE`` names a JSON file, written from a clean tree, with the commit and git's
+    name of every file's contents: whether the copy is that commit can be seen.
+    """
+    file = os.environ.get("QACONV_COMMIT_FILE")
+    if not file or not Path(file).is_file():
+        return None
+    data = json.loads(Path(file).read_text())
+    root = Path(__file__).resolve().parents[2]
+    changed = [path for path, blob in data["files"].items() if _blob(root / path) != blob]
+    if changed:
+        print(f"{file}: not its commit any more, {changed[0]} is another", flush=True)
+    return {"commit": data["commit"], "uncommitted_changes": bool(changed)}
+
+
+def _blob(path: Path) -> str | None:
+    """Git's name of a file's contents; None where there is no file."""
+    if not path.is_file():
+        return None
+    contents = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(contents) + contents, usedforsecurity=False).hexdigest()
+
+
+def _commit() -> dict[str, Any]:
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return _carried_commit() or {"commit": None, "uncommitted_changes": None}
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "uncommitted_changes": None if changes is None else bool(changes)}
+
+
 def provenance(command: str, device: str) -> dict[str, Any]:
     """Everything a reader needs to make the figures again."""
-    changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "command": command,
         "version": __version__,
-        "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_changes": None if changes is None else bool(changes),
+        **_commit(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(device),
     }

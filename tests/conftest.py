@@ -1,0 +1,26 @@
+"""QACONV_NEED_GPU=1: a test of CUDA that is skipped has failed, where a GPU is meant to be."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+#: What an emulator cannot do is no fault of the device.
+EXCUSED = ("emulated", "QACONV_NEED_GPU")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if (
+        report.skipped
+        and os.environ.get("QACONV_NEED_GPU") == "1"
+        and "cuda" in item.nodeid.lower()
+        and not hasattr(report, "wasxfail")
+    ):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if not any(word in reason for word in EXCUSED):
+            report.outcome = "failed"
+            report.longrepr = f"QACONV_NEED_GPU=1, and this was skipped: {reason}"
+    return report
