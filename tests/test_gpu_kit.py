@@ -20,7 +20,7 @@ from qaconv_ext.benchmark import provenance  # noqa: E402
 
 
 def run(tmp_path, steps, seconds=60.0):
-    runner = Runner(tmp_path, ROOT, {}, seconds)
+    runner = Runner(tmp_path, tmp_path, {}, seconds)
     code = runner.run(steps, {step.name for step in steps})
     results = {o["step"]: o for o in json.loads((tmp_path / "steps.json").read_text())}
     return code, results

@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 PACKED = Path(".gpu")
+#: Where a run builds; what it found is elsewhere, small enough to carry away.
+WORK = Path("build/gpu-work")
 WHEELS = PACKED / "wheels"
 #: Read by qaconv_ext/benchmark/provenance.py.
 COMMIT_FILE = PACKED / "commit.json"
@@ -52,10 +54,9 @@ def main(root: Path) -> int:
             blobs[path] = blob
     commit = _git(root, "rev-parse", "HEAD")
     (root / COMMIT_FILE).write_text(json.dumps({"commit": commit, "files": blobs}, indent=0))
-    size = sum(file.stat().st_size for file in wheels.iterdir()) / 2**20
-    print(
-        f"{root / PACKED}: commit {commit[:10]}, {len(list(wheels.iterdir()))} wheels, {size:.0f} MiB"
-    )
+    found = list(wheels.iterdir())
+    size = sum(file.stat().st_size for file in found) / 2**20
+    print(f"{root / PACKED}: commit {commit[:10]}, {len(found)} wheels, {size:.0f} MiB")
     return 0
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tarfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from gpu_kit.pack import WORK
 
 #: Less than this is no time to begin a step with.
 LEAST_SECONDS = 3.0
@@ -58,14 +62,16 @@ class Runner:
 
     def __init__(self, out: Path, root: Path, environment: dict[str, str], seconds: float) -> None:
         self.out, self.root, self.environment = out, root, environment
-        self.logs = out / "logs"
+        self.logs = root / WORK / "logs"
         self.end = time.monotonic() + seconds
         self.outcomes: list[Outcome] = []
         self._started: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
 
     def run(self, steps: list[Step], chosen: set[str]) -> int:
         """0 where all is well. ``chosen``: what was asked for; other needs are taken as there."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir(parents=True)
+        self.out.mkdir(parents=True, exist_ok=True)
         for step in steps:
             if step.background and not step.missing:
                 self._started[step.name] = self._start(step)
@@ -170,8 +176,6 @@ def _replace(target: Path, text: str) -> None:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """The whole group, children that it left behind too."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_kit.pack import COMMIT_FILE, WHEELS
+from gpu_kit.pack import COMMIT_FILE, WHEELS, WORK
 from gpu_kit.runner import Step
 
 
@@ -36,7 +36,7 @@ class Machine:
     @classmethod
     def here(cls, root: Path, out: Path) -> Machine:
         """A machine with a GPU."""
-        site = out.resolve() / "site"
+        site = root / WORK / "site"
         capability = _capability()
         environment = {
             "QACONV_CUDA": "1",
@@ -50,7 +50,7 @@ class Machine:
             "SITE": str(site),
             "OUT": str(out.resolve()),
         }
-        return cls(root, sys.executable, out.resolve() / "core", environment, capability)
+        return cls(root, sys.executable, root / WORK / "core", environment, capability)
 
     @classmethod
     def rehearsed(cls, root: Path, emulator: str, core: Path, library: Path) -> Machine:
@@ -99,7 +99,8 @@ def _build(machine: Machine) -> list[Step]:
     return [
         Step(
             "facts",
-            "nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv,noheader;"
+            "nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit"
+            " --format=csv,noheader;"
             " git log -1 --oneline; git status --porcelain --untracked-files=no | head -3;"
             f" nvcc --version | tail -2; nproc; {python} -c 'import torch; print(torch.__version__,"
             " torch.cuda.get_device_name())'",
@@ -157,7 +158,7 @@ def _proof(machine: Machine) -> list[Step]:
         ),
         Step(
             "operators",
-            f"{under_torch} {python} -m pytest -q -p no:cacheprovider {scope} -k cuda {workers}",
+            f"{under_torch} {python} -P -m pytest -q -p no:cacheprovider {scope} -k cuda {workers}",
             150,
             needs=("build",),
             tells="passed|failed",
@@ -165,7 +166,7 @@ def _proof(machine: Machine) -> list[Step]:
         ),
         Step(
             "graph-capture",
-            f"{python} -m pytest -q -p no:cacheprovider tests/qaconv_ext/test_cuda_graph.py",
+            f"{python} -P -m pytest -q -p no:cacheprovider tests/qaconv_ext/test_cuda_graph.py",
             40,
             needs=("build",),
             missing="graphs are not emulated" if machine.rehearsal else "",
@@ -205,44 +206,28 @@ def _sanitizer(name: str, tool: str, programs: list[str], missing: str) -> Step:
 
 def _measurements(machine: Machine) -> list[Step]:
     python = machine.python
-    if machine.rehearsal:
-        benchmark = (
-            f"{machine.prefix} --torch {python} -m qaconv_ext.benchmark --device cuda --quick "
-            "--budget 0"
-        )
-    else:
-        benchmark = f"{python} -m qaconv_ext.benchmark --device cuda"
-    elsewhere = "cd /tmp && " if machine.rehearsal else ""
-    json = "" if machine.rehearsal else '--json "$OUT/json"'
-    collect = "" if machine.rehearsal else ' && cp "$OUT"/json/*/{}.json "$OUT"/'
-    tensor = (
-        ""
-        if machine.rehearsal
-        else ' && cp "$OUT"/json-tensor/*/kernels.json "$OUT"/kernels_tensor.json'
-    )
     return [
         Step(
             "kernels",
-            f"{elsewhere}{benchmark} --only kernels {json}{collect.format('kernels')}",
+            _benchmark(machine, "kernels", "json"),
             90,
             needs=("build",),
-            tells="^match_scores float16 .* x ",
+            tells="^match_scores float16 (256 x 1024|3 x 5)",
             wants="^match_scores float16",
         ),
         Step(
             "kernels-tensor",
-            f"{elsewhere}{benchmark} --only kernels {json.replace('/json', '/json-tensor')}{tensor}",
+            _benchmark(machine, "kernels", "json-tensor"),
             90,
             needs=("build",),
-            tells="^match_scores float16 .* x ",
+            tells="^match_scores float16 (256 x 1024|3 x 5)",
             wants="resident",
             environment={"QACONV_CUDA_TEXT": "tensor"},
         ),
         Step(
             "rates",
             "nvcc -gencode arch=compute_90a,code=sm_90a -O3 -std=c++17 -I csrc "
-            'tools/gpu_kit/rates.cu -o "$OUT/rates" && "$OUT/rates" | tee "$OUT/rates.txt"; '
-            'rm -f "$OUT/rates"',
+            'tools/gpu_kit/rates.cu -o build/rates && build/rates | tee "$OUT/rates.txt"',
             60,
             missing="" if machine.capability == "9.0" else "it is of Hopper's instructions",
             expected=False,
@@ -251,9 +236,7 @@ def _measurements(machine: Machine) -> list[Step]:
         ),
         Step(
             "comparisons",
-            f"{elsewhere}{benchmark} --only comparisons "
-            + ("" if machine.rehearsal else "--budget 0.4 --minutes 2.2 ")
-            + f"{json}{collect.format('matcher')}",
+            _benchmark(machine, "comparisons", "json", "--budget 0.4 --minutes 2.2"),
             240,
             needs=("build",),
             tells="written|ratio",
@@ -270,6 +253,13 @@ def _measurements(machine: Machine) -> list[Step]:
             wants="SYNTHETIC",
         ),
     ]
+
+
+def _benchmark(machine: Machine, part: str, folder: str, options: str = "") -> str:
+    command = f"{machine.python} -P -m qaconv_ext.benchmark --device cuda --only {part}"
+    if machine.rehearsal:
+        return f"{machine.prefix} --torch {command} --quick --budget 0"
+    return f'{command} {options} --json "$OUT/{folder}"'
 
 
 def _training_lacks(machine: Machine) -> str:
