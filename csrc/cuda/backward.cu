@@ -7,15 +7,12 @@
 
 #include "cuda/device/gather.cuh"
 #include "cuda/kernels.h"
+#include "cuda/residency.h"
 #include "cuda/rows.h"
 #include "cuda/status.h"
 
 namespace qaconv::cuda {
 namespace {
-
-// Where maps are few, their places are cut into more slabs, down to one place a group of lanes,
-// until there are about so many blocks: two or three for each multiprocessor of a large device.
-constexpr int64_t kBlocksWanted = 256;
 
 template <typename Element>
 Status launch(Gather<Sum<Element>> job, cudaStream_t stream) {
@@ -24,7 +21,12 @@ Status launch(Gather<Sum<Element>> job, cudaStream_t stream) {
     const int64_t rest = job.own_maps * ((job.channels + kSlabChannels - 1) / kSlabChannels);
     const int64_t least = (places + Of::kSlabPlaces - 1) / Of::kSlabPlaces;
     const int64_t most = (places + Of::kGroups - 1) / Of::kGroups;
-    const int64_t slabs = std::clamp((kBlocksWanted + rest - 1) / rest, least, most);
+    // Where maps are few, their places are cut into more slabs, down to one place a group of lanes,
+    // as long as the device holds all of them at once.
+    const Residency device =
+        residency_of(reinterpret_cast<const void*>(gather_kernel<Element>), kThreads, 0);
+    const int64_t wanted = int64_t(device.processors) * device.blocks;
+    const int64_t slabs = std::clamp(wanted / rest, least, most);
     const int64_t rounds = (places + slabs * Of::kGroups - 1) / (slabs * Of::kGroups);
     job.slab = static_cast<int>(rounds * Of::kGroups);
     job.slabs = (places + job.slab - 1) / job.slab;

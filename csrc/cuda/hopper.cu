@@ -243,11 +243,7 @@ class Hopper {
                           std::integer_sequence<int, kBlock...>) const {
         const auto one = [&](auto block) {
             constexpr int kOne = decltype(block)::value;
-            // ptxas would wait for all blocks before it takes the first maximum, were it not for a
-            // loop, which it cannot know to end at once.
-            do {
-                wait_for_products<kBlocks - 1 - kOne>(sums[kOne]);
-            } while (kOne > 0 && maxima.never(kOne - 1));
+            wait_for_products<kBlocks - 1 - kOne>(sums[kOne]);
             if (kOne == kBlocks - 1 && threadIdx.x % 32 == 0) {
                 arrive(shared_address(&barriers_.emptied[slot]));
             }

@@ -52,9 +52,12 @@ inline uint32_t reciprocal_of(int64_t items) {
     return static_cast<uint32_t>(0xffffffffu / items + 1);  // items >= 2: a place on either side
 }
 
-constexpr int kSlabChannels = 32;
-constexpr int kRegisters = 24;  // of a thread's sums: a slab is 192 places (96 in double)
-constexpr int kAhead = 3;       // rows that a thread has under way
+constexpr int kSlabChannels = 128;
+constexpr int kRegisters = 48;  // of a thread's sums: a slab is 192 places (96 in double)
+#ifndef TRY_AHEAD  // measured
+#define TRY_AHEAD 3
+#endif
+constexpr int kAhead = TRY_AHEAD;       // rows that a thread has under way
 
 // How a block's threads share its sums. The lanes of a group hold one place's channels, 16 bytes
 // of a row each; a group holds every kGroups-th place.
@@ -67,7 +70,7 @@ struct Share {
         kRegisters * static_cast<int>(sizeof(uint32_t)) / (kWidth * sizeof(Sum<Element>));
     static constexpr int kSlabPlaces = kGroups * kPlaces;
     // On a multiprocessor at once: as many as registers allow without a spill.
-    static constexpr int kBlocks = sizeof(Sum<Element>) == 8 ? 2 : 3;
+    static constexpr int kBlocks = 1;
     static_assert(kSlabPlaces <= kKeys);
 };
 
@@ -99,7 +102,7 @@ struct WindowStart {
     int item;
 };
 
-// The items of a thread: kDropped where the gradient is zero or the place is another block's.
+// The items of a thread; what is not loaded yet is not touched. Of an item without a key, kDropped.
 template <typename T>
 __device__ void look(const Gather<T>& job, const Owned& own, WindowStart start, int (&keys)[kSteps],
                      Item<T> (&items)[kSteps]) {
@@ -127,12 +130,19 @@ __device__ void look(const Gather<T>& job, const Owned& own, WindowStart start, 
             keys[step] = job.at_partner.winner(at) - static_cast<int>(own.place);
         }
     }
-    // In a loop of its own, so that all loads are under way before the first is waited for.
+}
+
+// Drops what adds nothing or is another block's; whether any item is left. Here loads are waited for.
+template <typename T>
+__device__ bool drop(const Owned& own, const Item<T> (&items)[kSteps], int (&keys)[kSteps]) {
+    bool kept = false;
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
         const bool of_block = keys[step] >= 0 && keys[step] < own.places;
         if (items[step].gradient == 0 || !of_block) keys[step] = kDropped;  // NaN is not 0
+        kept |= keys[step] != kDropped;
     }
+    return kept;
 }
 
 // rows + row * row_bytes. Written in C++, the compiler takes `rows` apart and adds it up again for
@@ -228,15 +238,14 @@ __global__ void __launch_bounds__(kThreads, Share<Element>::kBlocks)
         if (lane_bytes >= job.row_bytes) lane_bytes = 0;
         T sums[Of::kPlaces][Of::kWidth] = {};
         WindowStart start{0, 0};
+        int keys[kSteps];
+        Item<T> items[kSteps];
+        look(job, own, start, keys, items);
         while (start.partner < job.partners) {
-            int keys[kSteps];
-            Item<T> items[kSteps];
-            look(job, own, start, keys, items);
+            const bool kept = drop(own, items, keys);
             shared.sort.clear();
-            bool kept = false;
-#pragma unroll
-            for (int step = 0; step < kSteps; ++step) kept |= keys[step] != kDropped;
-            if (__syncthreads_or(kept)) {
+            const bool any = __syncthreads_or(kept);
+            if (any) {
                 uint32_t sorted[kSteps];
                 shared.sort.rank(keys, sorted);
 #pragma unroll
@@ -244,14 +253,18 @@ __global__ void __launch_bounds__(kThreads, Share<Element>::kBlocks)
                     if (keys[step] != kDropped) shared.items[sorted[step]] = items[step];
                 }
                 __syncthreads();
-                add_window<Element>(
-                    shared, job.rows + start.partner * partner_places * job.row_bytes + lane_bytes,
-                    static_cast<uint32_t>(job.row_bytes), own.places, sums);
             }
+            const char* rows = job.rows + start.partner * partner_places * job.row_bytes + lane_bytes;
             start.item += kWindow;
             const int skipped = static_cast<int>(__umulhi(start.item, job.reciprocal));
             start.partner += skipped;
             start.item -= skipped * (job.slab + static_cast<int>(partner_places));
+            // The next window's numbers come while this one's rows are added.
+            look(job, own, start, keys, items);
+            if (any) {
+                add_window<Element>(shared, rows, static_cast<uint32_t>(job.row_bytes), own.places,
+                                    sums);
+            }
         }
         store<Element>(job, own, shared, sums);
         __syncthreads();  // `turned` has been read before the next items come

@@ -66,8 +66,7 @@ class LaneMaxima;
 template <int kBlocks>
 class LaneMaxima<false, kBlocks> {
   public:
-    __device__ explicit LaneMaxima(float zero) : zero_(static_cast<int>(zero)) {}
-    __device__ bool never(int m) const { return ((rows_[m][0] | rows_[m][1]) & zero_) != 0; }
+    __device__ explicit LaneMaxima(float /*zero*/) {}
 
     __device__ void start_map() {
 #pragma unroll
@@ -116,7 +115,7 @@ class LaneMaxima<false, kBlocks> {
 
   private:
     static constexpr int kLeast = -0x7fffffff - 1;
-    int zero_, rows_[kBlocks][2], columns_[8][2];
+    int rows_[kBlocks][2], columns_[8][2];
 };
 
 // Values and positions. A comparison takes a place on the pipe that has the least room, and so
@@ -130,7 +129,6 @@ template <int kBlocks>
 class LaneMaxima<true, kBlocks> {
   public:
     __device__ explicit LaneMaxima(float zero) : zero_(zero) {}
-    __device__ bool never(int m) const { return ((__float_as_int(row_codes_[m][0]) | __float_as_int(row_codes_[m][1])) & __float_as_int(zero_)) != 0; }
 
     __device__ void start_map() {
 #pragma unroll

@@ -6,10 +6,10 @@
 
 namespace qaconv::cuda {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
-constexpr int kKeys = kThreads;  // a thread scans a key
-constexpr int kSteps = 3;        // items of a thread
+constexpr int kKeys = 256;  // the first threads scan a key each
+constexpr int kSteps = 2;   // items of a thread
 constexpr int kWindow = kThreads * kSteps;
 constexpr int kDropped = -1;  // the key of an item that is left out
 
@@ -36,12 +36,14 @@ struct WindowSort {
 
     // Once, before all else. A barrier must follow.
     __device__ void start() {
+        if (threadIdx.x >= kKeys) return;
 #pragma unroll
         for (int warp = 0; warp < kWarps; ++warp) alike[warp][threadIdx.x] = 0;
     }
 
     // Before each window. A barrier must follow.
     __device__ void clear() {
+        if (threadIdx.x >= kKeys) return;
 #pragma unroll
         for (int pair = 0; pair < kWarps / 2; ++pair)
             both_counts(pair, threadIdx.x) = make_ushort2(0, 0);
@@ -85,9 +87,10 @@ struct WindowSort {
     // Turns the counts into those of all earlier warps, and sets `first`.
     __device__ void scan() {
         const int key = threadIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+        const bool scans = key < kKeys;
         uint32_t total = 0;
 #pragma unroll
-        for (int pair = 0; pair < kWarps / 2; ++pair) {
+        for (int pair = 0; pair < kWarps / 2 && scans; ++pair) {
             const ushort2 both = both_counts(pair, key);
             both_counts(pair, key) = make_ushort2(static_cast<unsigned short>(total),
                                                   static_cast<unsigned short>(total + both.x));
@@ -102,9 +105,10 @@ struct WindowSort {
         if (lane == 31) warp_sums[warp] = through;
         __syncthreads();
 #pragma unroll
-        for (int other = 0; other < kWarps; ++other) {
+        for (int other = 0; other < kKeys / 32; ++other) {
             if (other < warp) through += warp_sums[other];
         }
+        if (!scans) return;
         first[key] = through - total;
         if (key == kKeys - 1) first[kKeys] = through;
     }
