@@ -20,13 +20,12 @@
 namespace qaconv::cuda {
 namespace {
 
-constexpr int kStages = 6;
+constexpr int kStages = 4;
 constexpr int kGroups = 2;      // that multiply, in a thread block: a probe map each
 constexpr int kMostBlocks = 3;  // of 64 rows, that a warpgroup keeps
 constexpr int kThreads = (kGroups + 1) * kGroupThreads;
-// Of a thread. At the start each has 168, which is what all get that there is; it does not grow.
-constexpr int kMultiplyRegisters = 232, kOtherRegisters = 40;
-static_assert(kGroups * kMultiplyRegisters + kOtherRegisters <= (kGroups + 1) * 168, "");
+// Of a thread. At the start each has 168, and there are no more to be had.
+constexpr int kFirstRegisters = 168;
 // Barriers of the thread block: 0 is of all its threads; two for each multiplying warpgroup.
 constexpr int kTurnBarrier = 1, kOwnBarrier = kTurnBarrier + kGroups;
 
@@ -42,16 +41,20 @@ struct SweepPlan {
     __host__ __device__ int rows() const { return sweeps * blocks * kGroupRows; }
 };
 
-// The maxima of a pair in shared memory; each warp of the warpgroup has bests of its own for the
-// columns.
+// The maxima of a pair in shared memory. Each warp of the warpgroup has bests of its own for the
+// columns; with positions the warp that hands over has joined them.
+__host__ __device__ constexpr int column_sets(bool positions) { return positions ? 1 : kGroupWarps; }
+
 template <bool kPositions>
 int maxima_bytes(int64_t probe_places, int64_t gallery_places) {
     return BestArray<kPositions>::bytes(SweepPlan(probe_places).rows()) +
-           BestArray<kPositions>::bytes(kGroupWarps * tiles_of(gallery_places) * kTilePlaces);
+           BestArray<kPositions>::bytes(column_sets(kPositions) * tiles_of(gallery_places) *
+                                        kTilePlaces);
 }
 
 struct Barriers {
     uint64_t filled[kStages], emptied[kStages];            // of a stage
+    uint64_t dropped[kGroups][2], joined[kGroups][2];  // of a tile's columns
     uint64_t stored[kGroups][2], taken[kGroups][2];        // of the maxima of a pair
 };
 
@@ -59,15 +62,21 @@ template <typename Type, int kSteps, int kBlocks, typename Sink>
 class Hopper {
     static constexpr bool kPositions = Sink::kPositions;
     static constexpr int kTileBytes = 2 * kSteps * kPieceBytes;
-    // With positions there are not registers enough for all rows: the last block's stay in shared
-    // memory.
-    static constexpr bool kShared = kPositions && kBlocks == kMostBlocks;
-    static constexpr int kHeld = kShared ? kBlocks - 1 : kBlocks;
-    static constexpr int kSharedBytes = kShared ? kGroups * kTileBytes : 0;
+    // Who multiplies needs most where the probe lies in registers; who joins columns needs some.
+    static constexpr int kMultiplyRegisters = kPositions ? 208 : 232;
+    static constexpr int kOtherRegisters = kPositions ? 88 : 40;
+    static_assert(kGroups * kMultiplyRegisters + kOtherRegisters <= (kGroups + 1) * kFirstRegisters,
+                  "all together");
+    // With positions there are not registers enough for all rows: those of the other blocks lie in
+    // shared memory.
+    static constexpr int kHeld = kPositions ? 0 : kBlocks;
+    static constexpr int kShared = kBlocks - kHeld;
+    static constexpr int kSharedBytes = kGroups * kShared * kTileBytes;
 
   public:
     static constexpr int kRingBytes = kStages * kTileBytes;
-    static constexpr int kMaximaAt = kRingBytes + kSharedBytes;
+    static constexpr int kDroppedAt = kRingBytes + kSharedBytes;
+    static constexpr int kMaximaAt = kDroppedAt + (kPositions ? 2 * kGroups * Dropped::kBytes : 0);
 
     __device__ Hopper(const PairWork& work, const Sink& sink, Barriers& barriers,
                       unsigned char* memory)
@@ -104,6 +113,8 @@ class Hopper {
         }
         for (int group = 0; group < kGroups; ++group) {
             for (int turn = 0; turn < 2; ++turn) {
+                start_barrier(shared_address(&barriers_.dropped[group][turn]), kGroupWarps);
+                start_barrier(shared_address(&barriers_.joined[group][turn]), 1);
                 start_barrier(shared_address(&barriers_.stored[group][turn]), kGroupWarps);
                 start_barrier(shared_address(&barriers_.taken[group][turn]), 1);
             }
@@ -136,15 +147,37 @@ class Hopper {
 
     // ---- a warp that hands over ------------------------------------------------------------------
 
+    __device__ void join_columns(int group, int turn, Slot<2>& tile_turn) const {
+        const int lane = threadIdx.x % 32;
+        const BestArray<true> out = columns(group, turn);
+        for (int sweep = 0; sweep < work_.row_blocks; ++sweep) {
+            for (int at = 0; at < work_.column_pitch; at += kTilePlaces) {
+                wait_for_phase(shared_address(&barriers_.dropped[group][tile_turn.number]), tile_turn.parity);
+                const Dropped tile = dropped(group, tile_turn.number);
+#pragma unroll 1
+                for (int column = lane; column < kTilePlaces; column += 32) {
+                    Best<true> best = tile.best(column);
+                    best.index += sweep * kBlocks * kGroupRows;
+                    if (sweep > 0) best.merge(out.load(at + column));
+                    out.store(at + column, best);
+                }
+                __syncwarp();
+                if (lane == 0) arrive(shared_address(&barriers_.joined[group][tile_turn.number]));
+                tile_turn.advance();
+            }
+        }
+    }
+
     __device__ void hand_over(int group) const {
-        Slot<2> turn;
+        Slot<2> turn, tile_turn;
         for (RunTask<kGroups> task(work_); task.is_there(); task.next()) {
             const int32_t p = task.probe(group);
             for (int32_t g = task.begin(); g < task.end(); ++g) {
+                if constexpr (kPositions) join_columns(group, turn.number, tile_turn);
                 wait_for_phase(shared_address(&barriers_.stored[group][turn.number]), turn.parity);
                 if (task.is_wanted(p, g)) {
                     sink_.take(p, g,
-                               {rows(group, turn.number), columns(group, turn.number), kGroupWarps,
+                               {rows(group, turn.number), columns(group, turn.number), column_sets(kPositions),
                                 static_cast<int>(threadIdx.x % 32), 32, work_.column_pitch, 1.0f,
                                 work_.left_over});
                 }
@@ -164,7 +197,7 @@ class Hopper {
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % kGroupWarps;
         const int warp_row = warp * kGroupRows / kGroupWarps;
         Slot<kStages> slot;
-        Slot<2> turn;
+        Slot<2> turn, tile_turn;
         LaneMaxima<kPositions, kBlocks> maxima(work_.zero);
         WarpgroupSums sums[kBlocks];
         if (group == kGroups - 1) announce(kTurnBarrier, kGroups * kGroupThreads);
@@ -194,10 +227,18 @@ class Hopper {
                             wait_for_phase(shared_address(&barriers_.taken[group][turn.number]),
                                            turn.parity ^ 1);
                         }
+                        if constexpr (kPositions) {
+                            wait_for_phase(shared_address(&barriers_.joined[group][tile_turn.number]), tile_turn.parity ^ 1);
+                            maxima.drop_columns(dropped(group, tile_turn.number), warp * 8 + lane / 4);
+                            __syncwarp();
+                            if (lane == 0) arrive(shared_address(&barriers_.dropped[group][tile_turn.number]));
+                            tile_turn.advance();
+                        } else {
                         maxima.store_columns(
                             first_row + lane / 4, sweep == 0,
                             columns(group, turn.number)
                                 .from(warp * work_.column_pitch + tile * kTilePlaces));
+                        }
                     }
                     maxima.store_rows(tiles, rows(group, turn.number).from(first_row));
                 }
@@ -226,7 +267,8 @@ class Hopper {
                                     step > 0);
             }
         } else {
-            const uint64_t rows = described(shared_rows(group), kPieceBytes, kMatrixBytes);
+            const uint64_t rows =
+                described(shared_rows(group, kBlock - kHeld), kPieceBytes, kMatrixBytes);
 #pragma unroll
             for (int step = 0; step < kSteps; ++step) {
                 start_product<Type>(sums, rows + step * kStepOfDescription,
@@ -271,15 +313,19 @@ class Hopper {
                 }
             }
         }
-        if constexpr (kShared) {
+        if constexpr (kShared > 0) {
             meet(kOwnBarrier + group, kGroupThreads);  // nobody multiplies by what lies there
-            const auto* from = reinterpret_cast<const uint4*>(
-                tile_of(work_.probe, p, min(first_tile + kHeld, last)));
-            auto* to = reinterpret_cast<uint4*>(memory_ + kRingBytes + group * kTileBytes);
 #pragma unroll
-            for (int i = 0; i < kTileBytes / 16 / kGroupThreads; ++i) {
-                const int at = i * kGroupThreads + static_cast<int>(threadIdx.x) % kGroupThreads;
-                to[at] = from[at];
+            for (int m = 0; m < kShared; ++m) {
+                const auto* from = reinterpret_cast<const uint4*>(
+                    tile_of(work_.probe, p, min(first_tile + kHeld + m, last)));
+                auto* to = reinterpret_cast<uint4*>(memory_ + shared_rows(group, m) - ring_);
+#pragma unroll
+                for (int i = 0; i < kTileBytes / 16 / kGroupThreads; ++i) {
+                    const int at =
+                        i * kGroupThreads + static_cast<int>(threadIdx.x) % kGroupThreads;
+                    to[at] = from[at];
+                }
             }
             show_memory_to_products();
             meet(kOwnBarrier + group, kGroupThreads);
@@ -293,14 +339,20 @@ class Hopper {
                (n * tiles_of(operand.places) + tile) * kTileBytes;
     }
     __device__ uint32_t stage(int slot) const { return ring_ + slot * kTileBytes; }
-    __device__ uint32_t shared_rows(int group) const {
-        return ring_ + kRingBytes + group * kTileBytes;
+    __device__ uint32_t shared_rows(int group, int block) const {
+        return ring_ + kRingBytes + (group * kShared + block) * kTileBytes;
     }
 
+    __device__ Dropped dropped(int group, int turn) const {
+        return Dropped::at(memory_ + kDroppedAt + (2 * group + turn) * Dropped::kBytes);
+    }
+    __device__ int column_count() const {
+        return column_sets(kPositions) * work_.column_pitch;
+    }
     __device__ int row_count() const { return work_.row_blocks * kBlocks * kGroupRows; }
     __device__ unsigned char* maxima_of(int group, int turn) const {
         const int bytes = BestArray<kPositions>::bytes(row_count()) +
-                          BestArray<kPositions>::bytes(kGroupWarps * work_.column_pitch);
+                          BestArray<kPositions>::bytes(column_count());
         return memory_ + kMaximaAt + (2 * group + turn) * bytes;
     }
     __device__ BestArray<kPositions> rows(int group, int turn) const {
@@ -308,8 +360,7 @@ class Hopper {
     }
     __device__ BestArray<kPositions> columns(int group, int turn) const {
         return BestArray<kPositions>::at(
-            maxima_of(group, turn) + BestArray<kPositions>::bytes(row_count()),
-            kGroupWarps * work_.column_pitch);
+            maxima_of(group, turn) + BestArray<kPositions>::bytes(row_count()), column_count());
     }
 
     const PairWork& work_;
@@ -317,7 +368,7 @@ class Hopper {
     Barriers& barriers_;
     uint32_t ring_;
     unsigned char* memory_;
-    uint32_t probe_[kHeld][kSteps][4];
+    uint32_t probe_[kHeld > 0 ? kHeld : 1][kSteps][4];
 };
 
 template <typename Type, int kSteps, int kBlocks, typename Sink>

@@ -54,6 +54,39 @@ __device__ void store_columns(BestOf best_of, bool first, const BestArray<kPosit
     }
 }
 
+// The columns of a tile as the eight lane groups of four warps have them.
+struct Dropped {
+    static constexpr int kSlots = 32, kPitch = 72;
+    static constexpr int kBytes = kSlots * (kPitch + 8) * 4;
+    float* values;    // [slot][column]
+    uint32_t* codes;  // [slot][column % 8], four bits for each eight columns
+    static __device__ Dropped at(unsigned char* memory) {
+        return {reinterpret_cast<float*>(memory),
+                reinterpret_cast<uint32_t*>(memory + kSlots * kPitch * 4)};
+    }
+    // The best of a column; a slot's first row is 16 * (slot / 8) + slot % 8.
+    __device__ Best<true> best(int column) const {
+        float best = -FLT_MAX;
+        uint32_t who = 0;
+#pragma unroll 8
+        for (int slot = 0; slot < kSlots; ++slot) {
+            const float value = values[slot * kPitch + column];
+            const bool larger = value > best;
+            who = larger ? 0u : who;
+            who |= value >= best ? 1u << slot : 0u;
+            best = fmaxf(best, value);
+        }
+        int position = 0x7fffffff;
+        for (; who != 0; who &= who - 1) {
+            const int slot = __ffs(static_cast<int>(who)) - 1;
+            const uint32_t code = codes[slot * 8 + column % 8] >> 4 * (column / 8) & 15;
+            position = min(position, static_cast<int>(code / 2 * 64 + code % 2 * 8) +
+                                         slot / 8 * 16 + slot % 8);
+        }
+        return {best, position};
+    }
+};
+
 // The maxima of a lane: of its rows (16 * warp + lane / 4, + 8, of each of kBlocks blocks of 64) over
 // all tiles of a map, of its 16 columns of a tile over all blocks.
 template <bool kPositions, int kBlocks>
@@ -169,6 +202,22 @@ class LaneMaxima<true, kBlocks> {
                 }
             }
         }
+    }
+
+    // Puts the lane's bests of the columns down for others to join.
+    __device__ void drop_columns(const Dropped& out, int slot) const {
+        const int t = threadIdx.x % 4;
+        uint32_t codes[2] = {0, 0};
+        constexpr uint32_t kOrigins = 0x4b400000u * 0x11111111u;
+#pragma unroll
+        for (int n = 0; n < 8; ++n) {
+            *reinterpret_cast<float2*>(&out.values[slot * Dropped::kPitch + 8 * n + 2 * t]) =
+                make_float2(columns_[n][0], columns_[n][1]);
+#pragma unroll
+            for (int e = 0; e < 2; ++e) codes[e] += __float_as_uint(column_codes_[n][e]) << 4 * n;
+        }
+        *reinterpret_cast<uint2*>(&out.codes[slot * 8 + 2 * t]) =
+            make_uint2(codes[0] - kOrigins, codes[1] - kOrigins);
     }
 
     // `first_row` is the position of the lane's first row.
