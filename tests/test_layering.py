@@ -34,6 +34,7 @@ PYTHON_ARROWS = {
     "qaconv_ext.benchmark": {
         "qaconv_ext.qaconv",
         "qaconv_ext.graph",
+        "qaconv_ext.losses",
         "qaconv_ext.backend",
         "qaconv_ext.reference",
     },

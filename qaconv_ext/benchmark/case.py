@@ -31,6 +31,8 @@ class Baseline:
     largest_error: float = LARGEST_ERROR
     gradient_error: float | None = None
     """Of the gradients, by norm; None holds them to ``largest_error`` like all else."""
+    kind: str = "eager"
+    """``eager`` or ``compiled`` plain PyTorch, or a ``package``."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Case:
     """How many of the results, the last ones, are gradients."""
     error: Callable[[list[Tensor], list[Tensor]], float] = largest_error
     """How far a result is from the truth."""
+    target: str | None = None
+    """The figures to reach that it answers for."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,14 @@ class Meter:
     least_runs: int = 3
     warm_up: bool = False
     """One run of each more that does not count, beside those that proved it."""
+    text: Callable[[], str | None] | None = None
+    """Which text of the kernels ran last; None where there is but one."""
     end: float = math.inf
     """When, by ``time.monotonic``, it is too late to begin with another way."""
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """An error in a line, short enough for a table."""
     return f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"[:200]
 
 
@@ -131,7 +138,7 @@ def _prove_others(
         try:
             errors = _errors(case, way, way.run(), truth)
         except Exception as reason:  # a compiler, a package: whatever ails it is not ours
-            not_timed[name] = _first_line(reason)
+            not_timed[name] = first_line(reason)
             continue
         beyond = errors.beyond(way)
         if beyond is None:
@@ -171,6 +178,7 @@ def measure(case: Case, meter: Meter, budget: float) -> dict[str, Any]:
             # A kernel that did nothing but its multiplications, at the measured peak.
             "at_most": None if peak is None else its.median * peak / case.least_operations,
             "peak_extra_bytes": peak_extra_bytes(other, meter.device),
+            "kind": case.baselines[name].kind,
         }
     first = next(iter(result["baselines"].values()))
     median = first["ours_seconds"]["median"]
@@ -179,6 +187,9 @@ def measure(case: Case, meter: Meter, budget: float) -> dict[str, Any]:
     result["peak_gflops"] = None if peak is None else peak / 1e9
     result["share_of_peak"] = None if peak is None else case.least_operations / median / peak
     result["peak_extra_bytes"] = peak_extra_bytes(case.ours, meter.device)
+    if meter.text is not None:
+        result["text"] = meter.text()  # of the run just made
+    result["target"] = case.target
     result["not_timed"] = not_timed
     return result
 

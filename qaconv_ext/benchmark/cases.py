@@ -35,6 +35,8 @@ class Size(NamedTuple):
 
 #: That of the paper's network, images of 384 × 128.
 PAPER = Size(128, 24, 8)
+#: Maps small enough for a test under an emulator.
+TINY = Size(16, 4, 3)
 
 #: The ways in plain PyTorch, and how each takes the maxima.
 BASELINES = {"max": False, "amax": True}

@@ -1,4 +1,4 @@
-"""How a GPU is measured: by its own clock, from a cold second-level cache, beside its own peak."""
+"""What a GPU says of itself: name, software, clocks, and which of our texts it ran."""
 
 from __future__ import annotations
 
@@ -14,43 +14,6 @@ def is_emulated() -> bool:
     return "emulat" in torch.cuda.get_device_name().lower()
 
 
-class CudaClock:
-    """Seconds between two events around a run, the second-level cache emptied before it.
-
-    The emptying also keeps the device busy while the run is being launched, so that launches count
-    only where they take longer than the work.
-    """
-
-    def __init__(self) -> None:
-        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-        size = 1 if is_emulated() else max(2 * properties.L2_cache_size, 64 * 2**20)
-        self._cache = torch.empty(size, dtype=torch.uint8, device="cuda")
-        self._begin = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
-    def __call__(self, work: Callable[[], object]) -> float:
-        """Run once."""
-        self._cache.zero_()
-        self._begin.record()
-        work()
-        self._end.record()
-        self._end.synchronize()
-        return float(self._begin.elapsed_time(self._end)) / 1e3
-
-
-def tensor_peak(clock: CudaClock, *, quick: bool) -> float:
-    """Multiplications and additions per second of a large float16 matrix product, best of ten."""
-    size = 64 if quick else 8192
-    a, b = torch.randn(2, size, size, device="cuda", dtype=torch.float16).unbind()
-    out = torch.empty_like(a)
-
-    def work() -> None:
-        torch.mm(a, b, out=out)
-
-    work()
-    return 2.0 * size**3 / min(clock(work) for _ in range(10))
-
-
 #: What nvidia-smi is asked for, and the name it gets.
 _QUERIES = {
     "driver": "driver_version",
@@ -59,6 +22,39 @@ _QUERIES = {
     "memory_clock": "clocks.mem",
     "power_limit": "power.limit",
 }
+#: The same, of a device at work.
+_AT_WORK = {"sm_clock": "clocks.sm", "power": "power.draw", "temperature": "temperature.gpu"}
+
+
+def _ask(queries: dict[str, str], meanwhile: Callable[[], object]) -> dict[str, str]:
+    """nvidia-smi's answers, ``meanwhile`` called until they are there; {} where it has none."""
+    command = ["nvidia-smi", "--format=csv,noheader", "--query-gpu=" + ",".join(queries.values())]
+    try:
+        # By its own name: numbers are counted anew where some devices are hidden.
+        command.append(f"--id=GPU-{torch.cuda.get_device_properties().uuid}")
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            for _ in range(2000):
+                meanwhile()
+                if process.poll() is not None:
+                    break
+            try:
+                out, _ = process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return {}
+    except (OSError, AttributeError):
+        return {}
+    answers = [answer.strip() for answer in out.strip().split(",")]
+    if process.returncode or len(answers) != len(queries):
+        return {}
+    return dict(zip(queries, answers, strict=True))
+
+
+def facts_at_work(work: Callable[[], object]) -> dict[str, str]:
+    """Clock, power and temperature while ``work`` (which waits for the device) is repeated."""
+    return {} if is_emulated() else _ask(_AT_WORK, work)
 
 
 def gpu_facts() -> dict[str, Any]:
@@ -70,18 +66,10 @@ def gpu_facts() -> dict[str, Any]:
     }
     if is_emulated():
         return {**facts, "emulated": True}
-    command = ["nvidia-smi", "--format=csv,noheader", "--query-gpu=" + ",".join(_QUERIES.values())]
-    try:
-        run = subprocess.run(
-            # By its own name: numbers are counted anew where some devices are hidden.
-            [*command, f"--id=GPU-{torch.cuda.get_device_properties().uuid}"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return facts
-    answers = [answer.strip() for answer in run.stdout.strip().split(",")]
-    if run.returncode == 0 and len(answers) == len(_QUERIES):
-        facts |= dict(zip(_QUERIES, answers, strict=True))
-    return facts
+    return facts | _ask(_QUERIES, lambda: None)
+
+
+def text_that_ran() -> str | None:
+    """Which text of the kernels this thread's last forward took; None where nothing tells."""
+    operator = getattr(torch.ops.qaconv, "last_cuda_text", None)
+    return None if operator is None else str(operator()) or None

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from qaconv_ext.benchmark.case import first_line
 from qaconv_ext.benchmark.measure import Work
 
 #: PyPI's name, the module's, and how many places of a query are given at a time (None: all).
@@ -71,12 +72,12 @@ _CUDA = (
     _OnCuda("late-interaction-kernels", "late_interaction_kernels", "maxsim", "maxsim"),
 )
 
-#: Both directions of every pair, summed: ``[P, places, C], [G, places, C] → [P, G]``.
-BothWays = Callable[[Tensor, Tensor], Tensor]
+#: Sums of every pair: ``[P, places, C], [G, places, C] → [P, G]``.
+Sums = Callable[[Tensor, Tensor], Tensor]
 
 
-def both_ways_on_cuda(*, train: bool) -> tuple[dict[str, BothWays], dict[str, str]]:
-    """The sums of both maxima by two calls of each package, one for each direction.
+def one_way_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
+    """The sums of one direction's maxima by one call of each package.
 
     Args:
         train: by the functions that have a gradient.
@@ -84,12 +85,8 @@ def both_ways_on_cuda(*, train: bool) -> tuple[dict[str, BothWays], dict[str, st
     Returns:
         The functions, under the packages' names; and why the others are missing.
     """
-    ways: dict[str, BothWays] = {}
+    ways: dict[str, Sums] = {}
     missing: dict[str, str] = {}
-
-    def twice(one_way: BothWays) -> BothWays:
-        return lambda probe, gallery: one_way(probe, gallery) + one_way(gallery, probe).T
-
     for peer in _CUDA:
         name = _installed(peer.package, peer.module)
         if name is None:
@@ -97,7 +94,17 @@ def both_ways_on_cuda(*, train: bool) -> tuple[dict[str, BothWays], dict[str, st
             continue
         try:
             module = importlib.import_module(peer.module)
-            ways[name] = twice(getattr(module, peer.trainable if train else peer.forward))
+            ways[name] = getattr(module, peer.trainable if train else peer.forward)
         except Exception as reason:  # it may need another torch, or Triton
-            missing[name] = f"{type(reason).__name__}: {reason}".splitlines()[0][:200]
+            missing[name] = first_line(reason)
     return ways, missing
+
+
+def both_ways_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
+    """The sums of both directions' maxima by two calls of each package: as `one_way_on_cuda`."""
+    ways, missing = one_way_on_cuda(train=train)
+
+    def twice(one_way: Sums) -> Sums:
+        return lambda probe, gallery: one_way(probe, gallery) + one_way(gallery, probe).T
+
+    return {name: twice(one_way) for name, one_way in ways.items()}, missing

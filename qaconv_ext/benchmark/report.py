@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from qaconv_ext.benchmark.ceilings import Ceilings
+from qaconv_ext.benchmark.figures import Figure
 from qaconv_ext.benchmark.limits import Limit
 from qaconv_ext.benchmark.measure import Spread
+from qaconv_ext.benchmark.targets import Verdict
 
 LEGEND = (
     "max, amax: the formula in plain PyTorch, by einsum and modules; compiled: by torch.compile.\n"
@@ -17,6 +20,10 @@ HEADER = (
     f"{'case':25} {'shape':12} {'against':32} {'ms':>9} {'times faster':^20} {'at most':>8} "
     f"{'GFLOP/s':>8} {'MiB':>8}  error"
 )
+FIGURE_HEADER = (
+    f"{'kernel and maps':64} {'ms, median (min – max)':>27} {'TFLOP/s':>8} "
+    f"{'of the ceiling':>22}  text"
+)
 
 
 def _mebibytes(value: int | None) -> str:
@@ -26,7 +33,7 @@ def _mebibytes(value: int | None) -> str:
 def rows(result: dict[str, Any]) -> Iterator[str]:
     """A case: our line, and one for each way it was timed against, or not."""
     yield (
-        f"{result['case']:25} {result['shape']:12} {'':32} "
+        f"{result['case']:25} {result['shape']:12} {result.get('text') or '':32} "
         f"{result['seconds']['median'] * 1e3:9.2f} {'':29} "
         f"{result['gflops']:8.1f} {_mebibytes(result['peak_extra_bytes']):>8}"
     )
@@ -49,3 +56,54 @@ def limit_row(limit: Limit) -> str:
         f"{limit.name:58} {ratio.minimum:7.3f} {ratio.median:7.3f} {ratio.maximum:7.3f}"
         f"  of {limit.against}"
     )
+
+
+def ceiling_row(ceilings: Ceilings) -> str:
+    """What the card can do."""
+    half, full, copied = (
+        ceilings.float16_product,
+        ceilings.float32_product,
+        ceilings.copied_bytes,
+    )
+    at_work = ", ".join(f"{key} {value}" for key, value in ceilings.at_work.items())
+    return (
+        f"matrix product: float16 {half.median / 1e12:.1f} TFLOP/s (best {half.maximum / 1e12:.1f})"
+        f", float32 {full.median / 1e12:.1f}; copy {copied.median / 1e9:.0f} GB/s; "
+        f"at work: {at_work or 'nothing tells'}"
+    )
+
+
+def amount(value: float, unit: str) -> str:
+    """A figure in its unit."""
+    if unit == "share":
+        return f"{value * 100:.1f} %"
+    return f"{value:.3g} s" if unit == "s" else f"{value:.3g} ×"
+
+
+def _spread(value: Spread, unit: str) -> str:
+    low, high = amount(value.minimum, unit), amount(value.maximum, unit)
+    return f"{amount(value.median, unit)} ({low.split()[0]} – {high.split()[0]})"
+
+
+def figure_row(figure: Figure) -> str:
+    """One kernel on one shape."""
+    name = f"{figure.name} {figure.shape}"
+    start = f"{name:64}"
+    if figure.value is None or figure.seconds is None:
+        return f"{start} not taken: {figure.why_not}"
+    times = figure.seconds.times(1e3)
+    milliseconds = f"{times.median:.4g} ({times.minimum:.4g} – {times.maximum:.4g})"
+    rate = "" if figure.tflops is None else f"{figure.tflops:.1f}"
+    value = _spread(figure.value, figure.unit)
+    return f"{start} {milliseconds:>27} {rate:>8} {value:>22}  {figure.text or '–'}"
+
+
+def verdict_row(verdict: Verdict) -> str:
+    """A figure to reach."""
+    bound = "at most" if verdict.at_most else "at least"
+    wanted = f"{bound} {amount(verdict.wanted, verdict.unit)}"
+    start = f"{verdict.what:62} {wanted:16}"
+    if verdict.measured is None:
+        return f"{start} not measured: {verdict.remark}"
+    value = _spread(Spread(**verdict.measured), verdict.unit)
+    return f"{start} {value:>22} {'met' if verdict.met else 'MISSED':6}  {verdict.remark}"

@@ -1,0 +1,102 @@
+"""The benchmark of a GPU, at tiny sizes: what it writes, and that it times nothing wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+
+from qaconv_ext._library import LIBRARY
+from qaconv_ext.benchmark import __main__ as benchmark
+from qaconv_ext.benchmark import cuda_shares
+from qaconv_ext.benchmark.targets import TARGETS
+from qaconv_ext.qaconv import match_scores
+
+pytestmark = [
+    pytest.mark.skipif(not LIBRARY.loaded, reason=LIBRARY.reason),
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _auto_backend():
+    yield
+    benchmark.backend.set_backend("auto")
+
+
+def run_on_cuda(folder, monkeypatch, *more):
+    arguments = ["--device", "cuda", "--quick", "--budget", "0", "--json", str(folder), *more]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *arguments])
+    assert benchmark.main() == 0
+    (file,) = folder.glob("*/*.json")
+    return file.name, json.loads(file.read_text())
+
+
+def test_writes_results_of_cuda(tmp_path, monkeypatch):
+    name, written = run_on_cuda(tmp_path, monkeypatch)
+    assert name == "matcher.json"
+    assert written["complete"]
+    assert written["quick"]
+    assert written["machine"]["gpu"] == torch.cuda.get_device_name()
+    # What an emulator timed says so.
+    emulated = "emulat" in torch.cuda.get_device_name().lower()
+    assert written["machine"].get("emulated", False) is emulated
+    cases_of = {result["case"].split()[0] for result in written["results"]}
+    assert cases_of == {
+        "qaconv_eval",
+        "qaconv_eval_self",
+        "qaconv_train_step",
+        "score_gradients",
+        "nearest_classes",
+    }
+    for result in written["results"]:
+        assert result["share_of_peak"] > 0
+        ways = result["baselines"] | result["not_timed"]
+        assert any("float32" in name for name in ways)
+        half = result["case"].endswith("float16")
+        assert any("float16" in name for name in ways) is half
+        assert result["text"]
+    for rate in ("float16_product_flops", "float32_product_flops", "copied_bytes_per_second"):
+        assert written["ceilings"][rate]["median"] > 0
+    for figure in written["figures"]:
+        # Measured, or the reason why not; by which text, where that is known.
+        assert figure["why_not"] or figure["value"]["median"] > 0, figure
+        forward = figure["value"] and not figure["name"].startswith("its backward")
+        assert bool(figure["text"]) is bool(forward) or "direction" in figure["name"]
+    not_measured = {verdict["what"] for verdict in written["targets"] if verdict["met"] is None}
+    assert len(written["targets"]) == len(TARGETS)
+    if emulated:
+        assert all("compiled" in what for what in not_measured)
+    else:
+        assert not not_measured
+
+
+def test_the_kernels_alone_have_a_file_of_their_own(tmp_path, monkeypatch):
+    name, written = run_on_cuda(tmp_path, monkeypatch, "--only", "kernels")
+    assert name == "kernels.json"
+    assert written["complete"]
+    assert written["figures"]
+    assert written["results"] == []
+    whats = [verdict["what"] for verdict in written["targets"]]
+    assert any("match_scores" in what for what in whats)
+    assert not any("PyTorch" in what for what in whats)
+
+
+def test_a_wrong_kernel_is_named_and_not_timed(tmp_path, monkeypatch, capsys):
+    def wrong(probe, gallery, weight):
+        return match_scores(probe, gallery, weight) + 1
+
+    monkeypatch.setattr(cuda_shares, "match_scores", wrong)
+    with pytest.raises(SystemExit, match="what is wrong is not timed"):
+        run_on_cuda(tmp_path, monkeypatch, "--only", "kernels")
+    (file,) = tmp_path.glob("*/kernels.json")
+    written = json.loads(file.read_text())
+    assert not written["complete"]
+    for figure in written["figures"]:
+        assert figure["wrong"] is (
+            figure["name"]
+            in ("match_scores float16", "match_scores float32", "match_scores bfloat16")
+        )
+        assert not (figure["wrong"] and figure["value"])
