@@ -55,8 +55,9 @@ def rows(results: list[dict[str, Any]]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
+        text = f" ({result['text']})" if result.get("text") else ""
         lines.append(
-            f"| `{result['case']}` | {result['shape']} | ours "
+            f"| `{result['case']}` | {result['shape']} | ours{text} "
             f"| {milliseconds(result['seconds']['median'])} | {result['gflops']:.0f} "
             f"| {percent(result.get('share_of_peak'))} "
             f"| {mebibytes(result['peak_extra_bytes'])} | | |"
@@ -86,6 +87,69 @@ def ratio_rows(ratios: list[dict[str, Any]]) -> list[str]:
     return lines if ratios else []
 
 
+def amount(spread: dict[str, Any] | None, unit: str) -> str:
+    """A figure of a GPU in its unit, with its spread."""
+    if spread is None:
+        return "–"
+    low, median, high = (spread[name] for name in ("minimum", "median", "maximum"))
+    if unit == "share":
+        return f"**{median * 100:.0f} %** ({low * 100:.0f} – {high * 100:.0f})"
+    mark = "s" if unit == "s" else "×"
+    return f"**{median:.3g} {mark}** ({low:.3g} – {high:.3g})"
+
+
+def ceiling_rows(ceilings: dict[str, Any]) -> list[str]:
+    """What the card can do, measured in the same run."""
+    lines = ["| ceiling | median | best |", "|---|---|---|"]
+    for name, key, factor, unit in (
+        ("float16 matrix product", "float16_product_flops", 1e12, "TFLOP/s"),
+        ("the same, at the end", "float16_product_flops_at_end", 1e12, "TFLOP/s"),
+        ("float32 matrix product, without TF32", "float32_product_flops", 1e12, "TFLOP/s"),
+        ("copy, read and written", "copied_bytes_per_second", 1e9, "GB/s"),
+    ):
+        rate = ceilings[key]
+        median, best = (f"{rate[of] / factor:.0f} {unit}" for of in ("median", "maximum"))
+        lines.append(f"| {name} | {median} | {best} |")
+    at_work = ", ".join(f"{key} {value}" for key, value in ceilings["at_work"].items())
+    return [*lines, "", f"During the float16 product: {at_work or 'nothing tells'}.", ""]
+
+
+def target_rows(targets: list[dict[str, Any]]) -> list[str]:
+    """The figures to reach, and whether they were."""
+    lines = ["| figure to reach | wanted | measured | met | of what |", "|---|---|---|---|---|"]
+    for entry in targets:
+        bound, value = ("≤", "≥")[not entry["at_most"]], entry["wanted"]
+        unit = {"share": f"{value * 100:.0f} %", "s": f"{value:g} s"}.get(
+            entry["unit"], f"{value:g} ×"
+        )
+        met = {True: "yes", False: "**no**", None: "not measured"}[entry["met"]]
+        lines.append(
+            f"| {entry['what']} | {bound} {unit} | {amount(entry['measured'], entry['unit'])} "
+            f"| {met} | {entry['remark']} |"
+        )
+    return [*lines, ""]
+
+
+def figure_rows(figures: list[dict[str, Any]]) -> list[str]:
+    """Each kernel on each shape; ``×`` is to its forward's time."""
+    lines = [
+        "| kernel | maps | text | ms | TFLOP/s | of the matrix product |",
+        "|---|---|---|---|---|---|",
+    ]
+    for figure in figures:
+        text = f" {figure['text']} " if figure["text"] else " "
+        start = f"| {figure['name']} | {figure['shape']} |{text}"
+        if figure["value"] is None:
+            lines.append(f"{start}| | | not taken: {figure['why_not']} |")
+            continue
+        rate = "" if figure["tflops"] is None else f"{figure['tflops']:.0f}"
+        lines.append(
+            f"{start}| {milliseconds(figure['seconds']['median'])} | {rate} "
+            f"| {amount(figure['value'], figure['unit'])} |"
+        )
+    return [*lines, ""]
+
+
 def refusal(data: dict[str, Any]) -> str | None:
     """Why a file's figures may not stand in a document; None where they may."""
     if data["machine"].get("emulated"):
@@ -109,7 +173,10 @@ def section(name: str, data: dict[str, Any]) -> str:
             f"`{data['command']}` at commit `{data['commit'][:10]}`, {data['made']}; {machine}. "
             f"File: [{name}](../{name}).",
             "",
-            *rows(data["results"]),
+            *(ceiling_rows(data["ceilings"]) if "ceilings" in data else []),
+            *(target_rows(data["targets"]) if "targets" in data else []),
+            *(figure_rows(data["figures"]) if data.get("figures") else []),
+            *(rows(data["results"]) if data["results"] else []),
             "",
             *ratio_rows(data["ratios"]),
         ]
@@ -123,7 +190,9 @@ def rendered(text: str, results: Path = RESULTS) -> str:
         SystemExit: a file's figures may not be rendered.
     """
     sections: dict[str, list[str]] = {kind: [] for kind in EMPTY}
-    for file in sorted(results.glob("*/*.json")):
+    # Of one machine the kernels come before the comparisons.
+    files = sorted(results.glob("*/*.json"), key=lambda f: (f.parent, f.name != "kernels.json", f))
+    for file in files:
         data = json.loads(file.read_text())
         name = f"benchmarks/results/{file.relative_to(results)}"
         reason = refusal(data)

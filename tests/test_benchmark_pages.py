@@ -93,6 +93,43 @@ def test_a_gpu_stands_in_its_block(render, tmp_path):
     assert "No GPU" not in gpu
 
 
+def target(measured, met, **more):
+    entry = {"what": "scores", "wanted": 0.85, "unit": "share", "at_most": False}
+    return {**entry, "measured": measured, "met": met, "remark": "a remark", **more}
+
+
+def figure(**more):
+    common = {"name": "match_scores", "shape": "2 × 2", "unit": "share", "text": "hopper"}
+    return {**common, "value": SPREAD, "seconds": SPREAD, "tflops": 5.0, "why_not": None, **more}
+
+
+def test_a_gpu_has_ceilings_kernels_and_figures_to_reach(render, tmp_path):
+    data = copy.deepcopy(DATA)
+    data["machine"]["gpu"] = "a GPU"
+    data["results"][0]["text"] = "hopper"
+    rate = {"minimum": 1e12, "median": 2e12, "maximum": 3e12, "runs": 3}
+    products = ("float16_product_flops", "float16_product_flops_at_end", "float32_product_flops")
+    kinds = (*products, "copied_bytes_per_second")
+    data["ceilings"] = {kind: rate for kind in kinds} | {"at_work": {"sm_clock": "1755 MHz"}}
+    data["targets"] = [
+        target({**SPREAD, "minimum": 0.7, "median": 0.8, "maximum": 0.9}, False),
+        target(SPREAD, True, unit="s", at_most=True, wanted=2.0),
+        target(None, None, unit="times", wanted=10),
+    ]
+    nothing = {"value": None, "seconds": None, "tflops": None, "text": None}
+    data["figures"] = [figure(), figure(**nothing, why_not="no memory")]
+    text = page(render, tmp_path, data)
+    assert "| float16 matrix product | 2 TFLOP/s | 3 TFLOP/s |" in text
+    assert "| copy, read and written | 2000 GB/s | 3000 GB/s |" in text
+    assert "During the float16 product: sm_clock 1755 MHz." in text
+    assert "| scores | ≥ 85 % | **80 %** (70 – 90) | **no** | a remark |" in text
+    assert "| scores | ≤ 2 s | **2 s** (1 – 3) | yes | a remark |" in text
+    assert "| scores | ≥ 10 × | – | not measured | a remark |" in text
+    assert "| match_scores | 2 × 2 | hopper | 2000 | 5 | **200 %** (100 – 300) |" in text
+    assert "| match_scores | 2 × 2 | | | | not taken: no memory |" in text
+    assert "| `qaconv_eval` | P=2 G=2 | ours (hopper) | 2000 |" in text
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from qaconv_ext.benchmark.cuda_meter import facts_at_work
 from qaconv_ext.benchmark.measure import Spread
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ceilings:
     """Rates per second, each with its spread over several bursts."""
 
@@ -23,8 +23,10 @@ class Ceilings:
     """The same in float32, without TF32."""
     copied_bytes: Spread
     """Read and written by a copy on the device, much larger than the second-level cache."""
-    at_work: dict[str, str] = field(default_factory=dict)
+    at_work: dict[str, str]
     """Clock, power and temperature, as nvidia-smi tells them during the float16 product."""
+    float16_product_at_end: Spread | None = None
+    """Once more after all else: whether the card had become slower."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -33,6 +35,11 @@ class Ceilings:
             "float32_product_flops": self.float32_product.as_dict(),
             "copied_bytes_per_second": self.copied_bytes.as_dict(),
             "at_work": self.at_work,
+            "float16_product_flops_at_end": (
+                None
+                if self.float16_product_at_end is None
+                else self.float16_product_at_end.as_dict()
+            ),
         }
 
 
@@ -43,7 +50,8 @@ def rates(amount: float, seconds: Spread) -> Spread:
     )
 
 
-def _product(dtype: torch.dtype, size: int, bursts: Bursts) -> tuple[Spread, dict[str, str]]:
+def _product(dtype: torch.dtype, bursts: Bursts, *, quick: bool) -> tuple[Spread, dict[str, str]]:
+    size = 32 if quick else 8192
     a, b = torch.randn(2, size, size, device="cuda").to(dtype).unbind()
     out = torch.empty_like(a)
     before = torch.get_float32_matmul_precision()
@@ -64,10 +72,15 @@ def _product(dtype: torch.dtype, size: int, bursts: Bursts) -> tuple[Spread, dic
 
 def measure_ceilings(bursts: Bursts, *, quick: bool) -> Ceilings:
     """All of them; the matrices and what is copied are larger than any second-level cache."""
-    size, count = (32, 2**12) if quick else (8192, 2**30)
-    half, facts = _product(torch.float16, size, bursts)
-    full, _ = _product(torch.float32, size, bursts)
+    half, facts = _product(torch.float16, bursts, quick=quick)
+    full, _ = _product(torch.float32, bursts, quick=quick)
+    count = 2**12 if quick else 2**30
     source = torch.ones(count, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
     copied = rates(2.0 * count, bursts(lambda: target.copy_(source), [()]))
     return Ceilings(half, full, copied, facts)
+
+
+def measure_again(ceilings: Ceilings, bursts: Bursts, *, quick: bool) -> None:
+    """The one that shares are of, at the end of a run."""
+    ceilings.float16_product_at_end, _ = _product(torch.float16, bursts, quick=quick)

@@ -215,11 +215,11 @@ def _nearest_classes(count: int, neighbours: int, block: int, size: Size) -> Cas
     )
 
 
-def _count_that_fits(wanted: int, size: Size) -> int:
-    """So many maps, or fewer where their correlations in float32 and copies of them do not fit."""
+def _count_that_fits(wanted: int, size: Size, copies: int) -> int:
+    """So many maps, or fewer where ``copies`` of their correlations in float32 do not fit."""
     torch.cuda.empty_cache()  # what earlier work left is free as well
     free, _ = torch.cuda.mem_get_info()
-    while wanted > 32 and 3 * 4 * (wanted * size.places) ** 2 > free:
+    while wanted > 32 and copies * 4 * (wanted * size.places) ** 2 > free:
         wanted //= 2
     return wanted
 
@@ -228,10 +228,11 @@ def cuda_cases(*, quick: bool) -> Iterator[Case]:
     """All cases of the GPU, the most telling first; ``quick``: of sizes that a test can afford."""
     size = TINY if quick else PAPER
     # Two maps have two scores, which a batch norm makes +1 and -1: no gradient but rounding.
-    few, many = (3, 4) if quick else (64, _count_that_fits(256, size))
+    few, many = (3, 4) if quick else (64, _count_that_fits(256, size, copies=3))
+    batch = many if quick else _count_that_fits(256, size, copies=6)  # with their gradients
     yield _evaluation(many, size, HALF, "eval")
     yield _training_step(few, size, HALF, "step few")
-    yield _training_step(many, size, HALF, "step many")
+    yield _training_step(batch, size, HALF, "step many")
     yield _evaluation(few, size, HALF)
     yield _evaluation(many, size, FULL)
     yield _training_step(few, size, FULL)
@@ -243,7 +244,7 @@ def cuda_cases(*, quick: bool) -> Iterator[Case]:
     yield _compiled_evaluation(many, size, HALF, target="eval compiled")
     if quick:
         return  # one shows that compiling works
-    yield _compiled_step(many, size, HALF)
+    yield _compiled_step(batch, size, HALF)
     yield _compiled_evaluation(many, size, FULL, target=None)
     # The strongest form, and the slowest to make.
     yield _compiled_evaluation(many, size, HALF, mode="max-autotune-no-cudagraphs", target=None)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from qaconv_ext.benchmark.case import Meter, measure, prove
-from qaconv_ext.benchmark.ceilings import measure_ceilings
+from qaconv_ext.benchmark.ceilings import measure_again, measure_ceilings
 from qaconv_ext.benchmark.cuda_cases import cuda_cases
 from qaconv_ext.benchmark.cuda_clock import Bursts, CudaClock
 from qaconv_ext.benchmark.cuda_meter import gpu_facts, text_that_ran
@@ -91,6 +91,8 @@ class CudaRun:
             self._ratios.append(asdict(limit))
 
     def _finish(self) -> None:
+        measure_again(self._ceilings, self._bursts, quick=self._quick)
+        print("\n" + ceiling_row(self._ceilings))
         print("\nfigures to reach" + (", at sizes that say nothing" if self._quick else ""))
         for verdict in verdicts(self._figures, self._results, self._only):
             print(verdict_row(verdict))

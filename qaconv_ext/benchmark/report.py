@@ -66,9 +66,11 @@ def ceiling_row(ceilings: Ceilings) -> str:
         ceilings.copied_bytes,
     )
     at_work = ", ".join(f"{key} {value}" for key, value in ceilings.at_work.items())
+    end = ceilings.float16_product_at_end
+    again = "" if end is None else f", at the end {end.median / 1e12:.1f}"
     return (
-        f"matrix product: float16 {half.median / 1e12:.1f} TFLOP/s (best {half.maximum / 1e12:.1f})"
-        f", float32 {full.median / 1e12:.1f}; copy {copied.median / 1e9:.0f} GB/s; "
+        f"matrix product: float16 {half.median / 1e12:.1f} TFLOP/s (best {half.maximum / 1e12:.1f}"
+        f"{again}), float32 {full.median / 1e12:.1f}; copy {copied.median / 1e9:.0f} GB/s; "
         f"at work: {at_work or 'nothing tells'}"
     )
 

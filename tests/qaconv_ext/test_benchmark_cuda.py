@@ -10,7 +10,7 @@ import torch
 
 from qaconv_ext._library import LIBRARY
 from qaconv_ext.benchmark import __main__ as benchmark
-from qaconv_ext.benchmark import cuda_shares
+from qaconv_ext.benchmark import cuda_clock, cuda_shares
 from qaconv_ext.benchmark.targets import TARGETS
 from qaconv_ext.qaconv import match_scores
 
@@ -58,8 +58,9 @@ def test_writes_results_of_cuda(tmp_path, monkeypatch):
         half = result["case"].endswith("float16")
         assert any("float16" in name for name in ways) is half
         assert result["text"]
-    for rate in ("float16_product_flops", "float32_product_flops", "copied_bytes_per_second"):
-        assert written["ceilings"][rate]["median"] > 0
+    rates = [value for name, value in written["ceilings"].items() if name != "at_work"]
+    assert len(rates) == 4
+    assert all(rate["median"] > 0 for rate in rates)
     for figure in written["figures"]:
         # Measured, or the reason why not; by which text, where that is known.
         assert figure["why_not"] or figure["value"]["median"] > 0, figure
@@ -100,3 +101,22 @@ def test_a_wrong_kernel_is_named_and_not_timed(tmp_path, monkeypatch, capsys):
             in ("match_scores float16", "match_scores float32", "match_scores bfloat16")
         )
         assert not (figure["wrong"] and figure["value"])
+
+
+def test_inputs_are_copied_until_they_are_twice_the_cache(monkeypatch):
+    monkeypatch.setattr(cuda_clock, "_cache_bytes", lambda: 1000)
+    a, b = torch.ones(100, device="cuda"), torch.zeros(25, device="cuda")  # 500 bytes
+    inputs = cuda_clock.copies(a, b)
+    assert len(inputs) == 4
+    assert len({tensor.data_ptr() for pair in inputs for tensor in pair}) == 8
+    assert all(torch.equal(first, a) and torch.equal(second, b) for first, second in inputs)
+    assert len(cuda_clock.copies(torch.ones(600, device="cuda"))) == 1
+
+
+def test_a_burst_takes_its_inputs_in_turn(monkeypatch):
+    seen = []
+    bursts = cuda_clock.Bursts(samples=3, least=0.0)
+    spread = bursts(seen.append, [(0,), (1,), (2,)])
+    assert spread.runs == 3
+    assert seen == [n % 3 for n in range(len(seen))]
+    assert len(seen) > 3
