@@ -29,8 +29,8 @@ std::atomic<Text>& chosen_text() {
 std::atomic<int> chosen_run{0};
 thread_local const char* last = "";
 
-// What decides about the text of a match: two sets of maps, and whether positions are wanted. All of
-// it is the same either way round, so that a pair and its mirror get the same text.
+// What decides about the text of a match: two sets of maps, and whether positions are wanted. All
+// of it is the same either way round, so that a pair and its mirror get the same text.
 struct Match {
     const Maps &probe, &gallery;
     bool positions;
@@ -159,9 +159,12 @@ Status run_text(OneText, const Match& match, bool self, const Sink& sink, void* 
     Status status = pack_operands(maps, self ? 1 : 2, OneText::packing(match), workspace,
                                   &left_over, operands, stream);
     if (status != Status::kOk) return status;
-    const PairSets sets{operands[0], operands[self ? 0 : 1],
-                        self,        chosen_run,
-                        match.probe.dtype == DType::kBFloat16, left_over};
+    const PairSets sets{operands[0],
+                        operands[self ? 0 : 1],
+                        self,
+                        chosen_run,
+                        match.probe.dtype == DType::kBFloat16,
+                        left_over};
     status = OneText::launch(sets, sink, stream);
     if (status != Status::kOk) return status;
     const WildMaps wild{left_over, sets.probe.magnitudes, sets.gallery.magnitudes};

@@ -1,10 +1,10 @@
 // The tensor-core text of sm_90a for float16 and bfloat16 maps of up to 128 channels.
 //
-// A thread block takes two probe maps, one for each of two multiplying warpgroups, which keeps up to
-// 192 places of it in registers for a whole run of gallery maps. Gallery maps stream through a ring
-// of stages in shared memory, 64 places each, of which both warpgroups multiply every one: in up to
-// three blocks of 64 rows, so that while the maxima of one block are taken, the next are being
-// multiplied. The two take turns: one multiplies while the other ends its tile.
+// A thread block takes two probe maps, one for each of two multiplying warpgroups, which keeps up
+// to 192 places of it in registers for a whole run of gallery maps. Gallery maps stream through a
+// ring of stages in shared memory, 64 places each, of which both warpgroups multiply every one: in
+// up to three blocks of 64 rows, so that while the maxima of one block are taken, the next are
+// being multiplied. The two take turns: one multiplies while the other ends its tile.
 //
 // A third warpgroup has the rest. One thread of it starts the copies; a warp for each multiplying
 // warpgroup hands finished pairs over, so that nobody who multiplies waits for memory.
@@ -20,7 +20,7 @@
 namespace qaconv::cuda {
 namespace {
 
-constexpr int kStages = 4;
+constexpr int kStages = 6;
 constexpr int kGroups = 2;      // that multiply, in a thread block: a probe map each
 constexpr int kMostBlocks = 3;  // of 64 rows, that a warpgroup keeps
 constexpr int kThreads = (kGroups + 1) * kGroupThreads;
@@ -41,42 +41,37 @@ struct SweepPlan {
     __host__ __device__ int rows() const { return sweeps * blocks * kGroupRows; }
 };
 
-// The maxima of a pair in shared memory. Each warp of the warpgroup has bests of its own for the
-// columns; with positions the warp that hands over has joined them.
-__host__ __device__ constexpr int column_sets(bool positions) { return positions ? 1 : kGroupWarps; }
-
+// The maxima of a pair in shared memory; each warp of the warpgroup has bests of its own for the
+// columns.
 template <bool kPositions>
 int maxima_bytes(int64_t probe_places, int64_t gallery_places) {
     return BestArray<kPositions>::bytes(SweepPlan(probe_places).rows()) +
-           BestArray<kPositions>::bytes(column_sets(kPositions) * tiles_of(gallery_places) *
-                                        kTilePlaces);
+           BestArray<kPositions>::bytes(kGroupWarps * tiles_of(gallery_places) * kTilePlaces);
 }
 
 struct Barriers {
-    uint64_t filled[kStages], emptied[kStages];            // of a stage
-    uint64_t dropped[kGroups][2], joined[kGroups][2];  // of a tile's columns
-    uint64_t stored[kGroups][2], taken[kGroups][2];        // of the maxima of a pair
+    uint64_t filled[kStages], emptied[kStages];      // of a stage
+    uint64_t stored[kGroups][2], taken[kGroups][2];  // of the maxima of a pair
 };
 
 template <typename Type, int kSteps, int kBlocks, typename Sink>
 class Hopper {
     static constexpr bool kPositions = Sink::kPositions;
     static constexpr int kTileBytes = 2 * kSteps * kPieceBytes;
-    // Who multiplies needs most where the probe lies in registers; who joins columns needs some.
-    static constexpr int kMultiplyRegisters = kPositions ? 208 : 232;
-    static constexpr int kOtherRegisters = kPositions ? 88 : 40;
+    // Of a thread that multiplies, and of any other; planes take more to hand over than a score.
+    static constexpr int kMultiplyRegisters = kPositions ? 224 : 232;
+    static constexpr int kOtherRegisters = kPositions ? 56 : 40;
     static_assert(kGroups * kMultiplyRegisters + kOtherRegisters <= (kGroups + 1) * kFirstRegisters,
                   "all together");
-    // With positions there are not registers enough for all rows: those of the other blocks lie in
-    // shared memory.
-    static constexpr int kHeld = kPositions ? 0 : kBlocks;
-    static constexpr int kShared = kBlocks - kHeld;
-    static constexpr int kSharedBytes = kGroups * kShared * kTileBytes;
+    // With positions there are not registers enough for all rows: the last block's stay in shared
+    // memory.
+    static constexpr bool kShared = kPositions && kBlocks == kMostBlocks;
+    static constexpr int kHeld = kShared ? kBlocks - 1 : kBlocks;
+    static constexpr int kSharedBytes = kShared ? kGroups * kTileBytes : 0;
 
   public:
     static constexpr int kRingBytes = kStages * kTileBytes;
-    static constexpr int kDroppedAt = kRingBytes + kSharedBytes;
-    static constexpr int kMaximaAt = kDroppedAt + (kPositions ? 2 * kGroups * Dropped::kBytes : 0);
+    static constexpr int kMaximaAt = kRingBytes + kSharedBytes;
 
     __device__ Hopper(const PairWork& work, const Sink& sink, Barriers& barriers,
                       unsigned char* memory)
@@ -113,8 +108,6 @@ class Hopper {
         }
         for (int group = 0; group < kGroups; ++group) {
             for (int turn = 0; turn < 2; ++turn) {
-                start_barrier(shared_address(&barriers_.dropped[group][turn]), kGroupWarps);
-                start_barrier(shared_address(&barriers_.joined[group][turn]), 1);
                 start_barrier(shared_address(&barriers_.stored[group][turn]), kGroupWarps);
                 start_barrier(shared_address(&barriers_.taken[group][turn]), 1);
             }
@@ -122,7 +115,8 @@ class Hopper {
         show_barriers_to_copies();
     }
 
-    // ---- the copying thread ----------------------------------------------------------------------
+    // ---- the copying thread
+    // ----------------------------------------------------------------------
 
     __device__ void copy() const {
         const int tiles = tiles_of(work_.gallery.places);
@@ -145,39 +139,18 @@ class Hopper {
         }
     }
 
-    // ---- a warp that hands over ------------------------------------------------------------------
-
-    __device__ void join_columns(int group, int turn, Slot<2>& tile_turn) const {
-        const int lane = threadIdx.x % 32;
-        const BestArray<true> out = columns(group, turn);
-        for (int sweep = 0; sweep < work_.row_blocks; ++sweep) {
-            for (int at = 0; at < work_.column_pitch; at += kTilePlaces) {
-                wait_for_phase(shared_address(&barriers_.dropped[group][tile_turn.number]), tile_turn.parity);
-                const Dropped tile = dropped(group, tile_turn.number);
-#pragma unroll 1
-                for (int column = lane; column < kTilePlaces; column += 32) {
-                    Best<true> best = tile.best(column);
-                    best.index += sweep * kBlocks * kGroupRows;
-                    if (sweep > 0) best.merge(out.load(at + column));
-                    out.store(at + column, best);
-                }
-                __syncwarp();
-                if (lane == 0) arrive(shared_address(&barriers_.joined[group][tile_turn.number]));
-                tile_turn.advance();
-            }
-        }
-    }
+    // ---- a warp that hands over
+    // ------------------------------------------------------------------
 
     __device__ void hand_over(int group) const {
-        Slot<2> turn, tile_turn;
+        Slot<2> turn;
         for (RunTask<kGroups> task(work_); task.is_there(); task.next()) {
             const int32_t p = task.probe(group);
             for (int32_t g = task.begin(); g < task.end(); ++g) {
-                if constexpr (kPositions) join_columns(group, turn.number, tile_turn);
                 wait_for_phase(shared_address(&barriers_.stored[group][turn.number]), turn.parity);
                 if (task.is_wanted(p, g)) {
                     sink_.take(p, g,
-                               {rows(group, turn.number), columns(group, turn.number), column_sets(kPositions),
+                               {rows(group, turn.number), columns(group, turn.number), kGroupWarps,
                                 static_cast<int>(threadIdx.x % 32), 32, work_.column_pitch, 1.0f,
                                 work_.left_over});
                 }
@@ -190,20 +163,20 @@ class Hopper {
         }
     }
 
-    // ---- a multiplying warpgroup -----------------------------------------------------------------
+    // ---- a multiplying warpgroup
+    // -----------------------------------------------------------------
 
     __device__ void multiply(int group) {
         const int tiles = tiles_of(work_.gallery.places);
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % kGroupWarps;
         const int warp_row = warp * kGroupRows / kGroupWarps;
         Slot<kStages> slot;
-        Slot<2> turn, tile_turn;
+        Slot<2> turn;
         LaneMaxima<kPositions, kBlocks> maxima(work_.zero);
         WarpgroupSums sums[kBlocks];
         if (group == kGroups - 1) announce(kTurnBarrier, kGroups * kGroupThreads);
         for (RunTask<kGroups> task(work_); task.is_there(); task.next()) {
-            const int32_t p =
-                min(task.probe(group), static_cast<int32_t>(work_.probe.count) - 1);
+            const int32_t p = min(task.probe(group), static_cast<int32_t>(work_.probe.count) - 1);
             const int32_t begin = task.begin(), end = task.end();
             for (int32_t g = begin; g < end; ++g) {
                 for (int sweep = 0; sweep < work_.row_blocks; ++sweep) {
@@ -214,8 +187,7 @@ class Hopper {
                         // All wait here in turn, so that one warpgroup's products come while the
                         // other has no use for the tensor cores.
                         meet(kTurnBarrier + group, kGroups * kGroupThreads);
-                        wait_for_phase(shared_address(&barriers_.filled[slot.number]),
-                                       slot.parity);
+                        wait_for_phase(shared_address(&barriers_.filled[slot.number]), slot.parity);
                         start_products(stage(slot.number), group, sums,
                                        std::make_integer_sequence<int, kBlocks>());
                         announce(kTurnBarrier + (group + 1) % kGroups, kGroups * kGroupThreads);
@@ -227,18 +199,10 @@ class Hopper {
                             wait_for_phase(shared_address(&barriers_.taken[group][turn.number]),
                                            turn.parity ^ 1);
                         }
-                        if constexpr (kPositions) {
-                            wait_for_phase(shared_address(&barriers_.joined[group][tile_turn.number]), tile_turn.parity ^ 1);
-                            maxima.drop_columns(dropped(group, tile_turn.number), warp * 8 + lane / 4);
-                            __syncwarp();
-                            if (lane == 0) arrive(shared_address(&barriers_.dropped[group][tile_turn.number]));
-                            tile_turn.advance();
-                        } else {
                         maxima.store_columns(
                             first_row + lane / 4, sweep == 0,
                             columns(group, turn.number)
                                 .from(warp * work_.column_pitch + tile * kTilePlaces));
-                        }
                     }
                     maxima.store_rows(tiles, rows(group, turn.number).from(first_row));
                 }
@@ -267,8 +231,7 @@ class Hopper {
                                     step > 0);
             }
         } else {
-            const uint64_t rows =
-                described(shared_rows(group, kBlock - kHeld), kPieceBytes, kMatrixBytes);
+            const uint64_t rows = described(shared_rows(group), kPieceBytes, kMatrixBytes);
 #pragma unroll
             for (int step = 0; step < kSteps; ++step) {
                 start_product<Type>(sums, rows + step * kStepOfDescription,
@@ -280,9 +243,8 @@ class Hopper {
 
     // Takes the maxima of block after block as they come; after the last the stage is free.
     template <int... kBlock>
-    __device__ void offer(WarpgroupSums (&sums)[kBlocks],
-                          LaneMaxima<kPositions, kBlocks>& maxima, int slot,
-                          std::integer_sequence<int, kBlock...>) const {
+    __device__ void offer(WarpgroupSums (&sums)[kBlocks], LaneMaxima<kPositions, kBlocks>& maxima,
+                          int slot, std::integer_sequence<int, kBlock...>) const {
         const auto one = [&](auto block) {
             constexpr int kOne = decltype(block)::value;
             wait_for_products<kBlocks - 1 - kOne>(sums[kOne]);
@@ -301,8 +263,8 @@ class Hopper {
         const int last = tiles_of(work_.probe.places) - 1;
 #pragma unroll
         for (int m = 0; m < kHeld; ++m) {
-            const char* rows = tile_of(work_.probe, p, min(first_tile + m, last)) +
-                               warp * 2 * kMatrixBytes;
+            const char* rows =
+                tile_of(work_.probe, p, min(first_tile + m, last)) + warp * 2 * kMatrixBytes;
 #pragma unroll
             for (int step = 0; step < kSteps; ++step) {
 #pragma unroll
@@ -313,46 +275,37 @@ class Hopper {
                 }
             }
         }
-        if constexpr (kShared > 0) {
+        if constexpr (kShared) {
             meet(kOwnBarrier + group, kGroupThreads);  // nobody multiplies by what lies there
+            const auto* from = reinterpret_cast<const uint4*>(
+                tile_of(work_.probe, p, min(first_tile + kHeld, last)));
+            auto* to = reinterpret_cast<uint4*>(memory_ + kRingBytes + group * kTileBytes);
 #pragma unroll
-            for (int m = 0; m < kShared; ++m) {
-                const auto* from = reinterpret_cast<const uint4*>(
-                    tile_of(work_.probe, p, min(first_tile + kHeld + m, last)));
-                auto* to = reinterpret_cast<uint4*>(memory_ + shared_rows(group, m) - ring_);
-#pragma unroll
-                for (int i = 0; i < kTileBytes / 16 / kGroupThreads; ++i) {
-                    const int at =
-                        i * kGroupThreads + static_cast<int>(threadIdx.x) % kGroupThreads;
-                    to[at] = from[at];
-                }
+            for (int i = 0; i < kTileBytes / 16 / kGroupThreads; ++i) {
+                const int at = i * kGroupThreads + static_cast<int>(threadIdx.x) % kGroupThreads;
+                to[at] = from[at];
             }
             show_memory_to_products();
             meet(kOwnBarrier + group, kGroupThreads);
         }
     }
 
-    // ---- where things lie ------------------------------------------------------------------------
+    // ---- where things lie
+    // ------------------------------------------------------------------------
 
     __device__ static const char* tile_of(const Operand& operand, int64_t n, int tile) {
         return reinterpret_cast<const char*>(operand.high) +
                (n * tiles_of(operand.places) + tile) * kTileBytes;
     }
     __device__ uint32_t stage(int slot) const { return ring_ + slot * kTileBytes; }
-    __device__ uint32_t shared_rows(int group, int block) const {
-        return ring_ + kRingBytes + (group * kShared + block) * kTileBytes;
+    __device__ uint32_t shared_rows(int group) const {
+        return ring_ + kRingBytes + group * kTileBytes;
     }
 
-    __device__ Dropped dropped(int group, int turn) const {
-        return Dropped::at(memory_ + kDroppedAt + (2 * group + turn) * Dropped::kBytes);
-    }
-    __device__ int column_count() const {
-        return column_sets(kPositions) * work_.column_pitch;
-    }
     __device__ int row_count() const { return work_.row_blocks * kBlocks * kGroupRows; }
     __device__ unsigned char* maxima_of(int group, int turn) const {
         const int bytes = BestArray<kPositions>::bytes(row_count()) +
-                          BestArray<kPositions>::bytes(column_count());
+                          BestArray<kPositions>::bytes(kGroupWarps * work_.column_pitch);
         return memory_ + kMaximaAt + (2 * group + turn) * bytes;
     }
     __device__ BestArray<kPositions> rows(int group, int turn) const {
@@ -360,7 +313,8 @@ class Hopper {
     }
     __device__ BestArray<kPositions> columns(int group, int turn) const {
         return BestArray<kPositions>::at(
-            maxima_of(group, turn) + BestArray<kPositions>::bytes(row_count()), column_count());
+            maxima_of(group, turn) + BestArray<kPositions>::bytes(row_count()),
+            kGroupWarps * work_.column_pitch);
     }
 
     const PairWork& work_;
@@ -368,7 +322,7 @@ class Hopper {
     Barriers& barriers_;
     uint32_t ring_;
     unsigned char* memory_;
-    uint32_t probe_[kHeld > 0 ? kHeld : 1][kSteps][4];
+    uint32_t probe_[kHeld][kSteps][4];
 };
 
 template <typename Type, int kSteps, int kBlocks, typename Sink>
@@ -383,9 +337,10 @@ __global__ void __launch_bounds__(kThreads, 1)
 
 template <typename Type, int kSteps, int kBlocks, typename Sink>
 Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    const int64_t bytes = Hopper<Type, kSteps, kBlocks, Sink>::kMaximaAt +
-                          int64_t(2) * kGroups *
-                              maxima_bytes<Sink::kPositions>(sets.probe.places, sets.gallery.places);
+    const int64_t bytes =
+        Hopper<Type, kSteps, kBlocks, Sink>::kMaximaAt +
+        int64_t(2) * kGroups *
+            maxima_bytes<Sink::kPositions>(sets.probe.places, sets.gallery.places);
     const auto kernel = hopper_kernel<Type, kSteps, kBlocks, Sink>;
     const Residency device = residency_of(reinterpret_cast<const void*>(kernel), kThreads, bytes);
     const PairWork work{sets.probe,
@@ -438,9 +393,10 @@ bool has_hopper_text() {
 int64_t hopper_memory(int64_t probe_places, int64_t gallery_places, bool positions) {
     // The barriers, filled up to where dynamic memory may begin.
     constexpr int64_t kStatic = (sizeof(Barriers) + kMatrixBytes - 1) / kMatrixBytes * kMatrixBytes;
-    return kStatic + 2 * kGroups *
-                         (positions ? maxima_bytes<true>(probe_places, gallery_places)
-                                    : maxima_bytes<false>(probe_places, gallery_places)) +
+    return kStatic +
+           2 * kGroups *
+               (positions ? maxima_bytes<true>(probe_places, gallery_places)
+                          : maxima_bytes<false>(probe_places, gallery_places)) +
            Hopper<Half, kMost, kMostBlocks, Planes<float>>::kMaximaAt;
 }
 

@@ -2,9 +2,9 @@
 // float32 maps as two float16 numbers.
 //
 // A thread block takes a probe map, up to 192 places of it at a time, which lie in shared memory: a
-// warpgroup multiplies each 64 of them. Gallery maps stream through a ring of stages, 64 channels of
-// 64 places each, of which every warpgroup multiplies every one. A warpgroup that has all channels of
-// a tile takes its maxima, while the others multiply.
+// warpgroup multiplies each 64 of them. Gallery maps stream through a ring of stages, 64 channels
+// of 64 places each, of which every warpgroup multiplies every one. A warpgroup that has all
+// channels of a tile takes its maxima, while the others multiply.
 //
 // One more warpgroup has the rest: a thread starts the copies, a warp hands finished pairs over.
 #include <type_traits>
@@ -55,8 +55,7 @@ struct WidePlan {
     int64_t bytes = 0;
     static constexpr int64_t kMostBytes = 226 * 1024;  // of sm_90, but for the barriers
 
-    WidePlan(int64_t places, int64_t gallery_places, int64_t channels, bool split,
-             bool positions) {
+    WidePlan(int64_t places, int64_t gallery_places, int64_t channels, bool split, bool positions) {
         const int tiles = tiles_of(places);
         for (int most = kMostGroups; most > 0; --most) {
             sweeps = (tiles + most - 1) / most;
@@ -127,7 +126,8 @@ class Wide {
         show_barriers_to_copies();
     }
 
-    // ---- the copying thread ----------------------------------------------------------------------
+    // ---- the copying thread
+    // ----------------------------------------------------------------------
 
     __device__ void copy() const {
         const int tiles = tiles_of(work_.gallery.places);
@@ -177,7 +177,8 @@ class Wide {
         }
     }
 
-    // ---- the warp that hands over ----------------------------------------------------------------
+    // ---- the warp that hands over
+    // ----------------------------------------------------------------
 
     __device__ void hand_over() const {
         Slot<2> turn;
@@ -198,7 +199,8 @@ class Wide {
         }
     }
 
-    // ---- a multiplying warpgroup -----------------------------------------------------------------
+    // ---- a multiplying warpgroup
+    // -----------------------------------------------------------------
 
     __device__ void multiply(int group) {
         const int tiles = tiles_of(work_.gallery.places);
@@ -216,8 +218,8 @@ class Wide {
                         wait_for_phase(shared_address(&barriers_.probe_filled), probe.parity);
                         probe.advance();
                     }
-                    const int first_row = (sweep * groups_ + group) * kGroupRows +
-                                          warp * kGroupRows / kGroupWarps;
+                    const int first_row =
+                        (sweep * groups_ + group) * kGroupRows + warp * kGroupRows / kGroupWarps;
                     maxima.start_map();
                     for (int tile = 0; tile < tiles; ++tile) {
                         if (tile > 0) maxima.next_tile();
@@ -233,11 +235,11 @@ class Wide {
                             wait_for_phase(shared_address(&barriers_.taken[turn.number]),
                                            turn.parity ^ 1);
                         }
-                        maxima.store_columns(first_row + lane / 4, sweep == 0,
-                                             columns(turn.number)
-                                                 .from((group * kGroupWarps + warp) *
-                                                           work_.column_pitch +
-                                                       tile * kTilePlaces));
+                        maxima.store_columns(
+                            first_row + lane / 4, sweep == 0,
+                            columns(turn.number)
+                                .from((group * kGroupWarps + warp) * work_.column_pitch +
+                                      tile * kTilePlaces));
                     }
                     maxima.store_rows(tiles, rows(turn.number).from(first_row));
                     if (g == end - 1 || work_.row_blocks > 1) {
@@ -308,7 +310,8 @@ class Wide {
         }
     }
 
-    // ---- where things lie ------------------------------------------------------------------------
+    // ---- where things lie
+    // ------------------------------------------------------------------------
 
     __device__ static const char* numbers(const Operand& operand, int part) {
         return reinterpret_cast<const char*>(part == 0 ? operand.high : operand.low);
@@ -366,14 +369,10 @@ Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
     const Residency device =
         residency_of(reinterpret_cast<const void*>(kernel), threads, plan.bytes);
     const int64_t slots = int64_t(device.processors) * device.blocks;
-    const PairWork work{sets.probe,
-                        sets.gallery,
-                        sets.triangle,
-                        best_run(sets, 1, slots, 1.0),
-                        plan.sweeps,
-                        tiles_of(sets.gallery.places) * kTilePlaces,
-                        sets.left_over,
-                        0.0f};
+    const PairWork work{sets.probe,     sets.gallery,
+                        sets.triangle,  best_run(sets, 1, slots, 1.0),
+                        plan.sweeps,    tiles_of(sets.gallery.places) * kTilePlaces,
+                        sets.left_over, 0.0f};
     return cuda::launch(kernel, blocks_of(sets, 1, work.run, slots), threads, plan.bytes, stream,
                         work, sink);
 }

@@ -3,8 +3,8 @@
 // memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
 //
 // float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (hopper.cu,
-// resident.cu, streamed.cu); everything else, and what they leave over, by the plain text (plain.cu). The
-// backward is one text for all (backward.cu).
+// resident.cu, streamed.cu); everything else, and what they leave over, by the plain text
+// (plain.cu). The backward is one text for all (backward.cu).
 #pragma once
 
 #include "core/correlation_max.h"
@@ -41,8 +41,8 @@ Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, 
 enum class Text { kAuto, kTensor, kPlain };
 void set_text(Text text);
 
-// Which text this thread's last forward took: "hopper", "resident", "streamed" or "plain"; "" before
-// the first.
+// Which text this thread's last forward took: "hopper", "resident", "streamed" or "plain"; ""
+// before the first.
 const char* last_text();
 
 // How many gallery maps a thread block takes in a row, for the tests: results do not depend on it.

@@ -10,11 +10,11 @@ namespace qaconv::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTile = 64;                 // places, and channels, that a thread block turns at a time
-constexpr int kWidth = 8;                 // channels of a piece: what is stored at once
-constexpr int kPieces = kTile / kWidth;   // of a tile's channels
-constexpr int kUnits = kTile * kPieces;   // of a tile: a piece of one place
-constexpr int kPitch = kTile + 2;         // of the tile in shared memory: all lanes in other banks
+constexpr int kTile = 64;  // places, and channels, that a thread block turns at a time
+constexpr int kWidth = 8;  // channels of a piece: what is stored at once
+constexpr int kPieces = kTile / kWidth;  // of a tile's channels
+constexpr int kUnits = kTile * kPieces;  // of a tile: a piece of one place
+constexpr int kPitch = kTile + 2;        // of the tile in shared memory: all lanes in other banks
 static_assert(kTile == kTiledPlaces, "");
 
 // How a thread reads eight neighbours: one by one, or 16 bytes at once along places or channels.
@@ -175,7 +175,8 @@ __device__ uint32_t read_tile(const Side& side, const Place& at, const Source* m
     return largest;
 }
 
-// A unit's piece and place in the tile, such that 32 lanes store whole sectors and read other banks.
+// A unit's piece and place in the tile, such that 32 lanes store whole sectors and read other
+// banks.
 __device__ void unit_of(bool tiles, int unit, int& piece, int& place) {
     if (tiles) {
         piece = unit / kTile;
@@ -191,7 +192,8 @@ __global__ void __launch_bounds__(kThreads) pack_operands_kernel(const __grid_co
     __shared__ Turned<Source> tile;
     constexpr bool kSplit = std::is_same_v<Source, float>;
     for_each_tile(job, [&](const Side& side, const Place& at) {
-        const auto* map = static_cast<const Source*>(side.maps.data) + at.map * side.maps.map_stride;
+        const auto* map =
+            static_cast<const Source*>(side.maps.data) + at.map * side.maps.map_stride;
         float unscale = 1;
         if (kSplit) {
             const Magnitudes all{side.largest, DType::kFloat32};
@@ -215,8 +217,8 @@ __global__ void __launch_bounds__(kThreads) pack_operands_kernel(const __grid_co
 #pragma unroll
                 for (int k = 0; k < kWidth; ++k) values[k] = tile[piece * kWidth + k][place];
             } else {
-                const Source* line = map + min(at.place + place, side.maps.places - 1) *
-                                               side.maps.place_stride;
+                const Source* line =
+                    map + min(at.place + place, side.maps.places - 1) * side.maps.place_stride;
                 if (!read_at_once(line + channel, side.maps.channels - channel, values)) {
 #pragma unroll
                     for (int k = 0; k < kWidth; ++k) {
@@ -226,8 +228,8 @@ __global__ void __launch_bounds__(kThreads) pack_operands_kernel(const __grid_co
 #pragma unroll
                 for (int k = 0; k < kWidth; ++k) largest = max(largest, magnitude(values[k]));
             }
-            const int64_t to = at.map * side.to.size() +
-                               side.to.at(at.place + place, channel / kWidth);
+            const int64_t to =
+                at.map * side.to.size() + side.to.at(at.place + place, channel / kWidth);
             store(values, unscale, side.high + to, side.low + to);
         }
         if (!kSplit) note_largest(largest, side.largest + at.map);
@@ -244,8 +246,8 @@ __global__ void __launch_bounds__(kThreads) magnitudes_kernel(const __grid_const
         for (int i = threadIdx.x; i < kTile * kTile; i += kThreads) {
             const int place = along_places ? i % kTile : i / kTile;
             const int channel = along_places ? i / kTile : i % kTile;
-            largest = max(largest, magnitude(read(side, map, at.place + place,
-                                                  at.channel + channel)));
+            largest =
+                max(largest, magnitude(read(side, map, at.place + place, at.channel + channel)));
         }
         note_largest(largest, side.largest + at.map);
     });
@@ -274,8 +276,8 @@ int64_t number_bytes(const Maps& maps, const Packing& packing) {
 Reading reading_of(const Maps& maps) {
     const int64_t size = is_split(maps) ? 4 : 2;
     const auto fits = [&](int64_t stride) { return stride * size % sizeof(uint4) == 0; };
-    const bool begins = reinterpret_cast<uintptr_t>(maps.data) % sizeof(uint4) == 0 &&
-                        fits(maps.map_stride);
+    const bool begins =
+        reinterpret_cast<uintptr_t>(maps.data) % sizeof(uint4) == 0 && fits(maps.map_stride);
     if (begins && maps.channel_stride == 1 && fits(maps.place_stride)) {
         return Reading::kAlongChannels;
     }
@@ -314,8 +316,8 @@ Status pack_operands(const Maps* const* maps, int sides, const Packing& packing,
         side.reading = reading_of(set);
         side.to = extent_of(set, packing);
         side.high = reinterpret_cast<uint16_t*>(take(number_bytes(set, packing)));
-        side.low = is_split(set) ? reinterpret_cast<uint16_t*>(take(number_bytes(set, packing)))
-                                 : nullptr;
+        side.low =
+            is_split(set) ? reinterpret_cast<uint16_t*>(take(number_bytes(set, packing))) : nullptr;
         side.largest = zeroed;
         zeroed += set.count;
         job.blocks[i] = side.blocks();
@@ -329,8 +331,8 @@ Status pack_operands(const Maps* const* maps, int sides, const Packing& packing,
     const cudaError_t error =
         cudaMemsetAsync(memory, 0, static_cast<size_t>(zeroed_bytes(maps, sides)), stream);
     if (error != cudaSuccess) return failed(error);
-    const auto blocks = static_cast<unsigned>(
-        std::min<int64_t>(job.blocks[0] + job.blocks[1], int64_t(1) << 20));
+    const auto blocks =
+        static_cast<unsigned>(std::min<int64_t>(job.blocks[0] + job.blocks[1], int64_t(1) << 20));
     switch (maps[0]->dtype) {
         case DType::kFloat16:
             return launch(pack_operands_kernel<__half>, blocks, kThreads, 0, stream, job);

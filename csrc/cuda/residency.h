@@ -17,9 +17,9 @@ struct Residency {
     int blocks;  // of the kernel on a multiprocessor at once, at least 1
 };
 
-// Of a kernel with so many threads a block and so much dynamic shared memory, on the current device.
-// Lets the kernel have all the shared memory there is: an amount of its own for each launch would be
-// another thread's too.
+// Of a kernel with so many threads a block and so much dynamic shared memory, on the current
+// device. Lets the kernel have all the shared memory there is: an amount of its own for each launch
+// would be another thread's too.
 Residency residency_of(const void* kernel, int threads, int64_t shared_bytes);
 
 }  // namespace qaconv::cuda

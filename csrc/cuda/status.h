@@ -12,8 +12,8 @@ namespace qaconv::cuda {
 // Keeps the error for last_error(), of a call that did not succeed.
 Status failed(cudaError_t error);
 
-// Launches a kernel. What it says is of this launch alone: asked for the last error, CUDA would tell
-// of other people's too, and they would not learn of it any more.
+// Launches a kernel. What it says is of this launch alone: asked for the last error, CUDA would
+// tell of other people's too, and they would not learn of it any more.
 template <typename... Parameters, typename... Arguments>
 Status launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, int64_t shared_bytes,
               cudaStream_t stream, Arguments&&... arguments) {

@@ -15,9 +15,9 @@ namespace qaconv::cuda {
 
 struct PairSets {
     Operand probe, gallery;
-    bool triangle;  // the two are the same set, and only pairs with p <= g are wanted
-    int32_t run;    // gallery maps of a task; 0: as many as keep the device busy
-    bool bfloat16;  // what the 16-bit numbers are, if they are not halves of float32
+    bool triangle;       // the two are the same set, and only pairs with p <= g are wanted
+    int32_t run;         // gallery maps of a task; 0: as many as keep the device busy
+    bool bfloat16;       // what the 16-bit numbers are, if they are not halves of float32
     int32_t* left_over;  // in device memory: to be set where a text leaves a pair to the plain one
 };
 

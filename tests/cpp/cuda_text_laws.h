@@ -129,8 +129,7 @@ inline void run_negative_pairs(const std::vector<DType>& dtypes) {
                     return n % 2 == 0 ? size : -size;
                 };
             };
-            const TestMaps probe =
-                probe_of(shape, dtype, Layout::kContiguous, signed_by_map(71));
+            const TestMaps probe = probe_of(shape, dtype, Layout::kContiguous, signed_by_map(71));
             const TestMaps gallery =
                 gallery_of(shape, dtype, Layout::kContiguous, signed_by_map(72));
             const Head<float> head{whole_numbers<float>(shape.probe_places, 73),
@@ -148,9 +147,9 @@ inline void run_negative_pairs(const std::vector<DType>& dtypes) {
 }
 
 // Of unit vectors, the mean of the error of float32 correlations beside that of the plain text,
-// which rounds as any float32 program. Tensor cores cut off where others round, at every step: on an
-// H100 their mean error was 3.5 times that of the plain text (2.3e-7 and 6.5e-8); an emulator that
-// rounds is under it.
+// which rounds as any float32 program. Tensor cores cut off where others round, at every step: on
+// an H100 their mean error was 3.5 times that of the plain text (2.3e-7 and 6.5e-8); an emulator
+// that rounds is under it.
 inline void precision_of_float32(cuda::Text tensor_cores) {
     run_case("precision of float32", [&] {
         constexpr int64_t kChannels = 128, kPlaces = 48;
@@ -178,8 +177,8 @@ inline void precision_of_float32(cuda::Text tensor_cores) {
         const double tensor = error(tensor_cores), plain = error(cuda::Text::kPlain);
         std::printf("mean error of a float32 maximum: tensor cores %.3g, plain text %.3g\n", tensor,
                     plain);
-        check(tensor <= kFactor * plain, "got " + text(tensor) + ", wanted at most " + text(kFactor) +
-                                             " times " + text(plain));
+        check(tensor <= kFactor * plain, "got " + text(tensor) + ", wanted at most " +
+                                             text(kFactor) + " times " + text(plain));
     });
 }
 

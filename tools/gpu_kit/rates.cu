@@ -137,7 +137,9 @@ int main() {
     maxima<0>("two floats");
     maxima<1>("two integers");
     maxima<2>("three integers");
-    for (int groups = 1; groups <= 3; ++groups) products<true>(groups, processors, out, "shared memory");
-    for (int groups = 1; groups <= 3; ++groups) products<false>(groups, processors, out, "registers");
+    for (int groups = 1; groups <= 3; ++groups)
+        products<true>(groups, processors, out, "shared memory");
+    for (int groups = 1; groups <= 3; ++groups)
+        products<false>(groups, processors, out, "registers");
     return 0;
 }

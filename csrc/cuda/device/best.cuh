@@ -33,8 +33,8 @@ struct Best {
     __device__ void merge(const Best& other) {
         if constexpr (kPositions) {
             // Without && and ||, of which nvcc makes branches.
-            const bool wins = (other.value > value) |
-                              ((other.value == value) & (other.index < index));
+            const bool wins =
+                (other.value > value) | ((other.value == value) & (other.index < index));
             value = wins ? other.value : value;
             index = wins ? other.index : index;
         } else {

@@ -54,10 +54,7 @@ inline uint32_t reciprocal_of(int64_t items) {
 
 constexpr int kSlabChannels = 128;
 constexpr int kRegisters = 48;  // of a thread's sums: a slab is 192 places (96 in double)
-#ifndef TRY_AHEAD  // measured
-#define TRY_AHEAD 3
-#endif
-constexpr int kAhead = TRY_AHEAD;       // rows that a thread has under way
+constexpr int kAhead = 4;       // rows that a thread has under way
 
 // How a block's threads share its sums. The lanes of a group hold one place's channels, 16 bytes
 // of a row each; a group holds every kGroups-th place.
@@ -132,7 +129,8 @@ __device__ void look(const Gather<T>& job, const Owned& own, WindowStart start, 
     }
 }
 
-// Drops what adds nothing or is another block's; whether any item is left. Here loads are waited for.
+// Drops what adds nothing or is another block's; whether any item is left. Here loads are waited
+// for.
 template <typename T>
 __device__ bool drop(const Owned& own, const Item<T> (&items)[kSteps], int (&keys)[kSteps]) {
     bool kept = false;
@@ -254,7 +252,8 @@ __global__ void __launch_bounds__(kThreads, Share<Element>::kBlocks)
                 }
                 __syncthreads();
             }
-            const char* rows = job.rows + start.partner * partner_places * job.row_bytes + lane_bytes;
+            const char* rows =
+                job.rows + start.partner * partner_places * job.row_bytes + lane_bytes;
             start.item += kWindow;
             const int skipped = static_cast<int>(__umulhi(start.item, job.reciprocal));
             start.partner += skipped;

@@ -1,4 +1,5 @@
-// What the Hopper texts share: tiles, tasks, the slots of a ring, and how many gallery maps a task has.
+// What the Hopper texts share: tiles, tasks, the slots of a ring, and how many gallery maps a task
+// has.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +14,7 @@ namespace qaconv::cuda {
 constexpr int kGroupThreads = kGroupWarps * 32;
 constexpr int kMatrixBytes = 128;
 constexpr int kTilePlaces = 64;
-constexpr int kPieceBytes = kTilePlaces * 16;  // 8 channels of all places of a tile
+constexpr int kPieceBytes = kTilePlaces * 16;             // 8 channels of all places of a tile
 constexpr int kStepOfDescription = 2 * kPieceBytes >> 4;  // from 16 channels to the next
 static_assert(kTilePlaces == kTiledPlaces && kTilePlaces == kGroupRows &&
                   kTilePlaces == kGroupColumns,
@@ -88,8 +89,8 @@ inline int32_t best_run(const PairSets& sets, int64_t probes_of_task, int64_t sl
     for (int64_t run = 1; run <= 64; ++run) {
         const int64_t runs = (sets.gallery.count + run - 1) / run;
         const int64_t tasks = sets.triangle ? (runs * (probes + 1) + 1) / 2 : runs * probes;
-        const double time =
-            static_cast<double>((tasks + slots - 1) / slots) * (static_cast<double>(run) + beginning);
+        const double time = static_cast<double>((tasks + slots - 1) / slots) *
+                            (static_cast<double>(run) + beginning);
         if (run == 1 || time <= least) {
             least = time;
             best = run;
@@ -103,8 +104,7 @@ inline int32_t best_run(const PairSets& sets, int64_t probes_of_task, int64_t sl
 inline unsigned blocks_of(const PairSets& sets, int64_t probes_of_task, int32_t run,
                           int64_t slots) {
     const int64_t probes = (sets.probe.count + probes_of_task - 1) / probes_of_task;
-    return static_cast<unsigned>(
-        std::min(slots, (sets.gallery.count + run - 1) / run * probes));
+    return static_cast<unsigned>(std::min(slots, (sets.gallery.count + run - 1) / run * probes));
 }
 
 }  // namespace qaconv::cuda

@@ -99,8 +99,8 @@ struct Scores {
         if (distance) out[g * galleries + p] = -score;
     }
 
-    // A pair whose maxima are not to be trusted gets this for a score, for the plain text to find: a
-    // NaN that no arithmetic makes.
+    // A pair whose maxima are not to be trusted gets this for a score, for the plain text to find:
+    // a NaN that no arithmetic makes.
     static constexpr uint32_t kLeftOver = 0x7fa5a5a5u;
     __device__ bool is_left_over(int64_t p, int64_t g) const {
         if constexpr (kDouble) {

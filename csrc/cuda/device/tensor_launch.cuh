@@ -39,16 +39,16 @@ template <typename Sink>
 Status launch_tasks(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
                     const BlockPlan& plan, cudaStream_t stream) {
     const int threads = plan.threads, bytes = plan.shared_bytes;
-    const Residency device =
-        residency_of(reinterpret_cast<const void*>(kernel), threads, bytes);
+    const Residency device = residency_of(reinterpret_cast<const void*>(kernel), threads, bytes);
     const int64_t slots = int64_t(device.processors) * device.blocks;
     // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
     const int64_t probes = sets.probe.count, galleries = sets.gallery.count;
     const int64_t busy = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
     const int64_t run = sets.run > 0 ? sets.run : busy;
     const int64_t tasks = (galleries + run - 1) / run * probes;
-    const PairWork work{sets.probe,      sets.gallery,     sets.triangle, static_cast<int32_t>(run),
-                        plan.row_blocks, plan.column_pitch, sets.left_over, 0.0f};
+    const PairWork work{
+        sets.probe,      sets.gallery,      sets.triangle,  static_cast<int32_t>(run),
+        plan.row_blocks, plan.column_pitch, sets.left_over, 0.0f};
     const auto blocks = static_cast<unsigned>(std::min(slots, tasks));
     return launch(kernel, blocks, threads, bytes, stream, work, sink);
 }

@@ -1,5 +1,5 @@
-// What a warp has of the products of its warpgroup, 16 rows (probe places) of each block of 64 times
-// 64 columns (gallery places), as wgmma leaves it in registers, and both maxima of it.
+// What a warp has of the products of its warpgroup, 16 rows (probe places) of each block of 64
+// times 64 columns (gallery places), as wgmma leaves it in registers, and both maxima of it.
 #pragma once
 
 #include <cfloat>
@@ -24,8 +24,8 @@ __device__ Best<kPositions> exchanged(const Best<kPositions>& one, const Best<kP
     return kept;
 }
 
-// Stores the columns of a tile, of which each lane has bests of its own: best_of(eight, e) of column
-// 8 * eight + 2 * (lane % 4) + e. They are joined with what is there unless `first`.
+// Stores the columns of a tile, of which each lane has bests of its own: best_of(eight, e) of
+// column 8 * eight + 2 * (lane % 4) + e. They are joined with what is there unless `first`.
 //
 // The rows of a column lie in the eight lanes with the same lane % 4. Each of three exchanges
 // halves the number of columns a lane holds: 16 values take 8 + 4 + 2 shuffles and not 48. They
@@ -54,41 +54,8 @@ __device__ void store_columns(BestOf best_of, bool first, const BestArray<kPosit
     }
 }
 
-// The columns of a tile as the eight lane groups of four warps have them.
-struct Dropped {
-    static constexpr int kSlots = 32, kPitch = 72;
-    static constexpr int kBytes = kSlots * (kPitch + 8) * 4;
-    float* values;    // [slot][column]
-    uint32_t* codes;  // [slot][column % 8], four bits for each eight columns
-    static __device__ Dropped at(unsigned char* memory) {
-        return {reinterpret_cast<float*>(memory),
-                reinterpret_cast<uint32_t*>(memory + kSlots * kPitch * 4)};
-    }
-    // The best of a column; a slot's first row is 16 * (slot / 8) + slot % 8.
-    __device__ Best<true> best(int column) const {
-        float best = -FLT_MAX;
-        uint32_t who = 0;
-#pragma unroll 8
-        for (int slot = 0; slot < kSlots; ++slot) {
-            const float value = values[slot * kPitch + column];
-            const bool larger = value > best;
-            who = larger ? 0u : who;
-            who |= value >= best ? 1u << slot : 0u;
-            best = fmaxf(best, value);
-        }
-        int position = 0x7fffffff;
-        for (; who != 0; who &= who - 1) {
-            const int slot = __ffs(static_cast<int>(who)) - 1;
-            const uint32_t code = codes[slot * 8 + column % 8] >> 4 * (column / 8) & 15;
-            position = min(position, static_cast<int>(code / 2 * 64 + code % 2 * 8) +
-                                         slot / 8 * 16 + slot % 8);
-        }
-        return {best, position};
-    }
-};
-
-// The maxima of a lane: of its rows (16 * warp + lane / 4, + 8, of each of kBlocks blocks of 64) over
-// all tiles of a map, of its 16 columns of a tile over all blocks.
+// The maxima of a lane: of its rows (16 * warp + lane / 4, + 8, of each of kBlocks blocks of 64)
+// over all tiles of a map, of its 16 columns of a tile over all blocks.
 template <bool kPositions, int kBlocks>
 class LaneMaxima;
 
@@ -204,28 +171,11 @@ class LaneMaxima<true, kBlocks> {
         }
     }
 
-    // Puts the lane's bests of the columns down for others to join.
-    __device__ void drop_columns(const Dropped& out, int slot) const {
-        const int t = threadIdx.x % 4;
-        uint32_t codes[2] = {0, 0};
-        constexpr uint32_t kOrigins = 0x4b400000u * 0x11111111u;
-#pragma unroll
-        for (int n = 0; n < 8; ++n) {
-            *reinterpret_cast<float2*>(&out.values[slot * Dropped::kPitch + 8 * n + 2 * t]) =
-                make_float2(columns_[n][0], columns_[n][1]);
-#pragma unroll
-            for (int e = 0; e < 2; ++e) codes[e] += __float_as_uint(column_codes_[n][e]) << 4 * n;
-        }
-        *reinterpret_cast<uint2*>(&out.codes[slot * 8 + 2 * t]) =
-            make_uint2(codes[0] - kOrigins, codes[1] - kOrigins);
-    }
-
     // `first_row` is the position of the lane's first row.
     __device__ void store_columns(int first_row, bool first, const BestArray<true>& out) {
         const auto best_of = [&](int eight, int e) {
             const int code = decoded(column_codes_[eight][e]);
-            return Best<true>{columns_[eight][e],
-                              first_row + code / 2 * kGroupRows + code % 2 * 8};
+            return Best<true>{columns_[eight][e], first_row + code / 2 * kGroupRows + code % 2 * 8};
         };
         cuda::store_columns<true>(best_of, first, out);
     }
@@ -253,7 +203,8 @@ class LaneMaxima<true, kBlocks> {
     }
 
     __device__ void take_if_larger(float& best, float& code, float sum, float its_code) const {
-        asm volatile("{\n.reg .pred larger;\nsetp.gt.f32 larger, %2, %0;\n"
+        asm volatile(
+            "{\n.reg .pred larger;\nsetp.gt.f32 larger, %2, %0;\n"
             "@larger fma.rn.f32 %0, %0, %4, %2;\n@larger fma.rn.f32 %1, %1, %4, %3;\n}"
             : "+f"(best), "+f"(code)
             : "f"(sum), "f"(its_code), "f"(zero_));
