@@ -1,81 +1,54 @@
 #include "cuda/operands.h"
 
-#include <algorithm>
-#include <type_traits>
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
-#include "cuda/device/widen.cuh"
+#include <algorithm>
+
+#include "cuda/device/map_reader.cuh"
 #include "cuda/status.h"
 
 namespace qaconv::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kTile = 64;  // places, and channels, that a thread block turns at a time
-constexpr int kWidth = 8;  // channels of a piece: what is stored at once
-constexpr int kPieces = kTile / kWidth;  // of a tile's channels
-constexpr int kUnits = kTile * kPieces;  // of a tile: a piece of one place
-constexpr int kPitch = kTile + 2;        // of the tile in shared memory: all lanes in other banks
-static_assert(kTile == kTiledPlaces, "");
+static_assert(kPatchPlaces == kTiledPlaces, "tiles begin where patches do");
 
-// How a thread reads eight neighbours: one by one, or 16 bytes at once along places or channels.
-enum class Reading { kSingly, kAlongPlaces, kAlongChannels };
-
-// What is stored of a map: its places, and those that fill up a tile; its channels, and zeros.
-struct Extent {
-    int64_t places, channels;
-    bool tiles;
-
-    __host__ __device__ int64_t size() const { return places * channels; }
-    // Of a place's piece; `piece` counts from the map's first.
-    __device__ int64_t at(int64_t place, int64_t piece) const {
-        if (!tiles) return place * channels + piece * kWidth;
-        const int64_t in_tile = place % kTile;
-        return (place - in_tile) * channels + (piece * kTile + in_tile) * kWidth;
-    }
-};
-
-// One side, and its share of the thread blocks: a block for each tile of places and channels.
+// A side of the match while it is packed.
 struct Side {
     Maps maps;
     Reading reading;
-    Extent to;
-    uint16_t *high, *low;
+    int64_t places;  // with those that fill up a tile
+    int64_t pieces;  // of 8 channels, with those that are zeros
+    uint4 *high, *low;
     uint32_t* largest;  // of each map; 0 before
-
-    __host__ __device__ int64_t down() const { return (to.places + kTile - 1) / kTile; }
-    __host__ __device__ int64_t across() const { return (to.channels + kTile - 1) / kTile; }
-    __host__ __device__ int64_t blocks() const { return maps.count * down() * across(); }
 };
+
 struct Job {
     Side sides[2];
-    int64_t blocks[2];
+    int64_t first_map;  // of both sides, one after the other
+    bool tiles;
 };
 
-// A block's tile.
-struct Place {
-    int64_t map, place, channel;
-    __device__ Place(const Side& side, int64_t block)
-        : map(block / side.across() / side.down()),
-          place(block / side.across() % side.down() * kTile),
-          channel(block % side.across() * kTile) {}
-};
-
-// body(side, tile) for every tile of this block.
+// The patch of a thread block: the grid is slabs of channels, rows of patches, and maps. Calls
+// body(side, map, patch), but not beyond the end of the shorter maps.
 template <typename Body>
-__device__ void for_each_tile(const Job& job, Body body) {
-    for (int64_t block = blockIdx.x; block < job.blocks[0] + job.blocks[1]; block += gridDim.x) {
-        const bool second = block >= job.blocks[0];
-        const Side& side = job.sides[second];
-        body(side, Place(side, second ? block - job.blocks[0] : block));
-    }
+__device__ void with_patch(const Job& job, Body body) {
+    int64_t n = job.first_map + blockIdx.z;
+    const bool second = n >= job.sides[0].maps.count;
+    const Side& side = job.sides[second ? 1 : 0];
+    if (second) n -= job.sides[0].maps.count;
+    const Maps& maps = side.maps;
+    const int64_t place = int64_t(blockIdx.y) * kPatchPlaces;
+    if (place >= maps.places) return;
+    const int64_t piece = int64_t(blockIdx.x) * kPatchPieces, channel = piece * kItemChannels;
+    constexpr int64_t kMostPlaces = kPatchPlaces, kMostPieces = kPatchPieces;
+    body(side, n,
+         Patch{place, channel, static_cast<int>(min(maps.places - place, kMostPlaces)),
+               static_cast<int>(min(maps.channels - channel, kMostPieces * kItemChannels)),
+               static_cast<int>(min(side.pieces - piece, kMostPieces))});
 }
 
-template <typename Source>
-__device__ uint32_t magnitude(Source value) {
-    return __float_as_uint(widen<float>(value)) & 0x7fffffffu;
-}
-
-// The largest of a map is the largest of its blocks' warps, whoever comes first.
+// The largest of a map is the largest of its patches' warps, whoever comes first.
 __device__ void note_largest(uint32_t largest, uint32_t* of_map) {
     for (int distance = 16; distance > 0; distance /= 2) {
         largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, distance));
@@ -83,183 +56,159 @@ __device__ void note_largest(uint32_t largest, uint32_t* of_map) {
     if (threadIdx.x % 32 == 0 && largest != 0) atomicMax(of_map, largest);
 }
 
-__device__ uint16_t bits_of(__half value) { return __half_as_ushort(value); }
-__device__ uint16_t bits_of(__nv_bfloat16 value) { return __bfloat16_as_ushort(value); }
+// ---- float32: looked through first, for its scale; then two numbers for each -----------------
 
-// Stores a piece as the operand wants it.
-template <typename Source>
-__device__ void store(const Source (&values)[kWidth], float unscale, uint16_t* high,
-                      uint16_t* low) {
-    alignas(16) uint16_t first[kWidth];
-    if constexpr (std::is_same_v<Source, float>) {
-        alignas(16) uint16_t second[kWidth];
-#pragma unroll
-        for (int k = 0; k < kWidth; ++k) {
-            const float scaled = values[k] * unscale;
-            const __half leading = __float2half_rn(scaled);
-            first[k] = bits_of(leading);
-            second[k] = bits_of(__float2half_rn((scaled - __half2float(leading)) / kLowStep));
-        }
-        *reinterpret_cast<uint4*>(low) = *reinterpret_cast<const uint4*>(second);
-    } else {
-#pragma unroll
-        for (int k = 0; k < kWidth; ++k) first[k] = bits_of(values[k]);
+__global__ void __launch_bounds__(PatchShare<uint32_t>::kThreads)
+    magnitudes_kernel(const __grid_constant__ Job job) {
+    with_patch(job, [&](const Side& side, int64_t n, const Patch& patch) {
+        uint32_t largest = 0;
+        read_patch<uint32_t>(side.maps, side.reading, n, patch,
+                             [&](const Item<uint32_t>& item, int, int) {
+                                 for (uint32_t word : item.words)
+                                     largest = max(largest, word & 0x7fffffffu);
+                             });
+        note_largest(largest, side.largest + n);
+    });
+}
+
+__device__ uint32_t two_halves(__half first, __half second) {
+    return __half_as_ushort(first) | uint32_t(__half_as_ushort(second)) << 16;
+}
+
+struct SplitPacker {
+    using Bits = uint32_t;
+    static constexpr int kParts = 2;
+    float unscale;
+
+    __device__ SplitPacker(const Side& side, int64_t n) {
+        const Magnitudes magnitudes{side.largest, DType::kFloat32};
+        unscale = 1.0f / __uint_as_float(magnitudes.scale_bits(n));  // a power of two
     }
-    *reinterpret_cast<uint4*>(high) = *reinterpret_cast<const uint4*>(first);
-}
-
-// The places of a tile beyond the map repeat its last; the channels beyond it are zero.
-template <typename Source>
-__device__ Source read(const Side& side, const Source* map, int64_t place, int64_t channel) {
-    if (channel >= side.maps.channels) return Source{};
-    return map[min(place, side.maps.places - 1) * side.maps.place_stride +
-               channel * side.maps.channel_stride];
-}
-
-// Eight neighbours, from `first` on, of which there are so many before the map's end.
-template <typename Source>
-__device__ bool read_at_once(const Source* first, int64_t left, Source (&values)[kWidth]) {
-    if (left < kWidth) return false;
-    constexpr int kVectors = static_cast<int>(kWidth * sizeof(Source) / sizeof(uint4));
+    __device__ void pack(const Item<uint32_t>& item, uint4 (&parts)[kParts]) {
+        uint32_t high[4], low[4];
 #pragma unroll
-    for (int v = 0; v < kVectors; ++v) {
-        reinterpret_cast<uint4*>(values)[v] = reinterpret_cast<const uint4*>(first)[v];
-    }
-    return true;
-}
-
-// The tile in shared memory, [channel][place].
-template <typename Source>
-using Turned = Source[kTile][kPitch];
-
-template <typename Source>
-__device__ uint32_t read_tile(const Side& side, const Place& at, const Source* map,
-                              Turned<Source>& tile) {
-    uint32_t largest = 0;
-    if (side.reading == Reading::kAlongPlaces) {
-#pragma unroll
-        for (int unit = threadIdx.x; unit < kUnits; unit += kThreads) {
-            const int channel = unit / kPieces, place = unit % kPieces * kWidth;
-            alignas(16) Source values[kWidth] = {};
-            if (at.channel + channel < side.maps.channels) {
-                const Source* line = map + (at.channel + channel) * side.maps.channel_stride;
-                const int64_t first = at.place + place;
-                if (!read_at_once(line + first, side.maps.places - first, values)) {
-#pragma unroll
-                    for (int k = 0; k < kWidth; ++k) {
-                        values[k] = line[min(first + k, side.maps.places - 1)];
-                    }
-                }
-            }
-#pragma unroll
-            for (int k = 0; k < kWidth; ++k) largest = max(largest, magnitude(values[k]));
-            // In words, which lie in different banks.
-            constexpr int kWords = static_cast<int>(kWidth * sizeof(Source) / sizeof(uint32_t));
-#pragma unroll
-            for (int word = 0; word < kWords; ++word) {
-                reinterpret_cast<uint32_t*>(&tile[channel][place])[word] =
-                    reinterpret_cast<const uint32_t*>(values)[word];
-            }
+        for (int k = 0; k < 4; ++k) {
+            const float a = __uint_as_float(item.words[2 * k]) * unscale;
+            const float b = __uint_as_float(item.words[2 * k + 1]) * unscale;
+            const __half of_a = __float2half_rn(a), of_b = __float2half_rn(b);
+            high[k] = two_halves(of_a, of_b);
+            low[k] = two_halves(__float2half_rn((a - __half2float(of_a)) / kLowStep),
+                                __float2half_rn((b - __half2float(of_b)) / kLowStep));
         }
-    } else {
-        const bool along_places = side.maps.place_stride <= side.maps.channel_stride;
-#pragma unroll 4
-        for (int i = threadIdx.x; i < kTile * kTile; i += kThreads) {
-            const int place = along_places ? i % kTile : i / kTile;
-            const int channel = along_places ? i / kTile : i % kTile;
-            const Source value = read(side, map, at.place + place, at.channel + channel);
-            largest = max(largest, magnitude(value));
-            tile[channel][place] = value;
-        }
+        parts[0] = make_uint4(high[0], high[1], high[2], high[3]);
+        parts[1] = make_uint4(low[0], low[1], low[2], low[3]);
     }
-    return largest;
+    __device__ void finish(const Side&, int64_t) const {}
+};
+
+// ---- float16 and bfloat16: copied as they are, and looked at on the way ----------------------
+
+__device__ uint32_t float_bits_of(uint32_t bits, __half) {
+    return __float_as_uint(__half2float(__ushort_as_half(static_cast<uint16_t>(bits))));
+}
+__device__ uint32_t float_bits_of(uint32_t bits, __nv_bfloat16) { return bits << 16; }
+
+template <typename Source>
+struct CopyPacker {
+    using Bits = uint16_t;
+    static constexpr int kParts = 1;
+    uint32_t upper = 0, lower = 0;  // the largest of the numbers in the halves of words
+
+    __device__ CopyPacker(const Side&, int64_t) {}
+    __device__ void pack(const Item<uint16_t>& item, uint4 (&parts)[kParts]) {
+        for (uint32_t word : item.words) {
+            upper = max(upper, word & 0x7fff7fffu);  // what is below decides nothing
+            lower = max(lower, word & 0x7fffu);
+        }
+        parts[0] = make_uint4(item.words[0], item.words[1], item.words[2], item.words[3]);
+    }
+    __device__ void finish(const Side& side, int64_t n) const {
+        note_largest(float_bits_of(max(upper >> 16, lower), Source{}), side.largest + n);
+    }
+};
+
+// ---- all -------------------------------------------------------------------------------------
+
+// Where the items of a patch wait between reading and writing. Eight neighbours along a piece, a
+// place or 8 places have different banks.
+__device__ int slot(int piece, int place) {
+    return piece * kPatchPlaces + (place & ~7) + ((place ^ place / 8 ^ piece) & 7);
 }
 
-// A unit's piece and place in the tile, such that 32 lanes store whole sectors and read other
-// banks.
-__device__ void unit_of(bool tiles, int unit, int& piece, int& place) {
+// Writes a patch along whichever of places and pieces lie side by side in the operand.
+template <typename Bits>
+__device__ void write_patch(const uint4* items, const Side& side, bool tiles, int64_t n,
+                            const Patch& patch, uint4* out) {
+    using Share = PatchShare<Bits>;
+    const Share own(tiles ? Reading::kSinglePlaces : Reading::kSingleChannels);
+    uint4 lines[Share::kItems];  // all read before the first is written
+#pragma unroll
+    for (int j = 0; j < Share::kItems; ++j) {
+        const int place = min(own.place + j * own.place_step, patch.places - 1);
+        lines[j] = items[slot(own.piece + j * own.piece_step, place)];
+    }
+    uint4* to = out + (n * side.places + patch.place) * side.pieces;
+    const int64_t first_piece = patch.channel / kItemChannels;
     if (tiles) {
-        piece = unit / kTile;
-        place = unit % kTile;
-    } else {
-        piece = unit % 2 + unit / (2 * kTile) * 2;
-        place = unit / 2 % kTile;
+        to += first_piece * kTiledPlaces + threadIdx.x;
+#pragma unroll
+        for (int j = 0; j < Share::kItems; ++j) {
+            if (own.piece + j * own.piece_step < patch.pieces) to[j * Share::kThreads] = lines[j];
+        }
+        return;
+    }
+    if (own.piece >= patch.pieces) return;
+    to += own.place * side.pieces + first_piece + own.piece;
+#pragma unroll
+    for (int j = 0; j < Share::kItems; ++j) {
+        const int step = j * own.place_step;
+        if (own.place + step < patch.places) to[step * side.pieces] = lines[j];
     }
 }
 
-template <typename Source>
-__global__ void __launch_bounds__(kThreads) pack_operands_kernel(const __grid_constant__ Job job) {
-    __shared__ Turned<Source> tile;
-    constexpr bool kSplit = std::is_same_v<Source, float>;
-    for_each_tile(job, [&](const Side& side, const Place& at) {
-        const auto* map =
-            static_cast<const Source*>(side.maps.data) + at.map * side.maps.map_stride;
-        float unscale = 1;
-        if (kSplit) {
-            const Magnitudes all{side.largest, DType::kFloat32};
-            unscale = 1.0f / __uint_as_float(all.scale_bits(at.map));
+template <typename Packer>
+__global__ void __launch_bounds__(PatchShare<typename Packer::Bits>::kThreads)
+    pack_operands_kernel(const __grid_constant__ Job job) {
+    using Bits = typename Packer::Bits;
+    __shared__ uint4 items[Packer::kParts][kPatchPlaces * kPatchPieces];
+    with_patch(job, [&](const Side& side, int64_t n, const Patch& patch) {
+        Packer packer(side, n);
+        read_patch<Bits>(side.maps, side.reading, n, patch,
+                         [&](const Item<Bits>& item, int piece, int place) {
+                             uint4 parts[Packer::kParts];
+                             packer.pack(item, parts);
+#pragma unroll
+                             for (int k = 0; k < Packer::kParts; ++k)
+                                 items[k][slot(piece, place)] = parts[k];
+                         });
+        __syncthreads();
+        write_patch<Bits>(items[0], side, job.tiles, n, patch, side.high);
+        if constexpr (Packer::kParts == 2) {
+            write_patch<Bits>(items[1], side, job.tiles, n, patch, side.low);
         }
-        uint32_t largest = 0;
-        const bool turned = side.reading != Reading::kAlongChannels;
-        if (turned) {
-            __syncthreads();  // the tile before has been stored
-            largest = read_tile(side, at, map, tile);
-            __syncthreads();
-        }
-#pragma unroll
-        for (int unit = threadIdx.x; unit < kUnits; unit += kThreads) {
-            int piece = 0, place = 0;
-            unit_of(side.to.tiles, unit, piece, place);
-            const int64_t channel = at.channel + piece * kWidth;
-            if (at.place + place >= side.to.places || channel >= side.to.channels) continue;
-            alignas(16) Source values[kWidth];
-            if (turned) {
-#pragma unroll
-                for (int k = 0; k < kWidth; ++k) values[k] = tile[piece * kWidth + k][place];
-            } else {
-                const Source* line =
-                    map + min(at.place + place, side.maps.places - 1) * side.maps.place_stride;
-                if (!read_at_once(line + channel, side.maps.channels - channel, values)) {
-#pragma unroll
-                    for (int k = 0; k < kWidth; ++k) {
-                        values[k] = read(side, map, at.place + place, channel + k);
-                    }
-                }
-#pragma unroll
-                for (int k = 0; k < kWidth; ++k) largest = max(largest, magnitude(values[k]));
-            }
-            const int64_t to =
-                at.map * side.to.size() + side.to.at(at.place + place, channel / kWidth);
-            store(values, unscale, side.high + to, side.low + to);
-        }
-        if (!kSplit) note_largest(largest, side.largest + at.map);
+        packer.finish(side, n);
     });
 }
 
-// float32 maps are looked through before they are scaled.
-__global__ void __launch_bounds__(kThreads) magnitudes_kernel(const __grid_constant__ Job job) {
-    for_each_tile(job, [&](const Side& side, const Place& at) {
-        const auto* map = static_cast<const float*>(side.maps.data) + at.map * side.maps.map_stride;
-        const bool along_places = side.maps.place_stride <= side.maps.channel_stride;
-        uint32_t largest = 0;
-#pragma unroll 8
-        for (int i = threadIdx.x; i < kTile * kTile; i += kThreads) {
-            const int place = along_places ? i % kTile : i / kTile;
-            const int channel = along_places ? i / kTile : i % kTile;
-            largest =
-                max(largest, magnitude(read(side, map, at.place + place, at.channel + channel)));
-        }
-        note_largest(largest, side.largest + at.map);
-    });
+constexpr int64_t kMostBlocks = 65535;  // along the last axis of a grid
+
+template <typename Bits>
+Status launch_patches(void (*kernel)(Job), Job& job, cudaStream_t stream) {
+    const int64_t places = std::max(job.sides[0].maps.places, job.sides[1].maps.places);
+    const int64_t maps = job.sides[0].maps.count + job.sides[1].maps.count;
+    const dim3 threads(PatchShare<Bits>::kThreads);
+    dim3 blocks(static_cast<unsigned>((job.sides[0].pieces + kPatchPieces - 1) / kPatchPieces),
+                static_cast<unsigned>((places + kPatchPlaces - 1) / kPatchPlaces));
+    for (job.first_map = 0; job.first_map < maps; job.first_map += kMostBlocks) {
+        blocks.z = static_cast<unsigned>(std::min(maps - job.first_map, kMostBlocks));
+        const Status status = launch(kernel, blocks, threads, 0, stream, job);
+        if (status != Status::kOk) return status;
+    }
+    return Status::kOk;
 }
 
 int64_t padded(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 bool is_split(const Maps& maps) { return maps.dtype == DType::kFloat32; }
-
-Extent extent_of(const Maps& maps, const Packing& packing) {
-    return {packing.tiles ? padded(maps.places, kTile) : maps.places,
-            padded(maps.channels, packing.channel_step), packing.tiles};
-}
 
 constexpr int64_t kAlignment = 256;
 
@@ -269,23 +218,18 @@ int64_t zeroed_bytes(const Maps* const* maps, int sides) {
     for (int i = 0; i < sides; ++i) bytes += maps[i]->count * int64_t(sizeof(uint32_t));
     return padded(bytes, kAlignment);
 }
-int64_t number_bytes(const Maps& maps, const Packing& packing) {
-    return padded(maps.count * extent_of(maps, packing).size() * 2, kAlignment);
-}
 
-Reading reading_of(const Maps& maps) {
-    const int64_t size = is_split(maps) ? 4 : 2;
-    const auto fits = [&](int64_t stride) { return stride * size % sizeof(uint4) == 0; };
-    const bool begins =
-        reinterpret_cast<uintptr_t>(maps.data) % sizeof(uint4) == 0 && fits(maps.map_stride);
-    if (begins && maps.channel_stride == 1 && fits(maps.place_stride)) {
-        return Reading::kAlongChannels;
-    }
-    // Of float32 a warp reads 128 bytes either way.
-    if (begins && !is_split(maps) && maps.place_stride == 1 && fits(maps.channel_stride)) {
-        return Reading::kAlongPlaces;
-    }
-    return Reading::kSingly;
+// All but where it lies.
+Side side_of(const Maps& maps, const Packing& packing) {
+    Side side{};
+    side.maps = maps;
+    side.reading = reading_of(maps, is_split(maps) ? 4 : 2);
+    side.places = packing.tiles ? padded(maps.places, kTiledPlaces) : maps.places;
+    side.pieces = padded(maps.channels, packing.channel_step) / kItemChannels;
+    return side;
+}
+int64_t number_bytes(const Side& side) {
+    return padded(side.maps.count * side.places * side.pieces * int64_t(sizeof(uint4)), kAlignment);
 }
 
 }  // namespace
@@ -293,7 +237,7 @@ Reading reading_of(const Maps& maps) {
 int64_t operand_bytes(const Maps* const* maps, int sides, const Packing& packing) {
     int64_t bytes = zeroed_bytes(maps, sides);
     for (int i = 0; i < sides; ++i) {
-        bytes += number_bytes(*maps[i], packing) * (is_split(*maps[i]) ? 2 : 1);
+        bytes += number_bytes(side_of(*maps[i], packing)) * (is_split(*maps[i]) ? 2 : 1);
     }
     return bytes;
 }
@@ -309,42 +253,37 @@ Status pack_operands(const Maps* const* maps, int sides, const Packing& packing,
     auto* zeroed = reinterpret_cast<uint32_t*>(take(zeroed_bytes(maps, sides)));
     *left_over = reinterpret_cast<int32_t*>(zeroed++);
     Job job{};
+    job.tiles = packing.tiles;
     for (int i = 0; i < sides; ++i) {
         const Maps& set = *maps[i];
-        Side& side = job.sides[i];
-        side.maps = set;
-        side.reading = reading_of(set);
-        side.to = extent_of(set, packing);
-        side.high = reinterpret_cast<uint16_t*>(take(number_bytes(set, packing)));
-        side.low =
-            is_split(set) ? reinterpret_cast<uint16_t*>(take(number_bytes(set, packing))) : nullptr;
+        Side& side = job.sides[i] = side_of(set, packing);
+        side.high = reinterpret_cast<uint4*>(take(number_bytes(side)));
+        if (is_split(set)) side.low = reinterpret_cast<uint4*>(take(number_bytes(side)));
         side.largest = zeroed;
         zeroed += set.count;
-        job.blocks[i] = side.blocks();
-        operands[i] = {side.high,
-                       side.low,
+        operands[i] = {reinterpret_cast<const uint16_t*>(side.high),
+                       reinterpret_cast<const uint16_t*>(side.low),
                        {side.largest, set.dtype},
                        set.count,
                        static_cast<int32_t>(set.places),
-                       static_cast<int32_t>(side.to.channels)};
+                       static_cast<int32_t>(side.pieces * kItemChannels)};
     }
     const cudaError_t error =
         cudaMemsetAsync(memory, 0, static_cast<size_t>(zeroed_bytes(maps, sides)), stream);
     if (error != cudaSuccess) return failed(error);
-    const auto blocks =
-        static_cast<unsigned>(std::min<int64_t>(job.blocks[0] + job.blocks[1], int64_t(1) << 20));
     switch (maps[0]->dtype) {
         case DType::kFloat16:
-            return launch(pack_operands_kernel<__half>, blocks, kThreads, 0, stream, job);
+            return launch_patches<uint16_t>(pack_operands_kernel<CopyPacker<__half>>, job, stream);
         case DType::kBFloat16:
-            return launch(pack_operands_kernel<__nv_bfloat16>, blocks, kThreads, 0, stream, job);
+            return launch_patches<uint16_t>(pack_operands_kernel<CopyPacker<__nv_bfloat16>>, job,
+                                            stream);
         case DType::kFloat32:
         case DType::kFloat64:  // has no tensor-core text
             break;
     }
-    const Status status = launch(magnitudes_kernel, blocks, kThreads, 0, stream, job);
+    const Status status = launch_patches<uint32_t>(magnitudes_kernel, job, stream);
     if (status != Status::kOk) return status;
-    return launch(pack_operands_kernel<float>, blocks, kThreads, 0, stream, job);
+    return launch_patches<uint32_t>(pack_operands_kernel<SplitPacker>, job, stream);
 }
 
 }  // namespace qaconv::cuda
