@@ -265,6 +265,10 @@ class QAConv(nn.Module):
     the statistics of every pair of the call; in evaluation mode all that follows the maxima is one
     affine map, folded in float64, and the scores come from the fused kernel.
 
+    Where no gradient is wanted, the folded head serves until a parameter or a buffer changes.
+    Changes that torch does not count (through ``.data`` or NumPy, by another process, by a CUDA
+    graph that is replayed) are seen after the next ``eval()`` or ``train()``.
+
     Args:
         num_features: channels C of the feature maps.
         height: rows of the feature maps.
@@ -350,14 +354,24 @@ class QAConv(nn.Module):
         bias = logit_scale * 2 * (shift * fc_weight.sum() + fc_bias) + logit_shift
         return weight, bias
 
+    def train(self, mode: bool = True) -> QAConv:
+        """As of every module; what was folded before is forgotten."""
+        self._fold_cache.forget()
+        return super().train(mode)
+
     def _fold_for(self, maps: Tensor) -> Fold:
         """`folded` in the type of the maps' sums; the last one, where nothing has changed."""
-        if torch.compiler.is_compiling():
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if traced or torch.compiler.is_compiling():
             return self.folded()
-        parts: list[Tensor] = list(self.fc.parameters())
+        parts: list[Tensor | None] = [self.fc.weight, self.fc.bias]
         for norm in (self.bn, self.logit_bn):
-            parts += [*norm.parameters(), *norm.buffers()]
-        return self._fold_cache.get(parts, compute_dtype(maps.dtype), self.folded)
+            # Torch does not count that a batch changes the statistics, but batches are counted.
+            parts += [norm.weight, norm.bias, norm.running_mean, norm.running_var]
+            parts.append(norm.num_batches_tracked)
+        there = [part for part in parts if part is not None]
+        dtype = compute_dtype(maps.dtype)
+        return self._fold_cache.get(there, dtype, self.folded, self.bn.eps, self.logit_bn.eps)
 
     def _scores_by_batch_statistics(self, probe: Tensor, gallery: Tensor | None) -> Tensor:
         """The training-mode scores, from both maxima of every pair and no copy of them.

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from qaconv_ext.qaconv import correlation_max, match_scores
+from qaconv_ext.qaconv import QAConv, correlation_max, match_scores
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
@@ -34,3 +34,22 @@ def test_a_captured_match_replays_on_new_contents(dtype):
     assert torch.equal(scores, match_scores(probe, gallery, weight))
     for captured, fresh in zip(maxima, correlation_max(probe, gallery), strict=True):
         assert torch.equal(captured, fresh)
+
+
+def test_a_captured_matcher_follows_its_parameters():
+    maps = torch.nn.functional.normalize(torch.randn(3, 20, 6, 5, device="cuda"), dim=1)
+    matcher = QAConv(20, 6, 5).cuda().eval()
+    with torch.no_grad():
+        with torch.cuda.stream(torch.cuda.Stream()):
+            matcher(maps)
+        torch.cuda.synchronize()
+        matcher(maps)  # a fold is kept, and not for the graph
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            scores = matcher(maps)
+        before = matcher(maps)  # nor is what was captured, but not yet computed, kept for others
+        matcher.fc.weight.mul_(2)
+        graph.replay()
+        torch.cuda.synchronize()
+        assert torch.equal(scores, matcher(maps))
+        assert not torch.equal(scores, before)
