@@ -114,3 +114,9 @@ def test_a_copy_without_its_history_shows_which_commit_it_is(tmp_path, monkeypat
         file.write_text(json.dumps({"commit": "abc", "files": {path: name}}))
         facts = provenance.provenance("c", "cpu")
         assert (facts["commit"], facts["uncommitted_changes"]) == ("abc", changed)
+    # Where there is a history too, what shows itself to be a commit is that commit.
+    monkeypatch.setattr(provenance, "_git", lambda *words: "another" if "HEAD" in words else "M x")
+    assert provenance.provenance("c", "cpu")["commit"] == "another"
+    file.write_text(json.dumps({"commit": "abc", "files": {path: blob}}))
+    facts = provenance.provenance("c", "cpu")
+    assert (facts["commit"], facts["uncommitted_changes"]) == ("abc", False)

@@ -86,9 +86,13 @@ def _blob(path: Path) -> str | None:
 
 
 def _commit() -> dict[str, Any]:
+    # Beside a copy there may lie a history of another state; what was carried shows what it is.
+    carried = _carried_commit()
     commit = _git("rev-parse", "HEAD")
+    if carried is not None and (commit is None or not carried["uncommitted_changes"]):
+        return carried
     if commit is None:
-        return _carried_commit() or {"commit": None, "uncommitted_changes": None}
+        return {"commit": None, "uncommitted_changes": None}
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "uncommitted_changes": None if changes is None else bool(changes)}
 

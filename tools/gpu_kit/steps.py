@@ -143,10 +143,14 @@ def _proof(machine: Machine) -> list[Step]:
     no_sanitizer = "" if shutil.which("compute-sanitizer") else "no compute-sanitizer"
     hopper = machine.capability == "9.0"
     # Every text, and the backward; every so-manieth case.
-    programs = ["cuda_texts_test", "cuda_test", *(["cuda_hopper_test"] if hopper else [])]
-    which = "'^cuda_test$|^cuda_texts_test$" + ("|^cuda_hopper_test$'" if hopper else "'")
+    programs = ["cuda_pack_test", "cuda_texts_test", "cuda_test"]
+    programs += ["cuda_hopper_test"] if hopper else []
+    which = "'^(" + "|".join(programs) + ")$'"
     workers = "-n 6" if _has("xdist") and not machine.rehearsal else ""
-    scope = "tests/qaconv_ext/test_match_scores.py" if machine.rehearsal else "tests/qaconv_ext"
+    # The benchmark's tests do at tiny sizes what later steps do.
+    scope = "tests/qaconv_ext --ignore-glob='*/test_benchmark*'"
+    if machine.rehearsal:
+        scope = "tests/qaconv_ext/test_match_scores.py"
     steps = [
         Step(
             "core-tests",
