@@ -10,29 +10,52 @@
 #include "cuda/residency.h"
 #include "cuda/rows.h"
 #include "cuda/status.h"
+#include "cuda/tensor_pairs.h"
 
 namespace qaconv::cuda {
 namespace {
 
+// Whether partners pass through shared memory where the device can copy them there in bulk.
+constexpr bool kStagePartners = true;
+
+// Partners of a window whose rows are staged; 0 where they cannot be.
 template <typename Element>
-Status launch(Gather<Sum<Element>> job, cudaStream_t stream) {
-    using Of = Share<Element>;
+int staged_partners(const Gather<Sum<Element>>& job, int64_t slab) {
+    if (!kStagePartners || job.channels > kSlabChannels || !has_hopper_text()) return 0;
+    const int64_t room = facts_of_device().shared_memory - int64_t(sizeof(Shared<Element, true>));
+    const int64_t fit = (room - 128) / 2 / (job.at_partner.places * job.row_bytes);
+    return static_cast<int>(std::min(fit, kWindow / (slab + job.at_partner.places)));
+}
+
+template <typename Element, bool kStaged>
+Status launch_kernel(void (*kernel)(Gather<Sum<Element>>), Gather<Sum<Element>> job,
+                     cudaStream_t stream) {
+    using Of = Share<Element, kStaged>;
     const int64_t places = job.at_own.places;
     const int64_t rest = job.own_maps * ((job.channels + kSlabChannels - 1) / kSlabChannels);
     const int64_t least = (places + Of::kSlabPlaces - 1) / Of::kSlabPlaces;
     const int64_t most = (places + Of::kGroups - 1) / Of::kGroups;
     // Where maps are few, their places are cut into more slabs, down to one place a group of lanes,
     // as long as the device holds all of them at once.
-    const Residency device =
-        residency_of(reinterpret_cast<const void*>(gather_kernel<Element>), kThreads, 0);
+    const Residency device = residency_of(reinterpret_cast<const void*>(kernel), kThreads, 0);
     const int64_t wanted = int64_t(device.processors) * device.blocks;
     const int64_t slabs = std::clamp(wanted / rest, least, most);
     const int64_t rounds = (places + slabs * Of::kGroups - 1) / (slabs * Of::kGroups);
     job.slab = static_cast<int>(rounds * Of::kGroups);
     job.slabs = (places + job.slab - 1) / job.slab;
     job.reciprocal = reciprocal_of(job.slab + job.at_partner.places);
+    job.window_partners = kStaged ? staged_partners<Element>(job, job.slab) : 0;
+    const int64_t bytes = 2 * job.window_partners * job.at_partner.places * job.row_bytes;
     const auto blocks = static_cast<unsigned>(std::min<int64_t>(rest * job.slabs, 1 << 20));
-    return cuda::launch(gather_kernel<Element>, blocks, kThreads, 0, stream, job);
+    return cuda::launch(kernel, blocks, kThreads, bytes, stream, job);
+}
+
+template <typename Element>
+Status launch(const Gather<Sum<Element>>& job, cudaStream_t stream) {
+    // Of the widest slab the fewest partners fit a window.
+    const bool staged = staged_partners<Element>(job, Share<Element, true>::kSlabPlaces) > 0;
+    return staged ? launch_kernel<Element, true>(staged_gather_kernel<Element>, job, stream)
+                  : launch_kernel<Element, false>(gather_kernel<Element>, job, stream);
 }
 
 Status launch(const Gather<float>& job, DType dtype, cudaStream_t stream) {

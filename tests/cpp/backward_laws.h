@@ -32,6 +32,7 @@ inline int32_t one_of_two(uint64_t seed, uint64_t at, int64_t among) {
 }
 inline bool every_pair(int64_t, int64_t) { return true; }
 inline bool few_pairs(int64_t probe, int64_t gallery) { return (probe + 2 * gallery) % 5 == 3; }
+inline bool stretches(int64_t, int64_t gallery) { return gallery / 15 % 2 == 1; }
 inline bool no_pair(int64_t, int64_t) { return false; }
 
 constexpr Draw kDraws[] = {
@@ -39,6 +40,7 @@ constexpr Draw kDraws[] = {
     {"one place wins all: the longest list", last_place, every_pair},
     {"two places win all, few pairs", one_of_two, few_pairs},
     {"any winners, few pairs", any_place, few_pairs},
+    {"any winners, stretches of pairs", any_place, stretches},
     {"no gradient at all", any_place, no_pair},
 };
 
@@ -144,7 +146,7 @@ void check_order_of_sums(const Device& device, const Shape& shape, DType dtype, 
 template <typename Device>
 void run_backward_laws(const std::vector<Device>& devices) {
     const Shape many_maps{7, 9, 5, 6, 7}, ragged{2, 3, 37, 45, 70}, wide{1, 2, 5, 300, 700};
-    const Shape full_slabs{33, 1, 256, 192, 20};
+    const Shape full_slabs{33, 1, 256, 192, 20}, many_windows{1, 77, 9, 20, 60};
     const auto on_all = [&](const std::string& title, DType dtype, auto check_on) {
         run_case(title + ", " + name_of(dtype), [&] {
             for (const Device& device : devices) {
@@ -154,7 +156,7 @@ void run_backward_laws(const std::vector<Device>& devices) {
     };
     for (DType dtype : kDTypes) {
         for (const Draw& draw : kDraws) {
-            for (const Shape& shape : {many_maps, ragged, wide}) {
+            for (const Shape& shape : {many_maps, ragged, wide, many_windows}) {
                 on_all(std::string("drawn: ") + draw.name + ", " + name_of(shape), dtype,
                        [&](const Device& device, auto zero) {
                            check_drawn_backward<decltype(zero)>(device, shape, dtype,

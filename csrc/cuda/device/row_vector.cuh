@@ -1,4 +1,4 @@
-// 16 bytes of a row (cuda/rows.h), and the numbers in them in the type of the sums.
+// 8 or 16 bytes of a row (cuda/rows.h), and the numbers in them in the type of the sums.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -19,9 +19,6 @@ struct SumOf<double> {
 
 template <typename Element>
 using Sum = typename SumOf<Element>::Type;
-
-template <typename Element>
-constexpr int kVectorWidth = static_cast<int>(sizeof(uint4) / sizeof(Element));
 
 // By name: torch's build switches the implicit conversions of the half types off.
 __device__ inline void widen(uint4 bits, float (&values)[4], float) {
@@ -49,6 +46,14 @@ __device__ inline void widen(uint4 bits, float (&values)[8], __nv_bfloat16) {
         values[2 * k] = __uint_as_float(words[k] << 16);
         values[2 * k + 1] = __uint_as_float(words[k] & 0xffff0000u);
     }
+}
+
+template <typename Half>
+__device__ void widen(uint2 bits, float (&values)[4], Half half) {
+    float all[8];
+    widen(make_uint4(bits.x, bits.y, 0, 0), all, half);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) values[k] = all[k];
 }
 
 }  // namespace qaconv::cuda
