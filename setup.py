@@ -152,10 +152,8 @@ def extensions() -> tuple[list, dict]:
         extra_link_args=link,
         py_limited_api=True,
     )
-    # Of torch's libraries only these are linked: the others are not there in every torch. The C++
-    # library comes before them, for some builds of torch export a copy of it, and an exception
-    # that is thrown by that one ends the process.
-    ops.libraries = [*(["stdc++"] if sys.platform == "linux" else []), "c10", "torch_cpu"]
+    # Of torch's libraries only these are linked: the others are not there in every torch.
+    ops.libraries = ["c10", "torch_cpu"]
     core = Pybind11Extension(
         "qaconv_ext._core",
         sources("cpu", "pybind"),

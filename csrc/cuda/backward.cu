@@ -15,13 +15,13 @@
 namespace qaconv::cuda {
 namespace {
 
-// Whether partners pass through shared memory where the device can copy them there in bulk.
-constexpr bool kStagePartners = true;
-
-// Partners of a window whose rows are staged; 0 where they cannot be.
+// Partners of a window whose rows are staged, where the device can copy them in bulk; 0 where they
+// cannot be, or would lose: rows of 4 bytes a number, and slabs, of which each copies whole
+// partners (docs/kernels.md has the figures).
 template <typename Element>
 int staged_partners(const Gather<Sum<Element>>& job, int64_t slab) {
-    if (!kStagePartners || job.channels > kSlabChannels || !has_hopper_text()) return 0;
+    if (sizeof(Element) != 2 || job.channels > kSlabChannels || !has_hopper_text()) return 0;
+    if (job.own_maps < facts_of_device().processors) return 0;
     const int64_t room = facts_of_device().shared_memory - int64_t(sizeof(Shared<Element, true>));
     const int64_t fit = (room - 128) / 2 / (job.at_partner.places * job.row_bytes);
     return static_cast<int>(std::min(fit, kWindow / (slab + job.at_partner.places)));
@@ -52,10 +52,13 @@ Status launch_kernel(void (*kernel)(Gather<Sum<Element>>), Gather<Sum<Element>> 
 
 template <typename Element>
 Status launch(const Gather<Sum<Element>>& job, cudaStream_t stream) {
-    // Of the widest slab the fewest partners fit a window.
-    const bool staged = staged_partners<Element>(job, Share<Element, true>::kSlabPlaces) > 0;
-    return staged ? launch_kernel<Element, true>(staged_gather_kernel<Element>, job, stream)
-                  : launch_kernel<Element, false>(gather_kernel<Element>, job, stream);
+    if constexpr (sizeof(Element) == 2) {
+        // Of the widest slab the fewest partners fit a window.
+        if (staged_partners<Element>(job, Share<Element, true>::kSlabPlaces) > 0) {
+            return launch_kernel<Element, true>(staged_gather_kernel<Element>, job, stream);
+        }
+    }
+    return launch_kernel<Element, false>(gather_kernel<Element>, job, stream);
 }
 
 Status launch(const Gather<float>& job, DType dtype, cudaStream_t stream) {

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -63,6 +64,13 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
+def _command(words: list[str], folder: str | None) -> str:
+    """As it was typed, but for where the file went on a machine that the reader does not have."""
+    if folder is not None and Path(folder).is_absolute():
+        words = [word.replace(folder, "FOLDER") for word in words]
+    return " ".join(["python", "-m", "qaconv_ext.benchmark", *words])
+
+
 def main() -> int:
     """Run all cases; 0 where ours agreed with the plain formula in every one."""
     arguments = _arguments()
@@ -73,7 +81,7 @@ def main() -> int:
     save = Saved(
         arguments.json,
         arguments.only or "matcher",
-        command=" ".join(["python", "-m", "qaconv_ext.benchmark", *sys.argv[1:]]),
+        command=_command(sys.argv[1:], arguments.json),
         device=arguments.device,
         quick=quick,
     )

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "backward_laws.h"
 #include "cuda/tensor_pairs.h"
 #include "cuda_device.cuh"
 #include "cuda_text_laws.h"
@@ -48,6 +49,22 @@ constexpr Shape kWideShapes[] = {
     {1, 2, 600, 257, 64},   // more than one sweep
 };
 
+// The backward stages its partners where there are more own maps than multiprocessors.
+void backward_of_many_maps() {
+    int processors = 0;
+    check_cuda(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0),
+               "cudaDeviceGetAttribute");
+    for (const Shape& shape :
+         {Shape{processors + 1, 40, 20, 17, 33}, Shape{processors, 5, 128, 192, 192},
+          Shape{processors, 3, 9, 300, 100}}) {
+        for (DType dtype : {DType::kFloat16, DType::kBFloat16}) {
+            run_case("backward of many maps, " + name_of(shape) + ", " + name_of(dtype), [&] {
+                check_order_of_sums<float>(CudaDevice(), shape, dtype, Layout::kContiguous);
+            });
+        }
+    }
+}
+
 #if defined(QACONV_EMULATED)
 constexpr Shape kManyPairs{33, 31, 2, 5, 7};
 #else
@@ -76,6 +93,7 @@ int main() {
     run_negative_pairs({f32, f16});
     precision_of_float32(cuda::Text::kAuto);
     run_special_laws(std::vector<CudaDevice>(1));
+    backward_of_many_maps();
     // Left to the other texts: maps of few places, and maxima that its memory does not hold.
     run_shape("beside hopper", {2, 1, 20, 15, 35}, {f32, f16});
     check_text("resident");

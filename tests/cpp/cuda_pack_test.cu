@@ -49,7 +49,7 @@ class AnyMaps {
         for (int64_t n = 0; n < maps.count; ++n) {
             for (int64_t c = 0; c < maps.channels; ++c) {
                 for (int64_t s = 0; s < maps.places; ++s) {
-                    const uint32_t bits = encoded(value(n, c, s), maps.dtype);
+                    const uint64_t bits = encoded(value(n, c, s), maps.dtype);
                     std::memcpy(&bytes_[static_cast<size_t>(at(n, c, s)) * size_of(maps.dtype)],
                                 &bits, size_of(maps.dtype));
                 }

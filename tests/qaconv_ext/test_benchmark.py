@@ -36,7 +36,7 @@ def test_writes_results_with_their_provenance(tmp_path, monkeypatch):
     assert benchmark.main() == 0
     (file,) = tmp_path.glob("*/matcher.json")
     written = json.loads(file.read_text())
-    assert written["command"].startswith("python -m qaconv_ext.benchmark --quick")
+    assert written["command"] == "python -m qaconv_ext.benchmark --quick --budget 0 --json FOLDER"
     assert {"commit", "uncommitted_changes", "made", "machine"} <= written.keys()
     names = [result["case"] for result in written["results"]]
     assert names == [case.name for case in cases(quick=True)]
