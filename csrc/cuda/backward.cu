@@ -37,8 +37,7 @@ Status launch_kernel(void (*kernel)(Gather<Sum<Element>>), Gather<Sum<Element>> 
     const int64_t most = (places + Of::kGroups - 1) / Of::kGroups;
     // Where maps are few, their places are cut into more slabs, down to one place a group of lanes,
     // as long as the device holds all of them at once.
-    const Residency device = residency_of(reinterpret_cast<const void*>(kernel), kThreads, 0);
-    const int64_t wanted = int64_t(device.processors) * device.blocks;
+    const int64_t wanted = residency_of(reinterpret_cast<const void*>(kernel), kThreads, 0).slots();
     const int64_t slabs = std::clamp(wanted / rest, least, most);
     const int64_t rounds = (places + slabs * Of::kGroups - 1) / (slabs * Of::kGroups);
     job.slab = static_cast<int>(rounds * Of::kGroups);

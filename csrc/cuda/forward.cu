@@ -49,19 +49,23 @@ struct Match {
 
 // ---- the texts for tensor cores, the quickest first --------------------------------------------
 
+// Whether the Hopper texts may be had, and pay. A pair with a negative maximum they leave to the
+// plain text, which is slow: of so many places one is hardly ever without a partner on the same
+// side of zero.
+bool hopper_pays(const Match& match) {
+    constexpr int64_t kLeastPlaces = 16;
+    const int64_t s = match.probe.places, r = match.gallery.places;
+    return chosen_text() == Text::kAuto && std::min(s, r) >= kLeastPlaces &&
+           hopper_is_quicker(s, r);
+}
+
 struct HopperText {
     static constexpr const char* kName = "hopper";
     static constexpr int kMajor = 9;
 
-    // A pair with a negative maximum goes to the plain text, which is slow: of so many places one
-    // is hardly ever without a partner on the same side of zero.
-    static constexpr int64_t kLeastPlaces = 16;
-
     static Packing packing(const Match&) { return {kResidentStep, true}; }
     static bool is_for(const Match& match) {
-        const int64_t least = std::min(match.probe.places, match.gallery.places);
-        return chosen_text() == Text::kAuto && match.sixteen_bits() && match.few_channels() &&
-               least >= kLeastPlaces && hopper_is_quicker(match.probe.places, match.gallery.places);
+        return match.sixteen_bits() && match.few_channels() && hopper_pays(match);
     }
     static bool is_compiled() { return has_hopper_text(); }
     static int64_t memory(const Match& match) {
@@ -80,9 +84,7 @@ struct HopperWideText {
 
     static Packing packing(const Match&) { return {kResidentStep, true}; }
     static bool is_for(const Match& match) {
-        return chosen_text() == Text::kAuto && !(match.sixteen_bits() && match.few_channels()) &&
-               std::min(match.probe.places, match.gallery.places) >= HopperText::kLeastPlaces &&
-               hopper_is_quicker(match.probe.places, match.gallery.places);
+        return !(match.sixteen_bits() && match.few_channels()) && hopper_pays(match);
     }
     static bool is_compiled() { return has_hopper_text(); }
     static int64_t memory(const Match& match) {

@@ -41,12 +41,13 @@ struct SweepPlan {
     __host__ __device__ int rows() const { return sweeps * blocks * kGroupRows; }
 };
 
-// The maxima of a pair in shared memory; each warp of the warpgroup has bests of its own for the
-// columns.
+// What the block keeps of pairs, in shared memory: each warpgroup has a pair of its own, and each
+// of its warps bests of its own for the columns.
 template <bool kPositions>
-int maxima_bytes(int64_t probe_places, int64_t gallery_places) {
-    return BestArray<kPositions>::bytes(SweepPlan(probe_places).rows()) +
-           BestArray<kPositions>::bytes(kGroupWarps * tiles_of(gallery_places) * kTilePlaces);
+int64_t maxima_bytes(int64_t probe_places, int64_t gallery_places) {
+    return kGroups * PairMemory<kPositions>::bytes(SweepPlan(probe_places).rows(),
+                                                   tiles_of(gallery_places) * kTilePlaces,
+                                                   kGroupWarps);
 }
 
 struct Barriers {
@@ -115,8 +116,7 @@ class Hopper {
         show_barriers_to_copies();
     }
 
-    // ---- the copying thread
-    // ----------------------------------------------------------------------
+    // ---- the copying thread -----------------------------------------------------------------
 
     __device__ void copy() const {
         const int tiles = tiles_of(work_.gallery.places);
@@ -139,8 +139,7 @@ class Hopper {
         }
     }
 
-    // ---- a warp that hands over
-    // ------------------------------------------------------------------
+    // ---- a warp that hands over -------------------------------------------------------------
 
     __device__ void hand_over(int group) const {
         Slot<2> turn;
@@ -163,8 +162,7 @@ class Hopper {
         }
     }
 
-    // ---- a multiplying warpgroup
-    // -----------------------------------------------------------------
+    // ---- a multiplying warpgroup ------------------------------------------------------------
 
     __device__ void multiply(int group) {
         const int tiles = tiles_of(work_.gallery.places);
@@ -290,8 +288,7 @@ class Hopper {
         }
     }
 
-    // ---- where things lie
-    // ------------------------------------------------------------------------
+    // ---- where things lie -------------------------------------------------------------------
 
     __device__ static const char* tile_of(const Operand& operand, int64_t n, int tile) {
         return reinterpret_cast<const char*>(operand.high) +
@@ -337,10 +334,8 @@ __global__ void __launch_bounds__(kThreads, 1)
 
 template <typename Type, int kSteps, int kBlocks, typename Sink>
 Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    const int64_t bytes =
-        Hopper<Type, kSteps, kBlocks, Sink>::kMaximaAt +
-        int64_t(2) * kGroups *
-            maxima_bytes<Sink::kPositions>(sets.probe.places, sets.gallery.places);
+    const int64_t bytes = Hopper<Type, kSteps, kBlocks, Sink>::kMaximaAt +
+                          maxima_bytes<Sink::kPositions>(sets.probe.places, sets.gallery.places);
     const auto kernel = hopper_kernel<Type, kSteps, kBlocks, Sink>;
     const Residency device = residency_of(reinterpret_cast<const void*>(kernel), kThreads, bytes);
     const PairWork work{sets.probe,
@@ -385,19 +380,16 @@ bool hopper_is_quicker(int64_t places, int64_t other_places) {
 bool has_hopper_text() {
     // Machine code for any other architecture, 9.0 without the "a" too, is an empty kernel, which
     // shows by having no barriers.
-    cudaFuncAttributes attributes{};
-    const cudaError_t error =
-        cudaFuncGetAttributes(&attributes, hopper_kernel<Half, kMost, kMostBlocks, Scores<float>>);
-    return error == cudaSuccess && attributes.sharedSizeBytes > 0;
+    const auto kernel = hopper_kernel<Half, kMost, kMostBlocks, Scores<float>>;
+    return static_shared_bytes(reinterpret_cast<const void*>(kernel)) > 0;
 }
 
 int64_t hopper_memory(int64_t probe_places, int64_t gallery_places, bool positions) {
     // The barriers, filled up to where dynamic memory may begin.
     constexpr int64_t kStatic = (sizeof(Barriers) + kMatrixBytes - 1) / kMatrixBytes * kMatrixBytes;
     return kStatic +
-           2 * kGroups *
-               (positions ? maxima_bytes<true>(probe_places, gallery_places)
-                          : maxima_bytes<false>(probe_places, gallery_places)) +
+           (positions ? maxima_bytes<true>(probe_places, gallery_places)
+                      : maxima_bytes<false>(probe_places, gallery_places)) +
            Hopper<Half, kMost, kMostBlocks, Planes<float>>::kMaximaAt;
 }
 

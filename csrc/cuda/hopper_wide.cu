@@ -7,8 +7,6 @@
 // channels of a tile takes its maxima, while the others multiply.
 //
 // One more warpgroup has the rest: a thread starts the copies, a warp hands finished pairs over.
-#include <type_traits>
-
 #include "cuda/device/hopper_pairs.cuh"
 #include "cuda/device/tensor_launch.cuh"
 
@@ -41,29 +39,24 @@ static_assert(Plain<Half>::kParts * Plain<Half>::kStages * kChunkBytes == kRingB
                   Split::kParts * Split::kStages * kChunkBytes == kRingBytes,
               "the rings are of one size");
 
-template <bool kPositions>
-int64_t maxima_bytes(int64_t rows, int groups, int64_t gallery_places) {
-    return BestArray<kPositions>::bytes(static_cast<int>(rows)) +
-           BestArray<kPositions>::bytes(groups * kGroupWarps * tiles_of(gallery_places) *
-                                        kTilePlaces);
-}
-
 // The places of a probe map: sweeps of equal size over the gallery map, each of as many tiles as
 // find room. `bytes`: of dynamic shared memory.
 struct WidePlan {
     int sweeps = 0, groups = 0;
     int64_t bytes = 0;
-    static constexpr int64_t kMostBytes = 226 * 1024;  // of sm_90, but for the barriers
+    static constexpr int64_t kStatic = 1024;  // the barriers, and up to where dynamic memory begins
+    static constexpr int64_t kMostBytes = 227 * 1024 - kStatic;  // of sm_90
 
     WidePlan(int64_t places, int64_t gallery_places, int64_t channels, bool split, bool positions) {
         const int tiles = tiles_of(places);
         for (int most = kMostGroups; most > 0; --most) {
             sweeps = (tiles + most - 1) / most;
             groups = (tiles + sweeps - 1) / sweeps;
-            const int64_t rows = int64_t(sweeps) * groups * kGroupRows;
+            const int rows = sweeps * groups * kGroupRows, warps = groups * kGroupWarps;
+            const int pitch = tiles_of(gallery_places) * kTilePlaces;
             bytes = kRingBytes + groups * channels * 2 * kTilePlaces * (split ? 2 : 1) +
-                    2 * (positions ? maxima_bytes<true>(rows, groups, gallery_places)
-                                   : maxima_bytes<false>(rows, groups, gallery_places));
+                    (positions ? PairMemory<true>::bytes(rows, pitch, warps)
+                               : PairMemory<false>::bytes(rows, pitch, warps));
             if (bytes <= kMostBytes) return;
         }
     }
@@ -126,8 +119,7 @@ class Wide {
         show_barriers_to_copies();
     }
 
-    // ---- the copying thread
-    // ----------------------------------------------------------------------
+    // ---- the copying thread -----------------------------------------------------------------
 
     __device__ void copy() const {
         const int tiles = tiles_of(work_.gallery.places);
@@ -177,8 +169,7 @@ class Wide {
         }
     }
 
-    // ---- the warp that hands over
-    // ----------------------------------------------------------------
+    // ---- the warp that hands over -----------------------------------------------------------
 
     __device__ void hand_over() const {
         Slot<2> turn;
@@ -199,8 +190,7 @@ class Wide {
         }
     }
 
-    // ---- a multiplying warpgroup
-    // -----------------------------------------------------------------
+    // ---- a multiplying warpgroup ------------------------------------------------------------
 
     __device__ void multiply(int group) {
         const int tiles = tiles_of(work_.gallery.places);
@@ -310,8 +300,7 @@ class Wide {
         }
     }
 
-    // ---- where things lie
-    // ------------------------------------------------------------------------
+    // ---- where things lie -------------------------------------------------------------------
 
     __device__ static const char* numbers(const Operand& operand, int part) {
         return reinterpret_cast<const char*>(part == 0 ? operand.high : operand.low);
@@ -366,9 +355,8 @@ Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
                         Scheme::kParts == 2, Sink::kPositions);
     const auto kernel = hopper_wide_kernel<Scheme, Sink>;
     const int threads = (plan.groups + 1) * kGroupThreads;
-    const Residency device =
-        residency_of(reinterpret_cast<const void*>(kernel), threads, plan.bytes);
-    const int64_t slots = int64_t(device.processors) * device.blocks;
+    const int64_t slots =
+        residency_of(reinterpret_cast<const void*>(kernel), threads, plan.bytes).slots();
     const PairWork work{sets.probe,     sets.gallery,
                         sets.triangle,  best_run(sets, 1, slots, 1.0),
                         plan.sweeps,    tiles_of(sets.gallery.places) * kTilePlaces,
@@ -382,7 +370,8 @@ Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
 int64_t hopper_wide_memory(int64_t probe_places, int64_t gallery_places, int64_t channels,
                            bool positions, bool split) {
     const int64_t padded = up_to(channels, 16 * kChunkSteps);
-    return WidePlan(probe_places, gallery_places, padded, split, positions).bytes + 1024;
+    return WidePlan(probe_places, gallery_places, padded, split, positions).bytes +
+           WidePlan::kStatic;
 }
 
 template <typename Sink>

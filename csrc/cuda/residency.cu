@@ -42,14 +42,20 @@ DeviceFacts facts_of_device() {
     return once(device, [device] { return ask(device); });
 }
 
+int static_shared_bytes(const void* kernel) {
+    return once(std::tuple(current_device(), kernel), [kernel] {
+        cudaFuncAttributes attributes{};
+        const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+        return error == cudaSuccess ? static_cast<int>(attributes.sharedSizeBytes) : 0;
+    });
+}
+
 Residency residency_of(const void* kernel, int threads, int64_t shared_bytes) {
     const int device = current_device();
-    const DeviceFacts facts = facts_of_device();
     return once(std::tuple(device, kernel, threads, shared_bytes), [&] {
-        cudaFuncAttributes attributes{};
-        cudaFuncGetAttributes(&attributes, kernel);
+        const DeviceFacts facts = facts_of_device();
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             facts.shared_memory - static_cast<int>(attributes.sharedSizeBytes));
+                             facts.shared_memory - static_shared_bytes(kernel));
         int blocks = 0;
         cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads,
                                                       static_cast<size_t>(shared_bytes));

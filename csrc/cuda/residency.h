@@ -15,7 +15,12 @@ DeviceFacts facts_of_device();
 struct Residency {
     int processors;
     int blocks;  // of the kernel on a multiprocessor at once, at least 1
+
+    int64_t slots() const { return int64_t(processors) * blocks; }
 };
+
+// Shared memory that a kernel has without being asked for; 0 where it cannot be launched.
+int static_shared_bytes(const void* kernel);
 
 // Of a kernel with so many threads a block and so much dynamic shared memory, on the current
 // device. Lets the kernel have all the shared memory there is: an amount of its own for each launch

