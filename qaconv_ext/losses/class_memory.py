@@ -6,6 +6,7 @@ CVPR 2022 paper.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -162,6 +163,11 @@ class ClassMemoryLoss(nn.Module):
         target = own.to(scores.dtype)
         focus = (target - scores.sigmoid()).square()
         entropy = functional.binary_cross_entropy_with_logits(scores, target, reduction="none")
-        own_score = torch.where(own, scores, 0).sum(dim=1, keepdim=True)  # [B, 1]
-        beaten = (~own & (scores >= own_score)).any(dim=1)
-        return mean_of_rows((focus * entropy).sum(dim=1), ~beaten, paired, finite)
+        own_score = torch.where(own, scores, 0).sum(dim=1)  # [B]
+        gap = own_score - _largest(scores.masked_fill(own, -math.inf))
+        return mean_of_rows((focus * entropy).sum(dim=1), gap > 0, gap, paired, finite)
+
+
+def _largest(rows: Tensor) -> Tensor:
+    """The greatest number of each row, -inf for a row of none, which ``amax`` refuses."""
+    return functional.pad(rows.detach(), (0, 1), value=-math.inf).amax(dim=1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -45,4 +47,7 @@ class SoftmaxClassifier(nn.Module):
         logits = logits.to(maps.dtype)
         loss = functional.cross_entropy(logits, labels.long(), reduction="none")  # [B]
         correct = logits.argmax(dim=1) == labels
-        return mean_of_rows(loss, correct, torch.ones_like(finite), finite)
+        fixed, column = logits.detach(), labels.long()[:, None]
+        others = fixed.scatter(1, column, -math.inf).amax(dim=1)
+        gap = fixed.gather(1, column).squeeze(1) - others
+        return mean_of_rows(loss, correct, gap, torch.ones_like(finite), finite)

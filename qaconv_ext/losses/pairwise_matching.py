@@ -37,4 +37,4 @@ class PairwiseMatchingLoss(nn.Module):
             scores, masks.same.to(scores.dtype), reduction="none"
         ).sum(dim=1)  # [B]
         positive, negative = hardest_pairs(scores.detach(), masks)
-        return mean_of_rows(loss, positive > negative, masks.paired, finite)
+        return mean_of_rows(loss, positive > negative, positive - negative, masks.paired, finite)

@@ -26,6 +26,9 @@ class LossResult(NamedTuple):
     zero gradients, where no row counts."""
     accuracy: Tensor
     """Scalar float32 without a graph: the share of the counted rows that are right; 0 for none."""
+    gap: Tensor
+    """Scalar float32 without a graph: how far the hardest positive of a counted row is above its
+    hardest negative, in units of the score, on the mean (negative: below); 0 for no rows."""
     counted: Tensor
     """Scalar int64: rows with a positive, a negative, and finite scores."""
     dropped: Tensor
@@ -88,12 +91,15 @@ def finite_rows(values: Tensor, used: Tensor | None = None) -> tuple[Tensor, Ten
     return torch.where(keep, values, torch.zeros_like(values)), finite
 
 
-def mean_of_rows(loss: Tensor, correct: Tensor, paired: Tensor, finite: Tensor) -> LossResult:
+def mean_of_rows(
+    loss: Tensor, correct: Tensor, gap: Tensor, paired: Tensor, finite: Tensor
+) -> LossResult:
     """The mean of the rows that count.
 
     Args:
         loss: ``[B]`` floating, of values `finite_rows` made safe.
         correct: ``[B]`` boolean, what the accuracy counts.
+        gap: ``[B]`` floating: the hardest positive minus the hardest negative.
         paired: ``[B]`` boolean: the row has a positive and a negative.
         finite: ``[B]`` boolean, from `finite_rows`.
     """
@@ -105,6 +111,7 @@ def mean_of_rows(loss: Tensor, correct: Tensor, paired: Tensor, finite: Tensor) 
     return LossResult(
         loss=torch.where(counts, loss, torch.zeros_like(loss)).sum() / divisor,
         accuracy=(counts & correct).sum().float() / divisor,
+        gap=torch.where(counts, gap.detach().float(), 0.0).sum() / divisor,
         counted=counted,
         dropped=(paired & ~finite).sum(),
     )

@@ -48,5 +48,6 @@ class HardTripletLoss(nn.Module):
         masks = pair_masks(labels)
         scores, finite = finite_rows(scores, masks.positive | masks.negative)
         positive, negative = hardest_pairs(scores, masks)  # [B], [B]
-        loss = (self.margin - (positive - negative)).clamp(min=0)
-        return mean_of_rows(loss, positive >= negative, masks.paired, finite)
+        gap = positive - negative
+        loss = (self.margin - gap).clamp(min=0)
+        return mean_of_rows(loss, positive >= negative, gap, masks.paired, finite)

@@ -27,8 +27,8 @@ def test_no_loss_looks_at_a_value(loss, shape):
     rows = torch.zeros(shape, device="meta", requires_grad=True)
     result = loss(rows, LABELS)
     assert {value.device.type for value in result} == {"meta"}
-    assert [value.shape for value in result] == [()] * 4
-    assert [value.dtype for value in result] == [torch.float32] * 2 + [torch.int64] * 2
+    assert [value.shape for value in result] == [()] * 5
+    assert [value.dtype for value in result] == [torch.float32] * 3 + [torch.int64] * 2
     result.loss.backward()
     assert rows.grad.shape == shape
 
