@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from qaconv_ext import _arguments, backend
 from qaconv_ext._fold import Fold, FoldCache
 from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
+from qaconv_ext._share import BatchShare
 from qaconv_ext.reference import compute_dtype
 
 __all__ = [
+    "BatchShare",
     "CorrelationMax",
     "NearestMatches",
     "QAConv",
@@ -300,15 +302,21 @@ class QAConv(nn.Module):
         nn.init.constant_(self.fc.weight, 1.0 / (self.height * self.width))
         nn.init.zeros_(self.fc.bias)
 
-    def forward(self, probe: Tensor, gallery: Tensor | None = None) -> Tensor:
+    def forward(
+        self, probe: Tensor, gallery: Tensor | None = None, *, share: BatchShare | None = None
+    ) -> Tensor:
         """Scores of every pair, higher for more alike.
 
         Args:
             probe: ``[P, C, height, width]``, each place an L2-normalised vector of C channels.
             gallery: ``[G, C, height, width]``; None matches ``probe`` with itself at half the work.
+            share: of a batch that several processes have divided, in training mode: ``probe`` is
+                this one's part. Each process computes the rows of its own part and gets the scores
+                of all, with the gradient of a loss that every process computes alike. ``gallery``,
+                where given, is the same on all.
 
         Returns:
-            ``[P, G]`` float32 (float64 for float64 inputs).
+            ``[P, G]`` float32 (float64 for float64 inputs); with ``share`` P is the whole batch.
 
         Raises:
             TypeError, ValueError: a map's type or shape is not the one of this matcher.
@@ -319,7 +327,9 @@ class QAConv(nn.Module):
         if self.bn.training != self.logit_bn.training:
             raise RuntimeError("bn and logit_bn: got one in training mode and one in evaluation")
         if self.bn.training:
-            return self._scores_by_batch_statistics(probe, gallery)
+            return self._scores_by_batch_statistics(probe, gallery, share)
+        if share is not None:
+            raise RuntimeError("share: got one in evaluation mode, wanted training mode")
         weight, bias = self._fold_for(probe)
         if gallery is None:
             return -pairwise_distance(probe, weight, bias)
@@ -373,7 +383,9 @@ class QAConv(nn.Module):
         dtype = compute_dtype(maps.dtype)
         return self._fold_cache.get(there, dtype, self.folded, self.bn.eps, self.logit_bn.eps)
 
-    def _scores_by_batch_statistics(self, probe: Tensor, gallery: Tensor | None) -> Tensor:
+    def _scores_by_batch_statistics(
+        self, probe: Tensor, gallery: Tensor | None, share: BatchShare | None
+    ) -> Tensor:
         """The training-mode scores, from both maxima of every pair and no copy of them.
 
         Both norms and the weights are linear in the maxima, so a pair needs only its weighed sum
@@ -381,26 +393,35 @@ class QAConv(nn.Module):
         In a self match the second plane of maxima is the first with the pairs turned round, and is
         not made at all.
         """
-        pairs = len(probe), len(probe if gallery is None else gallery)
+        batch = len(probe) if share is None else share.total
+        pairs = batch, batch if gallery is None else len(gallery)
         if math.prod(pairs) < 2:
             raise ValueError(
                 f"probe, gallery: got {pairs[0]} × {pairs[1]} pairs, wanted at least 2 in training "
                 "mode, where the statistics are those of the pairs"
             )
         planes: tuple[Tensor, ...]
-        if gallery is None:
+        if gallery is not None:
+            planes = correlation_max(probe, gallery)[:2]
+        elif share is None:
             planes = correlation_max_self(probe)[:1]
         else:
-            planes = correlation_max(probe, gallery)[:2]
+            planes = correlation_max(probe, share.gather(probe))[:1]
         # The head runs in the type of the sums: float16 maxima cost accuracy, and autocast would
         # make them so.
         with torch.autocast(probe.device.type, enabled=False):
             weight = self.fc.weight.reshape(-1)
             planes = tuple(plane.to(weight.dtype) for plane in planes)
-            one_way = planes[0] @ weight  # [P, G]
-            sums = one_way + (one_way.T if gallery is None else planes[1] @ weight)
             variance, mean = _joint_variance_and_mean(planes)
-            _update_running(self.bn, mean, variance, 2 * planes[0].numel())
+            # Where the processes differ stands the weight of all of them, whose gradient is summed.
+            one_way, *other_way = (
+                plane @ (weight if share is None else share.common(weight)) for plane in planes
+            )  # [P, G] each
+            if share is not None:
+                one_way, *other_way = (share.collect(sums) for sums in (one_way, *other_way))
+                variance, mean = share.pooled(variance, mean)
+            sums = one_way + (one_way.T if gallery is None else other_way[0])
+            _update_running(self.bn, mean, variance, 2 * math.prod(pairs) * weight.numel())
             scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
             # The shift of bn and the bias of fc come once per half, hence twice.
             shift = 2 * ((self.bn.bias - scale * mean) * weight.sum() + self.fc.bias)

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 #: Rows of the distance matrix sorted at a time: bounds the memory of `nearest_classes`.
 SORTED_ROWS = 1024
+
+#: Blocks are not made smaller than this for the sake of many processes.
+_SMALLEST_BLOCK = 64
 
 
 @torch.no_grad()
@@ -21,6 +24,7 @@ def class_distances(
     matcher: Callable[[Tensor, Tensor | None], Tensor],
     *,
     block: int = 1024,
+    divided: bool = False,
 ) -> Tensor:
     """Minus the score of every item with every other, each pair matched once and mirrored.
 
@@ -33,6 +37,8 @@ def class_distances(
             gallery to match a block with itself. A module is put in evaluation mode for the call;
             every submodule gets its own mode back. Its scores are taken as symmetric.
         block: items matched with each other in one call; bounds the memory beside the result.
+        divided: the processes of torch.distributed's default group deal the blocks among them; all
+            of them call this with the same features, and get the whole matrix.
 
     Returns:
         ``[N, N]`` float32 on the device of ``features``, exactly symmetric; the diagonal holds the
@@ -44,18 +50,29 @@ def class_distances(
     if block < 1:
         raise ValueError(f"block: got {block}, wanted 1 or more")
     number = len(features)
-    distances = torch.empty(number, number, dtype=torch.float32, device=features.device)
+    rank, size = (distributed.get_rank(), distributed.get_world_size()) if divided else (0, 1)
+    if size > 1:
+        # Enough blocks for all; a score does not depend on the block it is computed in.
+        block = min(block, max(_SMALLEST_BLOCK, -(-number // (2 * size))))
+    distances = torch.zeros(number, number, dtype=torch.float32, device=features.device)
     with _evaluation_mode(matcher):
-        for row in range(0, number, block):
-            rows = slice(row, min(row + block, number))
-            itself = -_scores(matcher, features[rows], None)
-            distances[rows, rows] = itself.triu() + itself.triu(1).T
-            for column in range(rows.stop, number, block):
-                columns = slice(column, min(column + block, number))
+        for rows, columns in _blocks(number, block)[rank::size]:
+            if rows == columns:
+                itself = -_scores(matcher, features[rows], None)
+                distances[rows, rows] = itself.triu() + itself.triu(1).T
+            else:
                 part = -_scores(matcher, features[rows], features[columns])
                 distances[rows, columns] = part
                 distances[columns, rows] = part.T
+    if size > 1:
+        distributed.all_reduce(distances)  # every number is on one process, and 0 on the others
     return distances
+
+
+def _blocks(number: int, block: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of the blocks on and above the diagonal."""
+    parts = [slice(at, min(at + block, number)) for at in range(0, number, block)]
+    return [(rows, columns) for i, rows in enumerate(parts) for columns in parts[i:]]
 
 
 def nearest_classes(distances: Tensor | npt.NDArray[np.floating], k: int) -> Tensor:
