@@ -19,6 +19,7 @@ PYTHON_ARROWS = {
     "qaconv_ext._arguments": set(),
     "qaconv_ext._fold": set(),
     "qaconv_ext._nearest": set(),
+    "qaconv_ext._share": set(),
     "qaconv_ext.numpy": {"qaconv_ext._nearest", "qaconv_ext._core"},
     "qaconv_ext._core": set(),  # compiled
     "qaconv_ext.backend": {"qaconv_ext.reference", "qaconv_ext._library"},
@@ -27,6 +28,7 @@ PYTHON_ARROWS = {
         "qaconv_ext.reference",
         "qaconv_ext._arguments",
         "qaconv_ext._fold",
+        "qaconv_ext._share",
         "qaconv_ext._nearest",
     },
     "qaconv_ext.graph": {"qaconv_ext.qaconv"},
@@ -41,7 +43,7 @@ PYTHON_ARROWS = {
     "qaconv_ext.doctor": {"qaconv_ext.backend", "qaconv_ext._library", "qaconv_ext.reference"},
     "qaconv_reid": set(),
     "qaconv_reid.config": set(),
-    "qaconv_reid.data": {"qaconv_reid.config"},
+    "qaconv_reid.data": {"qaconv_reid.config", "qaconv_reid.files"},
     "qaconv_reid.models": {"qaconv_reid.config"},
     "qaconv_reid.files": set(),
     "qaconv_reid.people": {"qaconv_reid.files"},
@@ -63,6 +65,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.config",
         "qaconv_reid.files",
     },
+    "qaconv_reid.__main__": {"qaconv_reid.cli"},
     "qaconv_reid.cli": {
         "qaconv_reid.recipes",
         "qaconv_reid.reports",

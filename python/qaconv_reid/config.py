@@ -29,10 +29,12 @@ from pydantic import (
 
 __all__ = [
     "CONFIG_FILE",
+    "AugmentationConfig",
     "ConfigError",
     "DataConfig",
     "EvaluationConfig",
     "LossConfig",
+    "MatcherConfig",
     "ModelConfig",
     "OptimiserConfig",
     "RunConfig",
@@ -77,6 +79,37 @@ class DataConfig(_Section):
     """Evaluated one by one when the training is over."""
     combine_all: bool = False
     """Train on query and gallery images as well ("MSMT17 (all)")."""
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training identities that are held back, to be evaluated on while training."""
+    cache: Literal["auto", "device", "memory", "disk", "off"] = "auto"
+    """Where decoded and resized training images are kept: on the training device, in memory, in a
+    file that later runs find again, or not at all; auto takes the first of device and memory in
+    which they take no more than a quarter of what is free."""
+    cache_folder: Path | None = None
+    """Of cache=disk; None for qaconv/images in the user's cache."""
+
+
+class AugmentationConfig(_Section):
+    """How training images are changed at random, each by its own draws; 0 (factors: 1) is off."""
+
+    padding: NonNegativeInt = 10
+    """Black pixels on each side before the crop, for an image 128 wide: scaled with the width."""
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Probability of a horizontal flip."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 5.0
+    """Largest angle, in degrees."""
+    brightness: Annotated[float, Field(ge=1)] = 2.0
+    """Largest factor b; it is uniform in [1/b, b]."""
+    contrast: Annotated[float, Field(ge=1)] = 2.0
+    """Largest factor, as that of brightness."""
+    saturation: Annotated[float, Field(ge=1)] = 2.0
+    """Largest factor, as that of brightness."""
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Largest turn of the hue, as a fraction of the circle."""
+    occlusion: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Largest side of a white square, as a fraction of the shorter side of the image."""
+    from_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Off until the accuracy of 50 batches has passed this (release 1.2: 0.6); 0 from the start."""
 
 
 class ModelConfig(_Section):
@@ -93,6 +126,15 @@ class ModelConfig(_Section):
     height: PositiveInt = 384
     """Pixels of the input image."""
     width: PositiveInt = 128
+
+
+class MatcherConfig(_Section):
+    """The head of QAConv."""
+
+    hold_scale: bool = True
+    """With loss.kind=triplet: hold the head's scale (logit_bn.weight) while the hardest positives
+    of a batch score below its hardest negatives. False is the paper's way: the hard triplet then
+    drives the scale through zero, where nothing reaches the network any more."""
 
 
 class SamplerConfig(_Section):
@@ -116,7 +158,9 @@ class SamplerConfig(_Section):
 class LossConfig(_Section):
     """What is minimised over the scores of a batch."""
 
-    kind: Literal["triplet", "pairwise", "class_memory"] = "triplet"
+    kind: Literal["triplet", "pairwise", "class_memory", "softmax"] = "triplet"
+    """Hard triplets, every pair of the batch, every class of a memory, or a classifier of the
+    identities (the matcher is then not trained)."""
     margin: PositiveFloat = 16.0
     """Triplet: in units of the score."""
     memory_batch: PositiveInt = 16
@@ -124,30 +168,50 @@ class LossConfig(_Section):
 
 
 class OptimiserConfig(_Section):
-    """Stochastic gradient descent with Nesterov momentum."""
+    """How weights follow their gradients."""
 
+    kind: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with Nesterov momentum, or AdamW."""
     learning_rate: PositiveFloat = 5e-3
     backbone_factor: NonNegativeFloat = 0.1
     """The backbone learns at this fraction of the rate."""
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Of sgd; of adamw the first of its two betas, the second being 0.999."""
     weight_decay: NonNegativeFloat = 5e-4
     clip_norm: NonNegativeFloat = 8.0
-    """Largest norm of the gradient, network and matcher each; 0 does not clip."""
+    """Largest norm of the gradient, of network, matcher and loss each; 0 does not clip."""
+    accumulate: PositiveInt = 1
+    """Batches whose gradients are added up, as their mean, before a step."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights after every step, which is what is
+    evaluated then (0.999 for example); 0 keeps none."""
 
 
 class ScheduleConfig(_Section):
-    """When the learning rate falls and when the run ends."""
+    """When the learning rate falls and when the run ends.
 
-    kind: Literal["adaptive", "step"] = "adaptive"
+    An epoch is a number of images, the same for every sampler, so that runs can be compared.
+    """
+
+    kind: Literal["adaptive", "step", "cosine"] = "adaptive"
+    epoch_images: Literal["graph", "data"] | PositiveInt = "graph"
+    """Images of an epoch, rounded up to whole batches: graph for a batch for every identity, which
+    is an epoch of graph sampling; data for as many as there are; or their number."""
     max_epochs: PositiveInt = 60
+    warm_up: NonNegativeFloat = 0.0
+    """Epochs in which the learning rate rises from nothing, in a straight line."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """The learning rate is multiplied by this."""
+    """The learning rate is multiplied by this. Cosine: it ends at this fraction."""
     loss_factor: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Adaptive: it falls once the epoch's loss is under this fraction of the second epoch's."""
     stretch: Annotated[float, Field(ge=1)] = 1.5
-    """Adaptive: the run ends at this multiple of the epoch in which it fell."""
+    """Adaptive: the run ends at this multiple of the epoch in which it fell, rounded down."""
     step: PositiveInt = 20
     """Step: it falls after every so many epochs."""
+    falls: NonNegativeInt = 0
+    """Step: how many times it falls at most; 0 for no limit."""
+    patience: NonNegativeInt = 0
+    """The run ends after so many evaluations (evaluation.every) without a better mAP; 0 never."""
 
 
 class EvaluationConfig(_Section):
@@ -155,6 +219,11 @@ class EvaluationConfig(_Section):
 
     batch_size: PositiveInt = 64
     """Images through the network at a time."""
+    every: NonNegativeInt = 0
+    """Epochs between evaluations on the identities that data.validation holds back; 0 for none."""
+    weights: Literal["last", "best"] = "last"
+    """What the test sets are searched with: the weights at the end, or those of the best mAP on
+    the validation part."""
 
 
 class RuntimeConfig(_Section):
@@ -164,9 +233,16 @@ class RuntimeConfig(_Section):
     device: str = "auto"
     """``auto`` (a CUDA device if there is one), ``cpu``, ``cuda``, ``cuda:1``, …"""
     workers: NonNegativeInt = 4
-    """Processes that read and augment images; 0 does so in the main process."""
-    mixed_precision: bool = True
-    """float16 where the device has it (CUDA); a CPU always computes in float32."""
+    """Processes that read images; 0 does so in the main process."""
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Type the network computes in; its weights and the matching of a batch stay float32. auto is
+    float16 on CUDA and float32 on a CPU."""
+    compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
+    """Mode of torch.compile for the network; reduce-overhead replays it from CUDA graphs."""
+    checkpoint_minutes: NonNegativeFloat = 10.0
+    """A checkpoint is written after so many minutes also within an epoch; 0 after every batch."""
+    collapse: Literal["stop", "tell"] = "stop"
+    """What happens to a run in which nothing is learnt any more: it ends, or it is told so once."""
 
 
 class RunConfig(_Section):
@@ -175,13 +251,27 @@ class RunConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[\w.+-]*[\w+-]$")] = "paper"
     output: Path = Path("runs")
     data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
     model: ModelConfig = ModelConfig()
+    matcher: MatcherConfig = MatcherConfig()
     sampler: SamplerConfig = SamplerConfig()
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _has_what_it_evaluates(self) -> RunConfig:
+        for needing, wanted in (
+            (self.schedule.patience > 0, "schedule.patience"),
+            (self.evaluation.weights == "best", "evaluation.weights=best"),
+        ):
+            if needing and not (self.evaluation.every and self.data.validation):
+                raise ValueError(
+                    f"{wanted} needs evaluation.every and data.validation, which are 0"
+                )
+        return self
 
     @property
     def directory(self) -> Path:

@@ -1,4 +1,4 @@
-"""Files are replaced whole: written under another name, then moved."""
+"""Files are replaced whole: written under another name, then moved. And the folder of caches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replaced"]
+__all__ = ["replaced", "user_cache"]
 
 
 @contextmanager
@@ -28,3 +28,9 @@ def replaced(path: Path, *, sync: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def user_cache() -> Path:
+    """The folder for what can be made again: ``qaconv`` in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "qaconv"

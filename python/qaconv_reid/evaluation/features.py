@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from qaconv_reid.data import ImageDataset, Record, build_test_transform
+from qaconv_reid.data import ImageDataset, Record
 from qaconv_reid.models import Progress, extract_maps
 
 __all__ = ["FeatureSet", "extract"]
@@ -65,7 +65,7 @@ def extract(
     if not records:
         raise ValueError("records: got none, wanted at least one image")
     loader = DataLoader(
-        ImageDataset(records, build_test_transform(height, width)),
+        ImageDataset(records, height, width),
         batch_size=batch,
         num_workers=workers,
         pin_memory=torch.device(device).type == "cuda",

@@ -1,7 +1,7 @@
 """Networks that turn an image into a map of features: backbones, neck, pretrained weights."""
 
 from qaconv_reid.models.backbones import BACKBONES
-from qaconv_reid.models.inference import Progress, evaluation_mode, extract_maps
+from qaconv_reid.models.inference import Progress, as_floats, evaluation_mode, extract_maps
 from qaconv_reid.models.network import FeatureMapNetwork, build_network
 from qaconv_reid.models.weights import AUTO, PACKAGED_WEIGHTS, about_weights, find_weights
 
@@ -12,6 +12,7 @@ __all__ = [
     "FeatureMapNetwork",
     "Progress",
     "about_weights",
+    "as_floats",
     "build_network",
     "evaluation_mode",
     "extract_maps",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Progress", "evaluation_mode", "extract_maps"]
+__all__ = ["Progress", "as_floats", "evaluation_mode", "extract_maps"]
 
 Progress = Callable[[str, int, int], None]
 """Told of steps: what is being done, how much of it is done, of how much."""
@@ -27,6 +27,14 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
             part.training = training
 
 
+def as_floats(images: Tensor) -> Tensor:
+    """Images as a network takes them: of uint8 the 255ths, any other type as it is.
+
+    No mean is subtracted and no deviation divided by, in training or in testing.
+    """
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
 def extract_maps(
     network: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -43,8 +51,8 @@ def extract_maps(
 
     Args:
         network: ``[B, 3, H, W]`` to ``[B, C, h, w]``, on ``device``.
-        batches: pairs of images ``[B, 3, H, W]`` float32 and their indices ``[B]``, which together
-            are 0 to ``count - 1``, each once, in any order.
+        batches: pairs of images ``[B, 3, H, W]``, uint8 or floating in [0, 1], and their indices
+            ``[B]``, which together are 0 to ``count - 1``, each once, in any order.
         count: number of images, at least 1.
         device: where the network runs.
         dtype: type of the result; float16 halves its size.
@@ -66,7 +74,7 @@ def extract_maps(
     casting = torch.autocast(device.type, dtype=autocast, enabled=autocast is not None)
     with evaluation_mode(network), torch.no_grad(), casting:
         for images, index in batches:
-            block = network(images.to(device, non_blocking=True))
+            block = network(as_floats(images.to(device, non_blocking=True)))
             if maps is None:
                 maps = torch.empty((count, *block.shape[1:]), dtype=dtype, device=store)
             maps[index.to(store)] = block.to(device=store, dtype=dtype)

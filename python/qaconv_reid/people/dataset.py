@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import PIL
 
-from qaconv_reid.files import replaced
+from qaconv_reid.files import replaced, user_cache
 from qaconv_reid.people.files import NAMINGS, name_of
 from qaconv_reid.people.scenes import DOMAINS, spots
 from qaconv_reid.people.sheet import contact_sheet
@@ -84,10 +84,7 @@ class Request:
 
 def default_folder(request: Request) -> Path:
     """Where it lies unless somebody says otherwise: below QACONV_DATA, or the user's cache."""
-    base = os.environ.get("QACONV_DATA")
-    if base is None:
-        cache = os.environ.get("XDG_CACHE_HOME")
-        base = str(Path(cache) if cache else Path.home() / ".cache") + "/qaconv"
+    base = os.environ.get("QACONV_DATA") or user_cache()
     suffix = "" if request.naming == "market" else f"-{request.naming}"
     seed = "" if request.seed == 0 else f"-seed{request.seed}"
     return Path(base) / f"virtual-people-{GENERATION}" / f"{request.size}{suffix}{seed}"

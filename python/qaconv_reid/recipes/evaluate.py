@@ -25,7 +25,7 @@ from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.ranked import draw_ranked
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table
-from qaconv_reid.training import CheckpointError, checkpoint
+from qaconv_reid.training import CheckpointError, Ranks, checkpoint
 
 __all__ = ["evaluate", "evaluate_sets", "restored", "show"]
 
@@ -90,8 +90,12 @@ def evaluate_sets(
     progress: Progress,
     *,
     ranked: Path | None = None,
+    ranks: Ranks | None = None,
 ) -> list[EvaluationResult]:
-    """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``."""
+    """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``.
+
+    The processes of a distributed run all call this, divide the work and get all results.
+    """
     drawing = None
     if ranked is not None:
         drawing = partial(

@@ -22,6 +22,9 @@ _FREE = (
     "output",
     "data.test",
     "evaluation.batch_size",
+    "data.cache",
+    "data.cache_folder",
+    "runtime.checkpoint_minutes",
     "runtime.device",
     "runtime.workers",
     "schedule.max_epochs",
@@ -29,7 +32,9 @@ _FREE = (
 
 
 class RunFolder:
-    """``config.toml``, ``metrics.jsonl``, ``checkpoint/`` and ``evaluation.json`` of one run.
+    """``config.toml``, ``metrics.jsonl``, ``checkpoint/``, ``evaluation.json`` of one run.
+
+    With a validation part there is ``best/`` too: the weights of its best mAP.
 
     Args:
         path: the folder; it need not be there yet.
@@ -40,6 +45,7 @@ class RunFolder:
         self.config_file = path / CONFIG_FILE
         self.metrics = path / "metrics.jsonl"
         self.checkpoint = path / "checkpoint"
+        self.best = path / "best"
         self.evaluation = path / "evaluation.json"
 
     def check_new(self) -> None:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console
 
 from qaconv_reid.config import RunConfig
+from qaconv_reid.data import ImageDataset, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import about_weights, find_weights
-from qaconv_reid.recipes.build import build_models, find_hardware, seed_everything
+from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, RunLog
-from qaconv_reid.training import CheckpointError, EpochReport, Trainer, checkpoint
+from qaconv_reid.training import (
+    CheckpointError,
+    EpochReport,
+    Ranks,
+    Trainer,
+    checkpoint,
+    hold_back,
+    joined,
+)
 
 __all__ = ["Interrupted", "train"]
+
+#: Batches after which the processes of a distributed run ask whether one is to stop.
+_ASKED_EVERY = 10
 
 
 class Interrupted(Exception):
@@ -26,7 +42,7 @@ def train(config: RunConfig, *, resume: bool, console: Console) -> list[Evaluati
     """Train, then evaluate on every test set.
 
     The run's folder is made when all that can be refused has been; it then always holds what is
-    needed to go on.
+    needed to go on. Under torchrun all processes call this; the first one writes and speaks.
 
     Args:
         config: of the run.
@@ -39,86 +55,211 @@ def train(config: RunConfig, *, resume: bool, console: Console) -> list[Evaluati
     Raises:
         ConfigError, DataError, CheckpointError: the settings, a data set or the checkpoint cannot
             be used; nothing has been written.
+        CollapsedError: nothing was learnt any more; the folder holds the run as it was before.
         Interrupted: SIGINT or SIGTERM came while training.
     """
+    hardware = find_hardware(config.runtime)
+    with joined(hardware.device.type) as ranks:
+        if not ranks.first:
+            console = Console(quiet=True)
+        return _train(config, resume, console, hardware, ranks)
+
+
+def _train(
+    config: RunConfig, resume: bool, console: Console, hardware: Hardware, ranks: Ranks
+) -> list[EvaluationResult]:
     folder = RunFolder(config.directory)
     if resume:
         folder.check_same(config)
-    else:
+    elif ranks.first:
         folder.check_new()
     images = load_training_images(config)
+    validation: ReidDataset | None = None
+    if config.data.validation:
+        images, validation = hold_back(images, config.data.validation, config.runtime.seed)
     test_sets = load_test_sets(config.data.test)
-    hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
     saved = checkpoint.load(folder.checkpoint) if resume and folder.has_checkpoint() else None
     network, matcher = build_models(config, hardware.device, pretrained=saved is None)
 
-    with ProgressBars() as progress:
+    with ProgressBars(quiet=not ranks.first) as progress:
+        dataset = ImageDataset(images.records, config.model.height, config.model.width)
+        source = open_source(
+            dataset,
+            config.data.cache,
+            device=hardware.device,
+            workers=config.runtime.workers,
+            folder=config.data.cache_folder,
+            progress=progress,
+        )
         trainer = Trainer(
             network,
             matcher,
             images,
+            source,
             config,
             device=hardware.device,
             autocast=hardware.autocast,
+            ranks=ranks,
             progress=progress,
+            notice=progress.print,
         )
+        run = _Run(config, folder, trainer, hardware, ranks, progress, validation)
         if saved is not None:
-            _restore(trainer, saved, folder)
-        folder.write_config(config)
-        folder.forget_metrics_after(trainer.epoch)
-        _announce(config, trainer, images.classes, len(images.records), hardware.device, console)
-        _fit(trainer, folder, config, progress.console)
-        results = evaluate_sets(network, matcher, test_sets, config, hardware, progress)
+            run.restore(saved)
+        if ranks.first:
+            folder.write_config(config)
+            folder.forget_metrics_after(trainer.epoch)
+        _announce(config, trainer, images.classes, len(images.records), console)
+        run.fit()
+        network, matcher = trainer.evaluated()
+        if config.evaluation.weights == "best":
+            best = checkpoint.load(folder.best)
+            network.load_state_dict(best["network"])
+            matcher.load_state_dict(best["matcher"])
+        results = evaluate_sets(
+            network, matcher, test_sets, config, hardware, progress, ranks=ranks
+        )
 
-    if results:
+    if results and ranks.first:
         folder.write_evaluation(results, trainer.epoch)
         show(results, f"{config.name}: after {trainer.epoch} epochs", console)
     console.print(f"run kept in {folder.path}", markup=False)
     return results
 
 
-def _fit(trainer: Trainer, folder: RunFolder, config: RunConfig, notices: Console) -> None:
-    def keep() -> None:
-        state = trainer.state_dict() | {"config": config.model_dump(mode="json")}
-        checkpoint.save(folder.checkpoint, state)
+class _Run:
+    """A trainer, what is kept of it, and the evaluations on the way."""
 
-    with stop_when_interrupted(notices.print) as stop, RunLog(folder.metrics) as log:
-        for report in trainer.epochs(stop):
-            # The log first: a record too many is dropped on resuming, one too few is lost.
-            log.append(report.as_dict())
-            keep()
-            notices.print(_line(report), markup=False)
-        if stop():
-            keep()
-            raise Interrupted(
-                f"stopped in epoch {trainer.epoch + 1}; go on by: "
-                f"qaconv train {folder.path} --resume"
-            )
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        trainer: Trainer,
+        hardware: Hardware,
+        ranks: Ranks,
+        progress: ProgressBars,
+        validation: ReidDataset | None,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.trainer = trainer
+        self.hardware = hardware
+        self.ranks = ranks
+        self.progress = progress
+        self.validation = validation
+        #: Best mAP on the validation part, and evaluations since.
+        self.best = -1.0
+        self.since_best = 0
+        self._kept_at = time.monotonic()
 
+    def fit(self) -> None:
+        """Train to the end.
 
-def _restore(trainer: Trainer, saved: dict[str, object], folder: RunFolder) -> None:
-    try:
-        trainer.load_state_dict(saved)
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{folder.checkpoint}: does not fit these data sets and settings: {error}"
-        ) from error
+        Raises:
+            CollapsedError, Interrupted: it ended before.
+        """
+        trainer, log = self.trainer, None
+        if self.ranks.first:
+            log = RunLog(self.folder.metrics)
+        stopped = False
+        with stop_when_interrupted(self.progress.print) as interrupted:
+
+            def stop() -> bool:
+                nonlocal stopped
+                # Processes have to ask each other, which is not worth doing at every batch.
+                if self.ranks.size == 1 or trainer.position % _ASKED_EVERY == 0:
+                    stopped = self.ranks.agree(interrupted())
+                return stopped
+
+            for report in trainer.epochs(stop, self._keep_by_the_clock):
+                record = report.as_dict() | self._validate()
+                # The log first: a record too many is dropped on resuming, one too few is lost.
+                if log is not None:
+                    log.append(record)
+                self.keep()
+                self.progress.print(_line(report) + _validation_line(record))
+                if 0 < self.config.schedule.patience <= self.since_best:
+                    self.progress.print(
+                        f"no better mAP on the validation part in {self.since_best} evaluations: "
+                        "the run ends (schedule.patience)"
+                    )
+                    break
+            if stopped:
+                self.keep()
+                raise Interrupted(
+                    f"stopped in epoch {trainer.epoch + 1}; go on by: "
+                    f"qaconv train {self.folder.path} --resume"
+                )
+        if log is not None:
+            log.close()
+
+    def keep(self) -> None:
+        """Write the checkpoint."""
+        if self.ranks.first:
+            checkpoint.save(self.folder.checkpoint, self._state())
+        self._kept_at = time.monotonic()
+
+    def _keep_by_the_clock(self) -> None:
+        if time.monotonic() - self._kept_at >= 60 * self.config.runtime.checkpoint_minutes:
+            self.keep()
+
+    def _state(self) -> dict[str, Any]:
+        return self.trainer.state_dict() | {
+            "config": self.config.model_dump(mode="json"),
+            "best": self.best,
+            "since_best": self.since_best,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: it is of other data sets or settings.
+        """
+        try:
+            self.trainer.load_state_dict(saved)
+            self.best, self.since_best = saved["best"], saved["since_best"]
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{self.folder.checkpoint}: does not fit these data sets and settings: {error}"
+            ) from error
+
+    def _validate(self) -> dict[str, object]:
+        """Evaluate on the identities that were held back, where it is time; keep the best."""
+        every = self.config.evaluation.every
+        if self.validation is None or not every or self.trainer.epoch % every:
+            return {}
+        network, matcher = self.trainer.evaluated()
+        (result,) = evaluate_sets(
+            network,
+            matcher,
+            [self.validation],
+            self.config,
+            self.hardware,
+            self.progress,
+            ranks=self.ranks,
+        )
+        self.since_best += 1
+        if result.mAP > self.best:
+            self.best, self.since_best = result.mAP, 0
+            if self.ranks.first:
+                weights = {"network": network.state_dict(), "matcher": matcher.state_dict()}
+                checkpoint.save(self.folder.best, weights | {"epoch": self.trainer.epoch})
+        return {"validation_rank1": result.rank1, "validation_mAP": result.mAP}
 
 
 def _announce(
-    config: RunConfig,
-    trainer: Trainer,
-    persons: int,
-    images: int,
-    device: object,
-    console: Console,
+    config: RunConfig, trainer: Trainer, identities: int, images: int, console: Console
 ) -> None:
+    ranks = f", {trainer.ranks.size} processes" if trainer.ranks.size > 1 else ""
     console.print(
-        f"{config.name}: {images:,} images of {persons:,} persons, "
-        f"{len(trainer.sampler):,} batches an epoch, {config.model.backbone} on {device}",
+        f"{config.name}: {images:,} images of {identities:,} persons, "
+        f"{trainer.epoch_batches:,} batches an epoch, {config.model.backbone} on "
+        f"{trainer.device}{ranks}",
         markup=False,
     )
+    console.print(trainer.source.about, markup=False, highlight=False)
     if trainer.epoch or trainer.position:
         console.print(
             f"resumed after {trainer.epoch} epochs and {trainer.position} batches", markup=False
@@ -131,12 +272,34 @@ def _announce(
 
 
 def _line(report: EpochReport) -> str:
+    stages = {
+        "input": report.input_seconds,
+        "graph": report.graph_seconds,
+        "network": report.network_seconds,
+        "matcher": report.matcher_seconds,
+    }
+    shares = ", ".join(
+        f"{stage} {100 * spent / report.seconds:.0f} %" for stage, spent in stages.items() if spent
+    )
     text = (
         f"epoch {report.epoch}: loss {report.loss:.3f}, accuracy {100 * report.accuracy:.1f} %, "
-        f"learning rate {report.learning_rate:.2g}, {report.seconds:.1f} s"
+        f"hard gap {report.gap:+.2f}, scale {report.scale:.2f}, "
+        f"learning rate {report.learning_rate:.2g}, {report.seconds:.1f} s ({shares})"
     )
     if report.skipped_steps:
-        text += f", {report.skipped_steps} of {report.steps} steps skipped (no finite gradient)"
+        text += (
+            f", {report.skipped_steps} of {report.steps} steps skipped (no finite gradient, or no "
+            "row that counts)"
+        )
     if report.dropped_rows:
         text += f", {report.dropped_rows} rows dropped (not finite)"
     return text
+
+
+def _validation_line(record: Mapping[str, Any]) -> str:
+    if "validation_mAP" not in record:
+        return ""
+    return (
+        f"; validation Rank-1 {100 * record['validation_rank1']:.1f}, "
+        f"mAP {100 * record['validation_mAP']:.1f}"
+    )

@@ -1,7 +1,8 @@
-"""Progress bars that keep quiet where nobody watches."""
+"""Progress: bars in a terminal, a line a minute elsewhere."""
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Self
 
@@ -11,21 +12,27 @@ from rich.progress import Progress as Bars
 
 __all__ = ["ProgressBars"]
 
+#: Between two lines where there is no terminal to draw bars in.
+QUIET_SECONDS = 60.0
+
 
 class ProgressBars:
     """A bar per thing that is being done, made when it is first heard of.
 
-    Calling it fits the ``progress`` argument of evaluation and training. Nothing is printed when
-    the console is not a terminal.
+    Calling it fits the ``progress`` argument of evaluation and training. Where the console is not
+    a terminal a line is printed every `QUIET_SECONDS` of something that goes on for longer.
 
         with ProgressBars() as progress:
             evaluate(..., progress=progress)
 
     Args:
         console: where to draw; standard error by default, so that results can be piped.
+        quiet: nothing is drawn or printed.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._spoken = time.monotonic()
         self.console = console or Console(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
@@ -34,7 +41,7 @@ class ProgressBars:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
+            disable=quiet or not self.console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
@@ -51,6 +58,14 @@ class ProgressBars:
             self._bars.reset(task)
         self._done[what] = done
         self._bars.update(task, completed=done, total=total)
+        if not self.console.is_terminal and time.monotonic() - self._spoken >= QUIET_SECONDS:
+            self.print(f"{what}: {done:,} of {total:,}")
+
+    def print(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._spoken = time.monotonic()
+        if not self._quiet:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bars.start()

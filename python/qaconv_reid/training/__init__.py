@@ -1,8 +1,20 @@
 """The training of a network and its matcher on batches drawn by a sampler."""
 
 from qaconv_reid.training.checkpoint import CheckpointError
-from qaconv_reid.training.images import TrainingImages, join
-from qaconv_reid.training.tally import EpochReport
+from qaconv_reid.training.images import TrainingImages, hold_back, join
+from qaconv_reid.training.meter import EpochReport
+from qaconv_reid.training.ranks import Ranks, joined
 from qaconv_reid.training.trainer import Trainer
+from qaconv_reid.training.watch import CollapsedError
 
-__all__ = ["CheckpointError", "EpochReport", "Trainer", "TrainingImages", "join"]
+__all__ = [
+    "CheckpointError",
+    "CollapsedError",
+    "EpochReport",
+    "Ranks",
+    "Trainer",
+    "TrainingImages",
+    "hold_back",
+    "join",
+    "joined",
+]

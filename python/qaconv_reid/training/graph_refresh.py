@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from qaconv_ext.graph import class_distances, nearest_classes
-from qaconv_reid.config import RunConfig
-from qaconv_reid.data import ImageDataset, Record, build_test_transform
+from qaconv_reid.data import ImageSource
 from qaconv_reid.models import Progress, extract_maps
+from qaconv_reid.training.ranks import Ranks
 
 __all__ = ["GraphRefresh"]
 
@@ -21,15 +20,19 @@ class GraphRefresh:
 
     Liao & Shao, CVPR 2022 (arXiv 2104.01546), section 4.2. Network and matcher are used where they
     stand, in evaluation mode and without a gradient, and get their modes back. Images are resized
-    only, so that the graph depends on the weights and the chosen images and nothing else.
+    only, so that the graph depends on the weights and the chosen images and nothing else: the
+    processes of a distributed run divide whole batches among them, and the graph is the same, bit
+    for bit, for any number of them.
 
     Args:
         network: images to maps, on ``device``.
         matcher: maps to scores, on ``device``.
-        records: the training images; the sampler's image numbers are places in it.
-        config: of the run: image size, batches, workers.
+        source: the training images, by the sampler's image numbers.
+        neighbours: how many are wanted of each class.
+        batch_size: images through the network at a time.
         device: where network and matcher are.
         autocast: type to run the network in, None for the weights' own.
+        ranks: the processes of the run.
         progress: told after every batch of images.
     """
 
@@ -37,47 +40,61 @@ class GraphRefresh:
         self,
         network: nn.Module,
         matcher: nn.Module,
-        records: Sequence[Record],
-        config: RunConfig,
+        source: ImageSource,
         *,
+        neighbours: int,
+        batch_size: int,
         device: torch.device,
         autocast: torch.dtype | None = None,
+        ranks: Ranks | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.network = network
         self.matcher = matcher
-        self.records = records
-        self.config = config
+        self.source = source
+        self.neighbours = neighbours
+        self.batch_size = batch_size
         self.device = device
         self.autocast = autocast
+        self.ranks = ranks or Ranks()
         self.progress = progress
 
     def __call__(self, images: Sequence[int]) -> Tensor:
-        """The nearest other classes of each class, ``[classes, P - 1]`` int64 on the CPU.
+        """The nearest other classes of each class, ``[classes, neighbours]`` int64 on the CPU.
 
         Args:
             images: one image number per class, in class order.
         """
-        model, sampler = self.config.model, self.config.sampler
-        chosen = [self.records[image] for image in images]
-        loader = DataLoader(
-            ImageDataset(chosen, build_test_transform(model.height, model.width)),
-            batch_size=self.config.evaluation.batch_size,
-            num_workers=self.config.runtime.workers,
-            pin_memory=self.device.type == "cuda",
-            # A loader draws a seed for its workers: not from the generator of the run.
-            generator=torch.Generator(),
-        )
+        maps = self._maps(images)
+        distances = class_distances(maps, self.matcher, divided=self.ranks.size > 1)
+        return nearest_classes(distances, self.neighbours).cpu()
+
+    def _maps(self, images: Sequence[int]) -> Tensor:
+        batches = [
+            range(start, min(start + self.batch_size, len(images)))
+            for start in range(0, len(images), self.batch_size)
+        ]
+        own = self.ranks.mine(batches)
+        places = [place for batch in own for place in batch]
+
+        def loaded() -> Iterator[tuple[Tensor, Tensor]]:
+            numbers = [[images[place] for place in batch] for batch in own]
+            done = 0
+            for pixels in self.source.batches(numbers):
+                yield pixels, torch.arange(done, done + len(pixels))
+                done += len(pixels)
+
+        if not places:  # more processes than batches
+            return self.ranks.merged(None, batches, self.device)
         maps = extract_maps(
             self.network,
-            loader,
-            len(chosen),
+            loaded(),
+            len(places),
             device=self.device,
-            dtype=self.autocast or torch.float32,
+            dtype=torch.float32 if self.autocast is None else torch.float16,
             store=self.device,
             autocast=self.autocast,
             progress=self.progress,
             what="graph: features",
         )
-        distances = class_distances(maps, self.matcher)
-        return nearest_classes(distances, sampler.batch_size // sampler.instances - 1).cpu()
+        return self.ranks.merged(maps, batches, self.device)

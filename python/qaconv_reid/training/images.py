@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
 
-from qaconv_reid.data import Record, ReidDataset, class_labels
+from qaconv_reid.data import DataError, Record, ReidDataset, class_labels
 
-__all__ = ["TrainingImages", "join"]
+__all__ = ["TrainingImages", "hold_back", "join"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +37,56 @@ def join(datasets: Sequence[ReidDataset]) -> TrainingImages:
         records.extend(dataset.train)
         labels.extend(first + label for label in class_labels(dataset.train))
     return TrainingImages(tuple(records), tuple(labels))
+
+
+def hold_back(
+    images: TrainingImages, share: float, seed: int
+) -> tuple[TrainingImages, ReidDataset]:
+    """Keep some identities out of training, to be evaluated on while it goes on.
+
+    Args:
+        images: all of them.
+        share: of the identities, at least one of which is held back.
+        seed: of the choice.
+
+    Returns:
+        The images of the other identities, and a data set of those held back: of each camera that
+        saw an identity the first image is a query (without cameras: its first image), the others
+        are the gallery.
+
+    Raises:
+        DataError: none of those held back was seen twice, so that nothing could be searched for.
+    """
+    random = Random(f"{seed}/validation")
+    chosen = set(random.sample(range(images.classes), max(1, round(share * images.classes))))
+    kept: list[Record] = []
+    labels: list[int] = []
+    parts: dict[str, list[Record]] = {"query": [], "gallery": []}
+    seen: set[tuple[int, int | None]] = set()
+    for record, label in zip(images.records, images.labels, strict=True):
+        if label not in chosen:
+            kept.append(record)
+            labels.append(label)
+            continue
+        view = (label, record.camera)
+        # Numbers of persons are those of their data set: of several, only the class is one person.
+        parts["gallery" if view in seen else "query"].append(replace(record, person=label))
+        seen.add(view)
+    searched = {record.person for record in parts["gallery"]}
+    if not searched:
+        raise DataError(
+            f"data.validation: got {len(chosen)} identities, none of them seen twice by a camera, "
+            "wanted images to search for"
+        )
+    number = {label: place for place, label in enumerate(sorted(set(labels)))}
+    return (
+        TrainingImages(tuple(kept), tuple(number[label] for label in labels)),
+        ReidDataset(
+            name="validation",
+            layout="validation",
+            root=Path(),
+            train=(),
+            query=tuple(parts["query"]),
+            gallery=tuple(parts["gallery"]),
+        ),
+    )

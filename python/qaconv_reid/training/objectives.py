@@ -6,6 +6,7 @@ To add one: write a module with this call, and a line in `OBJECTIVES`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -16,11 +17,12 @@ from qaconv_ext.losses import (
     HardTripletLoss,
     LossResult,
     PairwiseMatchingLoss,
+    SoftmaxClassifier,
 )
-from qaconv_ext.qaconv import QAConv
+from qaconv_ext.qaconv import BatchShare, QAConv
 from qaconv_reid.config import LossConfig
 
-__all__ = ["OBJECTIVES", "AgainstMemory", "WithinBatch", "build_objective"]
+__all__ = ["OBJECTIVES", "AgainstMemory", "PooledClassifier", "WithinBatch", "build_objective"]
 
 
 class WithinBatch(nn.Module):
@@ -30,9 +32,11 @@ class WithinBatch(nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, maps: Tensor, labels: Tensor, matcher: QAConv) -> LossResult:
-        """The loss of maps ``[B, C, h, w]`` with classes ``[B]``."""
-        result: LossResult = self.loss(matcher(maps), labels)
+    def forward(
+        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+    ) -> LossResult:
+        """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
+        result: LossResult = self.loss(matcher(maps, share=share), labels)
         return result
 
 
@@ -44,13 +48,34 @@ class AgainstMemory(nn.Module):
         self.memory = memory
         self.loss = ClassMemoryLoss()
 
-    def forward(self, maps: Tensor, labels: Tensor, matcher: QAConv) -> LossResult:
-        """The loss of maps ``[B, C, h, w]`` with classes ``[B]``."""
-        scores, classes = self.memory(maps, matcher)
+    def forward(
+        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+    ) -> LossResult:
+        """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
+        scores, classes = self.memory(maps, partial(matcher, share=share))
+        if share is not None:
+            maps = share.gather(maps.detach())
+            if not len(classes):
+                scores = share.gather(scores)
         result: LossResult = self.loss(scores, labels, classes)
         # A map that is not finite would spoil every step to come.
         finite = maps.detach().isfinite().flatten(1).all(dim=1)
         self.memory.update(maps.detach()[finite], labels[finite])
+        return result
+
+
+class PooledClassifier(nn.Module):
+    """Identities told apart by weights of their own over the pooled maps; no matcher."""
+
+    def __init__(self, num_features: int, classes: int) -> None:
+        super().__init__()
+        self.loss = SoftmaxClassifier(num_features, classes)
+
+    def forward(
+        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+    ) -> LossResult:
+        """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
+        result: LossResult = self.loss(maps if share is None else share.collect(maps), labels)
         return result
 
 
@@ -67,6 +92,7 @@ OBJECTIVES: Mapping[str, _Builder] = {
     "triplet": lambda config, matcher, classes: WithinBatch(HardTripletLoss(config.margin)),
     "pairwise": lambda config, matcher, classes: WithinBatch(PairwiseMatchingLoss()),
     "class_memory": _memory,
+    "softmax": lambda config, matcher, classes: PooledClassifier(matcher.num_features, classes),
 }
 """Every kind of ``loss`` setting."""
 
@@ -74,6 +100,7 @@ OBJECTIVES: Mapping[str, _Builder] = {
 def build_objective(config: LossConfig, matcher: QAConv, classes: int) -> nn.Module:
     """The objective that the settings name, for a training set of so many classes.
 
-    Its call is ``objective(maps [B, C, h, w], labels [B], matcher) -> LossResult``.
+    Its call is ``objective(maps [B, C, h, w], labels [B], matcher, share) -> LossResult``. With a
+    share the maps are this process's part of a batch, and the labels those of all.
     """
     return OBJECTIVES[config.kind](config, matcher, classes)

@@ -6,6 +6,7 @@ CVPR 2022 (arXiv 2104.01546), section 4.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,23 +14,27 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
-from torch.utils.data import DataLoader
 
 from qaconv_ext.graph import GraphSampler, PKSampler
 from qaconv_ext.losses import LossResult
 from qaconv_ext.qaconv import QAConv
-from qaconv_reid.config import OptimiserConfig, RunConfig
-from qaconv_reid.data import ImageDataset, build_train_transform
-from qaconv_reid.models import FeatureMapNetwork, Progress
+from qaconv_reid.config import RunConfig
+from qaconv_reid.data import Augmentation, ImageSource
+from qaconv_reid.models import FeatureMapNetwork, Progress, as_floats
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
+from qaconv_reid.training.meter import WINDOW, EpochReport, Meter
 from qaconv_reid.training.objectives import build_objective
+from qaconv_reid.training.optimisation import build_optimiser, follow
+from qaconv_reid.training.ranks import Ranks
 from qaconv_reid.training.schedule import build_schedule
-from qaconv_reid.training.tally import EpochReport, StepResult, Tally
+from qaconv_reid.training.stages import StageClock
+from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
 
-__all__ = ["Trainer", "build_optimiser"]
+__all__ = ["Trainer"]
 
 
 class Trainer:
@@ -39,15 +44,21 @@ class Trainer:
     one machine and device a resumed run ends with the same weights, bit for bit, as one that was
     never interrupted (on CUDA as far as its convolutions are deterministic).
 
+    No step waits for the device: whether one is made is decided there, and its sums are read every
+    `WINDOW` steps.
+
     Args:
         network: images to maps, on ``device``.
         matcher: maps to scores, on ``device``.
         images: what to learn from.
+        source: their pixels, by their numbers.
         config: of the run.
         device: where to train.
-        autocast: type to run the network in, with scaled gradients (``torch.float16``); None for
-            the weights' own.
+        autocast: type to run the network in (float16 with scaled gradients); None for the weights'
+            own.
+        ranks: the processes of a distributed run, which all do the same with the same arguments.
         progress: told after every step.
+        notice: told in a sentence what is wrong with the run.
 
     Raises:
         ValueError: there are fewer classes than a batch holds.
@@ -58,126 +69,228 @@ class Trainer:
         network: FeatureMapNetwork,
         matcher: QAConv,
         images: TrainingImages,
+        source: ImageSource,
         config: RunConfig,
         *,
         device: torch.device,
         autocast: torch.dtype | None = None,
+        ranks: Ranks | None = None,
         progress: Progress | None = None,
+        notice: Callable[[str], None] | None = None,
     ) -> None:
         self.network = network
         self.matcher = matcher
+        self.source = source
         self.config = config
         self.device = device
         self.autocast = autocast
+        self.ranks = ranks or Ranks()
         self.progress = progress
+        self.notice = notice
 
-        model, sampler, runtime = config.model, config.sampler, config.runtime
+        model, sampler, seed = config.model, config.sampler, config.runtime.seed
+        classes_in_batch = sampler.batch_size // sampler.instances
         self.refresh = GraphRefresh(
             network,
             matcher,
-            images.records,
-            config,
+            source,
+            neighbours=classes_in_batch - 1,
+            batch_size=config.evaluation.batch_size,
             device=device,
             autocast=autocast,
+            ranks=self.ranks,
             progress=progress,
         )
-        draw = (sampler.batch_size, sampler.instances, runtime.seed)
+        draw = (sampler.batch_size, sampler.instances, seed)
         samplers: dict[str, Callable[[], GraphSampler | PKSampler]] = {
             "graph": lambda: GraphSampler(images.labels, self._graph, *draw),
             "pk": lambda: PKSampler(images.labels, *draw),
         }
+        # Every rank draws the same batches, and takes its part of each.
         self.sampler = samplers[sampler.kind]()
-        self.dataset = ImageDataset(
-            images.records, build_train_transform(model.height, model.width), seed=runtime.seed
-        )
+        self.epoch_batches = _epoch_batches(config, images)
+        self.augmentation = Augmentation(config.augmentation, model.height, model.width)
         self.labels = torch.tensor(images.labels)
         self.objective = build_objective(config.loss, matcher, images.classes).to(device)
-        self.optimiser = build_optimiser(network, matcher, config.optimiser)
+        self.optimiser = build_optimiser(network, [matcher, self.objective], config.optimiser)
+        #: What has weights to learn, each with a norm of its gradient.
+        self._parts = [
+            part
+            for part in (network, matcher, self.objective)
+            if next(part.parameters(), None) is not None
+        ]
         self.base_rates = [group["lr"] for group in self.optimiser.param_groups]
         # One for the whole run and saved with it: made anew, it would start from its first scale.
         self.scaler = torch.amp.GradScaler(device.type, enabled=autocast == torch.float16)
         self.schedule = build_schedule(config.schedule)
+        #: The moving average of network and matcher, where the settings ask for one.
+        self.average = copy.deepcopy(self._weights()) if config.optimiser.average else None
+        self.clock = StageClock(device)
+        self.watch = Watch(config, _chance(config, images.classes))
+        self.hold = HeldScale(config.matcher.hold_scale and config.loss.kind == "triplet")
+        if config.runtime.compile != "off":
+            network.compile(mode=config.runtime.compile)
+        self.mapping: nn.Module = network
+        if self.ranks.size > 1:
+            self.mapping = DistributedDataParallel(network, broadcast_buffers=False)
         #: Finished epochs, and finished batches of the one in progress.
         self.epoch = 0
         self.position = 0
-        self.tally = Tally()
+        #: Finished sweeps of the sampler, and finished batches of the one in progress.
+        self.sweep = 0
+        self.sweep_position = 0
+        #: Whether images are changed at random by now.
+        self.augments = not config.augmentation.from_accuracy
+        self.meter = Meter(matcher, device)
+        self._stream: Iterator[tuple[Tensor, Sequence[int]]] | None = None
 
-    def epochs(self, stop: Callable[[], bool] = lambda: False) -> Iterator[EpochReport]:
+    def epochs(
+        self, stop: Callable[[], bool] = lambda: False, after_step: Callable[[], None] | None = None
+    ) -> Iterator[EpochReport]:
         """Train to the end of the schedule, or until ``stop`` says so.
 
         Args:
-            stop: asked after every step. When it is true the iteration ends; `state_dict` then
+            stop: asked after every batch. When it is true the iteration ends; `state_dict` then
                 holds the run as it stands, in the middle of an epoch perhaps.
+            after_step: called after every batch, when `state_dict` stands behind it.
 
         Yields:
             A report at the end of each epoch, when `state_dict` stands at the start of the next.
+
+        Raises:
+            CollapsedError: nothing is learnt any more, and ``runtime.collapse`` is ``stop``.
         """
         while not self.schedule.finished:
-            self._set_learning_rates()
             self.network.train()
             self.matcher.train()
-            for images, labels in self._batches():
-                self.tally.add(self._step(images, labels))
-                self.position += 1
+            while self.position < self.epoch_batches:
+                self._train_on_batch()
                 if self.progress is not None:
-                    self.progress(self._epoch_name(), self.position, len(self.sampler))
+                    self.progress(self._epoch_name(), self.position, self.epoch_batches)
+                if after_step is not None:
+                    after_step()
                 if stop():
                     return
             yield self._end_epoch()
             if stop():
                 return
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The rest of the epoch: images ``[B, 3, H, W]`` and classes ``[B]`` on the device."""
-        self.sampler.set_epoch(self.epoch)
-        self.dataset.set_epoch(self.epoch)
+    def _train_on_batch(self) -> None:
         started = time.perf_counter()
-        loader = DataLoader(
-            self.dataset,
-            batch_sampler=self.sampler,
-            num_workers=self.config.runtime.workers,
-            pin_memory=self.device.type == "cuda",
-            # A loader draws a seed for its workers: not from the generator of the run.
-            generator=torch.Generator(),
-        )
-        for images, index in loader:
-            labels = self.labels[index].to(self.device, non_blocking=True)
-            yield images.to(self.device, non_blocking=True), labels
-            now = time.perf_counter()
-            self.tally.seconds += now - started
-            started = now
+        if self._stream is None:
+            self._stream = self._batches()
+        seconds = self.meter.seconds
+        graph_before = seconds["graph"]
+        with self.clock("input"):
+            pixels, index = next(self._stream)
+        # The sampler asks for its graph when the first batch of a sweep is wanted.
+        seconds["input"] -= seconds["graph"] - graph_before
+        self._set_learning_rates()
+        self._step(pixels, self.labels[list(index)].to(self.device, non_blocking=True))
+        self.position += 1
+        self.sweep_position += 1
+        if self._batches_done % WINDOW == 0:
+            self._end_window()
+        seconds["all"] += time.perf_counter() - started
+
+    def _batches(self) -> Iterator[tuple[Tensor, Sequence[int]]]:
+        """Without end: this process's images of a batch on the device, the numbers of them all.
+
+        A sweep is an iteration of the sampler. Epochs begin and end anywhere in it.
+        """
+        while True:
+            self.sampler.set_epoch(self.sweep)
+            sweep = list(self.sampler)
+            shares = [self.ranks.share(len(batch)) for batch in sweep]
+            own = [
+                batch if share is None else batch[share.rows]
+                for batch, share in zip(sweep, shares, strict=True)
+            ]
+            for batch, share, pixels in zip(sweep, shares, self.source.batches(own), strict=True):
+                if self.augments:
+                    pixels = self.augmentation(
+                        pixels,
+                        [self.config.runtime.seed, self.sweep, *batch],
+                        batch=len(batch),
+                        first=0 if share is None else share.rows.start,
+                    )
+                yield as_floats(pixels), batch
+            self.sweep += 1
+            self.sweep_position = 0
 
     def _graph(self, images: Sequence[int]) -> Tensor:
-        """What the sampler asks for at the start of an epoch: `GraphRefresh`, timed."""
+        """What the sampler asks for at the start of a sweep: `GraphRefresh`, timed."""
         started = time.perf_counter()
         nearest = self.refresh(images)
-        self.tally.graph_seconds += time.perf_counter() - started
+        self.meter.seconds["graph"] += time.perf_counter() - started
         return nearest
 
-    def _step(self, images: Tensor, labels: Tensor) -> StepResult:
-        """One step of the optimiser; none where a gradient, or every score, is not finite."""
-        statistics = {name: value.clone() for name, value in self.matcher.named_buffers()}
-        with torch.autocast(
+    def _step(self, images: Tensor, labels: Tensor) -> None:
+        """Gradients of a batch; a step where they are the last of those to be added up.
+
+        Args:
+            images: of this process, on the device.
+            labels: of the whole batch.
+        """
+        together = self.config.optimiser.accumulate
+        if self._batches_done % together == 0:
+            self.optimiser.zero_grad(set_to_none=True)
+            self._statistics = [value.clone() for value in self.matcher.buffers()]
+            self._counted = torch.zeros((), dtype=torch.bool, device=self.device)
+        result = self._gradients(images, labels, 1 / together)
+        self._counted |= result.counted > 0
+        taken = torch.ones_like(self._counted)
+        if (self._batches_done + 1) % together == 0:
+            taken = self._update()
+        self.meter.add(result, taken, len(labels))
+
+    def _gradients(self, images: Tensor, labels: Tensor, weight: float) -> LossResult:
+        share = self.ranks.share(len(labels))
+        casting = torch.autocast(
             self.device.type, dtype=self.autocast, enabled=self.autocast is not None
-        ):
-            maps = self.network(images)
-            result: LossResult = self.objective(maps, labels, self.matcher)
+        )
+        # Cut in two at the maps, so that the time of each part is known.
+        with self.clock("network"), casting:
+            maps = self.mapping(images)
+        cut = maps.detach().requires_grad_()
+        with self.clock("matcher"):
+            with casting:
+                result: LossResult = self.objective(cut, labels, self.matcher, share)
+            torch.autograd.backward(self.scaler.scale(result.loss * weight))
+        gradient = cut.grad
+        if gradient is None:  # no score depends on the maps: the first batch of a class memory
+            gradient = torch.zeros_like(cut)
+        with self.clock("network"):
+            # The processes' gradients of the network are averaged, and are parts of a sum.
+            torch.autograd.backward(maps, gradient * self.ranks.size)
+        return result
 
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(self.scaler.scale(result.loss))
-        self.scaler.unscale_(self.optimiser)
+    def _update(self) -> Tensor:
+        """A step of the optimiser; none where a gradient is not finite or no row counted.
+
+        Returns:
+            Boolean scalar on the device: whether it was made.
+        """
+        scale = self.matcher.logit_bn.weight
+        if self.hold.held:
+            scale.grad = None
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimiser)
         # Each by its own norm: the few weights of the matcher would drown in the network's.
-        norms = [self._clip(self.network), self._clip(self.matcher)]
-
-        step = _read(result, norms)
-        if step.taken:
-            self.scaler.step(self.optimiser)
-        else:
-            # The forward pass has already moved the running statistics, to NaN perhaps, for good.
-            for name, value in self.matcher.named_buffers():
-                value.copy_(statistics[name])
-        self.scaler.update()
-        return step
+        norms = [self._clip(part) for part in self._parts]
+        taken = self._counted & torch.stack(norms).isfinite().all()
+        # What torch's own gradient scaler tells a fused optimiser: no step where this is 1.
+        self.optimiser.grad_scale = None  # type: ignore[attr-defined]
+        self.optimiser.found_inf = (~taken).float()  # type: ignore[attr-defined]
+        self.optimiser.step()
+        if self.scaler.is_enabled():
+            self.scaler.update()
+        # The forward pass has already moved the running statistics, to NaN perhaps, for good.
+        for value, before in zip(self.matcher.buffers(), self._statistics, strict=True):
+            value.copy_(torch.where(taken, value, before))
+        if self.average is not None:
+            follow(self.average, self._weights(), self.config.optimiser.average)
+        return taken
 
     def _clip(self, module: nn.Module) -> Tensor:
         """The norm of the gradient, which is then no longer than the settings allow."""
@@ -185,41 +298,91 @@ class Trainer:
         limit = self.config.optimiser.clip_norm or math.inf
         return clip_grad_norm_(module.parameters(), limit).to(self.device)
 
+    def _end_window(self) -> None:
+        """Look at the last steps, and decide what follows from them."""
+        window = self.meter.end_window()
+        self.clock.read(self.meter.seconds)
+        self.hold.look(window)
+        if window.accuracy > self.config.augmentation.from_accuracy:
+            self.augments = True
+        self._complain(self.watch.look(window))
+
+    def _complain(self, trouble: str | None) -> None:
+        if trouble is None:
+            return
+        if self.config.runtime.collapse == "stop":
+            raise CollapsedError(trouble)
+        if self.notice is not None:
+            self.notice(trouble)
+
     def _end_epoch(self) -> EpochReport:
-        report = self.tally.report(
+        self.clock.read(self.meter.seconds)
+        report = self.meter.report(
             epoch=self.epoch + 1,
             learning_rate=max(group["lr"] for group in self.optimiser.param_groups),
         )
         self.schedule.end_epoch(report.loss)
         self.epoch += 1
         self.position = 0
-        self.tally = Tally()
-        self.sampler.set_epoch(self.epoch)
+        self.meter.start_epoch()
+        self._complain(self.watch.end_epoch(report))
         return report
 
+    @property
+    def _batches_done(self) -> int:
+        return self.epoch * self.epoch_batches + self.position
+
     def _set_learning_rates(self) -> None:
+        position = self.epoch + self.position / self.epoch_batches
+        factor = self.schedule.factor(position)
+        if position < self.config.schedule.warm_up:
+            # The first step is made, if a small one.
+            rising = self.config.schedule.warm_up * self.epoch_batches
+            factor *= min(1.0, (self._batches_done + 1) / rising)
         for group, rate in zip(self.optimiser.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * self.schedule.factor
+            group["lr"] = rate * factor
 
     def _epoch_name(self) -> str:
         return f"epoch {self.epoch + 1} of at most {self.schedule.last_epoch}"
 
+    def _weights(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"network": self.network, "matcher": self.matcher})
+
+    def evaluated(self) -> tuple[FeatureMapNetwork, QAConv]:
+        """Network and matcher as they are to be evaluated: the moving average, where there is one.
+
+        They are the trainer's own and go on learning; who wants to keep them copies them.
+        """
+        chosen = self.average if self.average is not None else self._weights()
+        return chosen["network"], chosen["matcher"]  # type: ignore[return-value]
+
     def state_dict(self) -> dict[str, Any]:
         """The run as it stands: tensors, lists, numbers and text, as `checkpoint.save` takes it."""
         optimiser = self.optimiser.state_dict()
-        return {
-            "network": self.network.state_dict(),
-            "matcher": self.matcher.state_dict(),
+        network, matcher = self.evaluated()
+        state = {
+            # What is evaluated, under the names that whoever evaluates looks for.
+            "network": network.state_dict(),
+            "matcher": matcher.state_dict(),
             "objective": self.objective.state_dict(),
             "optimiser": {str(index): state for index, state in optimiser["state"].items()},
             "scaler": self.scaler.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "sampler": self.sampler.state_dict(position=self.position),
+            "sampler": self.sampler.state_dict(position=self.sweep_position),
             "epoch": self.epoch,
             "position": self.position,
-            "tally": self.tally.state_dict(),
+            "sweep": self.sweep,
+            "meter": self.meter.state_dict(),
+            "watch": self.watch.state_dict(),
+            "hold": self.hold.state_dict(),
+            "augments": self.augments,
             "random": random_state(),
         }
+        if self.average is not None:
+            state["learning"] = self._weights().state_dict()
+        if self._batches_done % self.config.optimiser.accumulate:
+            state["gradients"] = self._open_step()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where the giver of ``state`` stood; its settings were the same as these.
@@ -228,8 +391,11 @@ class Trainer:
             ValueError, RuntimeError: the state is of another network, sampler or training set.
         """
         self.sampler.load_state_dict(state["sampler"])
-        self.network.load_state_dict(state["network"])
-        self.matcher.load_state_dict(state["matcher"])
+        network, matcher = self.evaluated()
+        network.load_state_dict(state["network"])
+        matcher.load_state_dict(state["matcher"])
+        if self.average is not None:
+            self._weights().load_state_dict(state["learning"])
         self.objective.load_state_dict(state["objective"])
         # Rates and other numbers of the groups are the settings'; only the momenta are a state.
         moments = {int(index): moment for index, moment in state["optimiser"].items()}
@@ -239,39 +405,51 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         self.epoch = state["epoch"]
         self.position = state["position"]
-        self.tally = Tally(**state["tally"])
+        self.sweep = state["sweep"]
+        self.sweep_position = state["sampler"]["position"]
+        self._stream = None
+        self.meter.load_state_dict(state["meter"])
+        self.watch.load_state_dict(state["watch"])
+        self.hold.load_state_dict(state["hold"])
+        self.augments = state["augments"]
+        if "gradients" in state:
+            self._resume_step(state["gradients"])
         restore_random_state(state["random"])
 
+    def _learning(self) -> list[nn.Parameter]:
+        return [weight for group in self.optimiser.param_groups for weight in group["params"]]
 
-def build_optimiser(
-    network: FeatureMapNetwork, matcher: nn.Module, config: OptimiserConfig
-) -> torch.optim.SGD:
-    """Nesterov momentum; the backbone, which comes trained, at a fraction of the learning rate."""
-    fresh = [*network.neck.parameters(), *matcher.parameters()]
-    return torch.optim.SGD(
-        [
-            {
-                "params": list(network.backbone.parameters()),
-                "lr": config.learning_rate * config.backbone_factor,
+    def _open_step(self) -> dict[str, Any]:
+        """What has been added up of a step that is not made yet."""
+        return {
+            "sums": {
+                str(place): weight.grad
+                for place, weight in enumerate(self._learning())
+                if weight.grad is not None
             },
-            {"params": fresh, "lr": config.learning_rate},
-        ],
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=True,
-    )
+            "statistics": self._statistics,
+            "counted": self._counted,
+        }
+
+    def _resume_step(self, state: Mapping[str, Any]) -> None:
+        weights = self._learning()
+        for place, gradient in state["sums"].items():
+            weights[int(place)].grad = gradient.to(self.device)
+        self._statistics = [value.to(self.device) for value in state["statistics"]]
+        self._counted = state["counted"].to(self.device)
 
 
-def _read(result: LossResult, norms: list[Tensor]) -> StepResult:
-    """The numbers of a step, in one transfer from the device."""
-    values = (result.loss, result.accuracy, result.counted, result.dropped, *norms)
-    loss, accuracy, counted, dropped, *lengths = torch.stack(
-        [value.detach().float() for value in values]
-    ).tolist()
-    return StepResult(
-        loss=loss,
-        accuracy=accuracy,
-        counted=int(counted),
-        dropped=int(dropped),
-        taken=counted > 0 and all(math.isfinite(length) for length in lengths),
-    )
+def _epoch_batches(config: RunConfig, images: TrainingImages) -> int:
+    """Batches of an epoch: the images that the settings ask for, in whole batches."""
+    asked, size = config.schedule.epoch_images, config.sampler.batch_size
+    numbers = {"graph": images.classes * size, "data": len(images.labels)}
+    return -(-(numbers[asked] if isinstance(asked, str) else asked) // size)
+
+
+def _chance(config: RunConfig, classes: int) -> float:
+    """Share of a batch's rows that are right where scores are drawn at random."""
+    if config.loss.kind == "class_memory":
+        return 1 / classes
+    own = config.sampler.instances - 1
+    # All own ones before all others, among the orders of all but the row itself.
+    return 1 / math.comb(config.sampler.batch_size - 1, own) if own else 1.0

@@ -9,6 +9,7 @@ from torch import nn
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import RunConfig, load
+from qaconv_reid.data import ImageDataset, ImageSource, open_source
 from qaconv_reid.data import load as load_dataset
 from qaconv_reid.models import FeatureMapNetwork
 from qaconv_reid.training import Trainer, TrainingImages, join
@@ -46,6 +47,20 @@ def small_models(seed: int = 0) -> tuple[FeatureMapNetwork, QAConv]:
     return network, QAConv(5, *network.map_size(HEIGHT, WIDTH))
 
 
+def small_source(images: TrainingImages, config: RunConfig | None = None) -> ImageSource:
+    """The pixels of a training set, where the settings keep them."""
+    config = config or small_config()
+    return open_source(
+        ImageDataset(images.records, HEIGHT, WIDTH),
+        config.data.cache,
+        device=torch.device("cpu"),
+        workers=config.runtime.workers,
+        folder=config.data.cache_folder,
+    )
+
+
 def small_trainer(images: TrainingImages, config: RunConfig, **options: object) -> Trainer:
     """A trainer of new models on the CPU."""
-    return Trainer(*small_models(), images, config, device=torch.device("cpu"), **options)
+    source = small_source(images, config)
+    device = torch.device("cpu")
+    return Trainer(*small_models(), images, source, config, device=device, **options)

@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 
-from qaconv_reid.data import build_test_transform, open_rgb
+from qaconv_reid.data import ImageDataset
 from qaconv_reid.training.graph_refresh import GraphRefresh
-from support.runs import HEIGHT, WIDTH, small_config, small_images, small_models
+from support.runs import HEIGHT, WIDTH, small_images, small_models, small_source
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,12 @@ def images(tmp_path_factory):
 
 def refresh(images, models, **options):
     return GraphRefresh(
-        *models, images.records, small_config(), device=torch.device("cpu"), **options
+        *models,
+        small_source(images),
+        neighbours=2,
+        batch_size=4,
+        device=torch.device("cpu"),
+        **options,
     )
 
 
@@ -30,8 +35,8 @@ def test_the_nearest_are_those_of_the_highest_scores(images):
     network, matcher = models = small_models()
     nearest = refresh(images, models)(CHOSEN)
 
-    transform = build_test_transform(HEIGHT, WIDTH)
-    pictures = torch.stack([transform(open_rgb(images.records[i].path)) for i in CHOSEN])
+    dataset = ImageDataset(images.records, HEIGHT, WIDTH)
+    pictures = torch.stack([dataset[i][0] for i in CHOSEN]) / 255
     network.eval()
     matcher.eval()
     with torch.no_grad():

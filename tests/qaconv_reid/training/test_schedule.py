@@ -8,16 +8,21 @@ import math
 import pytest
 
 from qaconv_reid.config import ScheduleConfig
-from qaconv_reid.training.schedule import AdaptiveSchedule, StepSchedule, build_schedule
+from qaconv_reid.training.schedule import (
+    AdaptiveSchedule,
+    CosineSchedule,
+    StepSchedule,
+    build_schedule,
+)
 
 
-def run(schedule, losses):
+def run(schedule, losses, start=0):
     """The factor of every epoch until the schedule is finished."""
     factors = []
-    for loss in losses:
+    for epoch, loss in enumerate(losses):
         if schedule.finished:
             break
-        factors.append(schedule.factor)
+        factors.append(schedule.factor(start + epoch))
         schedule.end_epoch(loss)
     return factors
 
@@ -27,9 +32,9 @@ def adaptive(max_epochs=60):
 
 
 def test_the_rate_falls_after_the_loss_and_the_run_ends_at_half_as_long_again():
-    # Epoch 5 is the first under 0.7 × 10: epochs 6 to ⌈7.5⌉ = 8 run at a tenth.
+    # Epoch 5 is the first under 0.7 × 10: epochs 6 and ⌊7.5⌋ = 7 run at a tenth.
     factors = run(adaptive(), [20, 10, 8, 7, 6.9, 6, 5, 4, 3, 2])
-    assert factors == [1, 1, 1, 1, 1, 0.1, 0.1, 0.1]
+    assert factors == [1, 1, 1, 1, 1, 0.1, 0.1]
 
 
 def test_the_second_epoch_is_the_measure_and_not_the_first():
@@ -66,7 +71,21 @@ def test_steps():
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
-@pytest.mark.parametrize("kind", ["adaptive", "step"])
+def test_steps_of_a_limited_number():
+    factors = run(StepSchedule(max_epochs=6, step=2, decay=0.1, falls=1), [1.0] * 9)
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.1])
+
+
+def test_a_cosine_falls_within_an_epoch_too():
+    schedule = CosineSchedule(max_epochs=4, decay=0.2)
+    assert run(schedule, [1.0] * 9) == pytest.approx(
+        [1, 0.2 + 0.8 * (1 + 0.5**0.5) / 2, 0.6, 0.2 + 0.8 * (1 - 0.5**0.5) / 2]
+    )
+    assert schedule.factor(2.5) < schedule.factor(2.4)
+    assert schedule.factor(4.0) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "step", "cosine"])
 @pytest.mark.parametrize("cut", [0, 1, 2, 4, 6])
 def test_a_restored_schedule_goes_on_alike(kind, cut):
     losses = [20, 10, 8, 6, 5, 4, 3, 2]
@@ -77,4 +96,4 @@ def test_a_restored_schedule_goes_on_alike(kind, cut):
     head = run(first, losses[:cut])
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
 
-    assert head + run(second, losses[len(head) :]) == whole
+    assert head + run(second, losses[len(head) :], start=len(head)) == whole

@@ -11,7 +11,7 @@ from torch import nn
 
 from qaconv_reid.config import OptimiserConfig
 from qaconv_reid.training import checkpoint
-from qaconv_reid.training.trainer import build_optimiser
+from qaconv_reid.training.optimisation import build_optimiser
 from support.runs import small_config, small_images, small_models, small_trainer
 
 
@@ -40,7 +40,7 @@ def counter(limit):
 
 def test_the_paper_s_optimiser():
     network, matcher = small_models()
-    optimiser = build_optimiser(network, matcher, OptimiserConfig())
+    optimiser = build_optimiser(network, [matcher], OptimiserConfig())
 
     backbone, fresh = optimiser.param_groups
     assert (backbone["lr"], fresh["lr"]) == (pytest.approx(5e-4), 5e-3)
@@ -57,8 +57,10 @@ def test_epochs(images, kind):
     reports = list(trainer.epochs())
 
     assert [report.epoch for report in reports] == [1, 2, 3]
-    # Each class once as anchor; or six classes dealt out, three to a batch.
-    assert {report.steps for report in reports} == {6 if kind == "graph" else 2}
+    # A batch for every class, whatever the sampler: of 6 classes by PK's 2 batches a sweep.
+    assert {report.steps for report in reports} == {6}
+    assert {report.images for report in reports} == {36}
+    assert trainer.sweep == (2 if kind == "graph" else 8)
     assert all(report.skipped_steps == report.dropped_rows == 0 for report in reports)
     assert all(math.isfinite(report.loss) and 0 <= report.accuracy <= 1 for report in reports)
     assert all((report.graph_seconds > 0) == (kind == "graph") for report in reports)
@@ -125,9 +127,8 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(images, where)
 
     def watched(*batch):
         before = weights(trainer)
-        result = step(*batch)
+        step(*batch)
         unchanged.append(same(before, weights(trainer)))
-        return result
 
     trainer._step = watched
     (report,) = trainer.epochs()
@@ -166,14 +167,178 @@ def test_a_resumed_run_ends_bit_for_bit_alike(images, tmp_path, steps, loss):
     assert same(weights(second), weights(whole))
 
 
-def test_workers_change_nothing(images):
-    def trained(workers):
-        config = small_config(f"runtime.workers={workers}", "schedule.max_epochs=1")
+@pytest.mark.parametrize(
+    "cache", ["runtime.workers=1 data.cache=off", "data.cache=memory", "data.cache=disk"]
+)
+def test_neither_workers_nor_caches_change_anything(images, tmp_path, cache):
+    def trained(*settings):
+        config = small_config(*settings, f"data.cache_folder={tmp_path}", "schedule.max_epochs=1")
         trainer = small_trainer(images, config)
         list(trainer.epochs(counter(4)))
         return weights(trainer)
 
-    assert same(trained(0), trained(1))
+    assert same(trained("data.cache=off"), trained(*cache.split()))
+
+
+def test_an_epoch_is_a_number_of_images(images):
+    def batches(*settings):
+        return small_trainer(images, small_config(*settings)).epoch_batches
+
+    # 6 persons, 18 images, 6 a batch.
+    assert batches("schedule.epoch_images=graph") == 6
+    assert batches("schedule.epoch_images=graph", "sampler.kind=pk") == 6
+    assert batches("schedule.epoch_images=data") == 3
+    assert batches("schedule.epoch_images=13") == 3
+
+
+def test_the_graph_is_made_anew_for_each_sweep_wherever_epochs_end(images):
+    trainer = small_trainer(images, small_config("schedule.epoch_images=24"))  # 4 of 6 batches
+    reports = list(trainer.epochs())
+    assert [report.graph_seconds > 0 for report in reports] == [True, True, False]
+    assert [report.steps for report in reports] == [4, 4, 4]
+
+
+def test_every_weight_that_can_learn_does(images):
+    """Also those of the loss, which belong to neither network nor matcher."""
+    trainer = small_trainer(images, small_config("loss.kind=softmax", "schedule.max_epochs=1"))
+    before = weights(trainer)
+    list(trainer.epochs(counter(1)))
+    after = weights(trainer)
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    learning = {
+        f"{part}.{name}"
+        for part in ("network", "objective")
+        for name, _ in getattr(trainer, part).named_parameters()
+    }
+    assert learning <= moved
+    assert not any(name.startswith("matcher") for name in moved)
+
+
+def test_a_classifier_learns(images):
+    config = small_config(
+        "loss.kind=softmax",
+        "schedule.kind=step",
+        "schedule.max_epochs=40",
+        "optimiser.learning_rate=0.5",
+        "optimiser.backbone_factor=1",
+        "augmentation.from_accuracy=1",
+    )
+    reports = list(small_trainer(images, config).epochs())
+    assert reports[-1].loss < 0.8 * reports[0].loss
+
+
+def test_the_loss_s_own_gradient_is_clipped_and_cleared(images):
+    config = small_config("loss.kind=softmax", "optimiser.clip_norm=1e-4")
+    trainer = small_trainer(images, config)
+    for _ in itertools.islice(trainer.epochs(counter(3)), 1):
+        pass
+    norm = torch.cat([w.grad.flatten() for w in trainer.objective.parameters()]).norm()
+    assert norm <= 1.01e-4
+
+
+def gradients_of(images, *settings):
+    """The gradients that each of two batches leaves, the weights all but standing still."""
+    still = ("sampler.kind=pk", "optimiser.learning_rate=1e-12", "optimiser.clip_norm=0")
+    trainer = small_trainer(images, small_config(*still, *settings))
+    gathered = []
+    gather = trainer._gradients
+
+    def watched(*arguments):
+        result = gather(*arguments)
+        gathered.append([weight.grad.clone() for weight in trainer._learning()])
+        return result
+
+    trainer._gradients = watched
+    list(trainer.epochs(counter(2)))
+    return gathered
+
+
+def test_the_gradients_of_batches_add_up_as_their_mean(images):
+    first, second = gradients_of(images)
+    half, mean = gradients_of(images, "optimiser.accumulate=2")
+    for one, other, a, b in zip(first, second, half, mean, strict=True):
+        torch.testing.assert_close(a, one / 2)
+        torch.testing.assert_close(b, (one + other) / 2)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_weights_stand_still_until_all_batches_of_a_step_are_there(images, kind):
+    settings = (f"optimiser.kind={kind}", "optimiser.accumulate=3")
+    trainer = small_trainer(images, small_config(*settings))
+    moved = []
+    before = [weight.detach().clone() for weight in trainer._learning()]
+
+    def look():
+        now = [weight.detach().clone() for weight in trainer._learning()]
+        moved.append(not all(map(torch.equal, before, now)))
+        before[:] = now
+
+    list(trainer.epochs(counter(8), after_step=look))
+    assert moved == [False, False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_run_is_resumed_in_the_middle_of_a_step_s_batches(images, tmp_path, steps):
+    config = small_config("optimiser.accumulate=3", "optimiser.average=0.9", "schedule.warm_up=1")
+    whole = small_trainer(images, config)
+    list(whole.epochs())
+    first = small_trainer(images, config)
+    list(first.epochs(counter(steps)))
+    checkpoint.save(tmp_path, first.state_dict())
+    second = small_trainer(images, config)
+    second.load_state_dict(checkpoint.load(tmp_path))
+    list(second.epochs())
+    assert same(weights(second), weights(whole))
+    for left, right in zip(second.evaluated(), whole.evaluated(), strict=True):
+        assert same(left.state_dict(), right.state_dict())
+
+
+def test_the_moving_average_is_what_is_evaluated(images):
+    config = small_config("optimiser.average=0.5", "schedule.epoch_images=6")
+    trainer = small_trainer(images, config)
+    before = trainer.network.neck.weight.detach().clone()
+    list(trainer.epochs(counter(1)))
+    average = trainer.evaluated()[0].neck.weight
+    torch.testing.assert_close(average, (before + trainer.network.neck.weight) / 2)
+    saved = trainer.state_dict()
+    assert torch.equal(saved["network"]["neck.weight"], average)
+    assert torch.equal(saved["learning"]["network.neck.weight"], trainer.network.neck.weight)
+
+
+def test_the_rate_warms_up_in_a_line(images):
+    trainer = small_trainer(images, small_config("schedule.warm_up=0.5"))
+    rates = []
+    list(trainer.epochs(after_step=lambda: rates.append(trainer.optimiser.param_groups[1]["lr"])))
+    assert rates[:6] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.01, 0.01, 0.01])
+
+
+def test_images_are_changed_only_once_the_accuracy_has_passed_the_mark(images):
+    changed = []
+    config = small_config(
+        "augmentation.from_accuracy=0.05", "schedule.kind=step", "schedule.max_epochs=10"
+    )
+    trainer = small_trainer(images, config)
+    augmentation = trainer.augmentation
+
+    def watched(pixels, *arguments, **options):
+        changed.append(trainer._batches_done)
+        return augmentation(pixels, *arguments, **options)
+
+    trainer.augmentation = watched
+    list(trainer.epochs())
+    assert min(changed) == 50  # the end of the first window
+
+
+def test_stage_times_add_up_to_less_than_all(images):
+    (report,) = small_trainer(images, small_config("schedule.max_epochs=1")).epochs()
+    stages = (
+        report.input_seconds,
+        report.graph_seconds,
+        report.network_seconds,
+        report.matcher_seconds,
+    )
+    assert all(seconds > 0 for seconds in stages)
+    assert sum(stages) <= report.seconds
 
 
 def test_two_seeds_are_two_runs(images):

@@ -1,0 +1,223 @@
+"""Where batches of training images come from: kept decoded and resized, or read when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from qaconv_reid.data.images import ImageDataset
+from qaconv_reid.data.records import DataError
+from qaconv_reid.files import replaced, user_cache
+
+__all__ = ["Cache", "ImageSource", "choose_cache", "open_source"]
+
+Cache = Literal["auto", "device", "memory", "disk", "off"]
+
+#: What an automatic choice may take of the memory that is free.
+_SHARE = 0.25
+
+#: Images read at a time while a cache is filled: progress is told after each such batch.
+_FILL = 256
+
+#: Part of the name of a cache file: to be changed with whatever changes its pixels.
+_VERSION = 1
+
+
+class ImageSource(Protocol):
+    """Images of a data set, by their numbers."""
+
+    about: str
+    """Where they are kept, and what that takes."""
+
+    def batches(self, indices: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        """The images of each batch, ``[B, 3, height, width]`` uint8 on the training device."""
+
+
+class _Kept:
+    """Images that lie in one array, on the training device or elsewhere."""
+
+    def __init__(self, images: Tensor, device: torch.device, about: str) -> None:
+        self.images = images
+        self.device = device
+        self.about = about
+
+    def batches(self, indices: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        for batch in indices:
+            rows = torch.tensor(batch, dtype=torch.long)
+            if self.device.type == "cuda" and self.images.device.type == "cpu":
+                # From pinned memory a copy does not wait for the device.
+                yield self.images[rows].pin_memory().to(self.device, non_blocking=True)
+            else:
+                yield self.images[rows.to(self.images.device)].to(self.device)
+
+
+class _Read:
+    """Images that are decoded and resized each time; the processes that do it stay alive."""
+
+    def __init__(self, dataset: ImageDataset, device: torch.device, workers: int) -> None:
+        self.device = device
+        self.about = "images are read and decoded each time (data.cache=off)"
+        #: What the next iteration of the loader reads.
+        self._wanted: list[Sequence[int]] = []
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=self._wanted,  # type: ignore[arg-type]
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+            # A loader draws a seed for its workers: not from the generator of the run.
+            generator=torch.Generator(),
+        )
+
+    def batches(self, indices: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        self._wanted[:] = indices
+        for images, _ in self._loader:
+            yield images.to(self.device, non_blocking=True)
+
+
+def open_source(
+    dataset: ImageDataset,
+    cache: Cache,
+    *,
+    device: torch.device,
+    workers: int = 0,
+    folder: Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ImageSource:
+    """The images of a data set, kept where ``cache`` says.
+
+    A cache in memory or on the device is made by each run anew. A file is named by the paths,
+    sizes and times of all images and by the size they are resized to: another image is another
+    file, so that none is ever stale.
+
+    Args:
+        dataset: which images, and how large.
+        cache: ``device``, ``memory``, ``disk``, ``off``, or ``auto`` for `choose_cache`.
+        device: where batches are wanted.
+        workers: processes that read.
+        folder: of cache files, None for that of the user.
+        progress: told of the images read.
+
+    Raises:
+        DataError: they need more room than there is, or one cannot be read.
+    """
+    if cache == "auto":
+        cache = choose_cache(_size(dataset), device)
+    if cache == "off":
+        return _Read(dataset, device, workers)
+    if cache == "disk":
+        images = _on_disk(dataset, folder or user_cache() / "images", workers, progress)
+        return _Kept(images, device, f"images are kept in {folder or user_cache() / 'images'}")
+    place = device if cache == "device" else torch.device("cpu")
+    wanted, free = _size(dataset), _free(place)
+    if free is not None and wanted > free:
+        raise DataError(
+            f"data.cache: got {cache}, which takes {_gigabytes(wanted)} of {_gigabytes(free)} "
+            "free, wanted memory, disk or off"
+        )
+    shape = (len(dataset), 3, dataset.height, dataset.width)
+    images = torch.empty(shape, dtype=torch.uint8, device=place)
+    for part, index in _read_all(dataset, workers, progress):
+        images[index.to(place)] = part.to(place)
+    about = f"images are kept in memory, {_gigabytes(wanted)}"
+    if place.type != "cpu":
+        about = f"images are kept on {place}, {_gigabytes(wanted)}"
+    return _Kept(images, device, about)
+
+
+def choose_cache(size: int, device: torch.device) -> Cache:
+    """The fastest place for so many bytes that are a quarter of what is free there, or none."""
+    for cache, place in (("device", device), ("memory", torch.device("cpu"))):
+        free = _free(place)
+        if (
+            free is not None
+            and size <= _SHARE * free
+            and (cache == "memory" or place.type != "cpu")
+        ):
+            return cache  # type: ignore[return-value]
+    return "off"
+
+
+def _size(dataset: ImageDataset) -> int:
+    return len(dataset) * 3 * dataset.height * dataset.width
+
+
+def _free(place: torch.device) -> int | None:
+    """Bytes that are free, None where that cannot be told."""
+    if place.type == "cuda":
+        return torch.cuda.mem_get_info(place)[0]
+    if place.type != "cpu":
+        return None
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    (line,) = [line for line in lines if line.startswith("MemAvailable:")]
+    return int(line.split()[1]) * 1024
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2g} GB" if size >= 1e8 else f"{size / 1e6:.2g} MB"
+
+
+def _read_all(
+    dataset: ImageDataset,
+    workers: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images, some at a time, with their numbers."""
+    loader = DataLoader(dataset, batch_size=_FILL, num_workers=workers, generator=torch.Generator())
+    done = 0
+    for images, index in loader:
+        yield images, index
+        done += len(index)
+        if progress is not None:
+            progress("reading images", done, len(dataset))
+
+
+def _on_disk(
+    dataset: ImageDataset,
+    folder: Path,
+    workers: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> Tensor:
+    """The images in a file of that folder, which is made if it is not there."""
+    path = folder / f"{_fingerprint(dataset)}.npy"
+    shape = (len(dataset), 3, dataset.height, dataset.width)
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        room = os.statvfs(folder)
+        wanted, free = _size(dataset), room.f_bavail * room.f_frsize
+        if wanted > free:
+            raise DataError(
+                f"data.cache: got disk, which takes {_gigabytes(wanted)} of {_gigabytes(free)} "
+                f"free in {folder}, wanted data.cache_folder=… with more room, or off"
+            )
+        with replaced(path) as temporary:
+            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            for images, index in _read_all(dataset, workers, progress):
+                array[index.numpy()] = images.numpy()
+            array.flush()
+            del array
+    # Private pages of the file: torch wants memory that it may write to, and nobody writes.
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+
+def _fingerprint(dataset: ImageDataset) -> str:
+    digest = hashlib.sha256(f"{_VERSION} {dataset.height} {dataset.width}".encode())
+    for record in dataset.records:
+        try:
+            state = record.path.stat()
+        except OSError as error:
+            raise DataError(f"{record.path}: cannot be read ({error.strerror})") from None
+        line = f"{record.path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\n"
+        digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()[:32]

@@ -1,0 +1,104 @@
+"""The processes of a distributed run, as torchrun starts them, and what each of them does.
+
+``torch.distributed`` is the engine (gloo on CPUs, NCCL on CUDA). A batch is the same for any number
+of processes; each computes the maps of its own part of the images, its own rows of the scores, and
+with all scores the same loss.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, distributed
+
+from qaconv_ext.qaconv import BatchShare
+
+__all__ = ["Ranks", "joined"]
+
+
+class Ranks:
+    """This process among those of the run; one alone where nothing was started.
+
+    Args:
+        rank: of this process.
+        size: number of processes.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank = rank
+        self.size = size
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
+        return self.rank == 0
+
+    def share(self, total: int) -> BatchShare | None:
+        """This process's part of a batch; None where there is but one process."""
+        return None if self.size == 1 else BatchShare(total)
+
+    def mine(self, batches: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+        """The whole batches that fall to this process, dealt in turn."""
+        return list(batches[self.rank :: self.size])
+
+    def merged(
+        self, own: Tensor | None, batches: Sequence[Sequence[int]], device: torch.device
+    ) -> Tensor:
+        """Rows of all processes, of which each computed its own batches, in the batches' order.
+
+        Args:
+            own: ``[rows, ...]`` of this process's batches, in their order; None where it has none.
+            batches: all batches, as `mine` was given them; at least one.
+            device: where the result is wanted, and ``own`` is.
+        """
+        if self.size == 1 and own is not None:
+            return own
+        # What a row is like is known to the first process, which has the first batch.
+        like = [None if own is None else (own.shape[1:], own.dtype)]
+        distributed.broadcast_object_list(like, src=0)
+        assert like[0] is not None
+        shape, dtype = like[0]
+        rows: Tensor = torch.empty((sum(map(len, batches)), *shape), dtype=dtype, device=device)
+        place = taken = 0
+        for number, batch in enumerate(batches):
+            part = rows[place : place + len(batch)]
+            if own is not None and number % self.size == self.rank:
+                part.copy_(own[taken : taken + len(batch)])
+                taken += len(batch)
+            distributed.broadcast(part, src=number % self.size)
+            place += len(batch)
+        return rows
+
+    def agree(self, flag: bool) -> bool:
+        """Whether it is so on any process."""
+        if self.size == 1:
+            return flag
+        answers: list[object] = [None] * self.size
+        distributed.all_gather_object(answers, flag)
+        return any(answers)
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Ranks]:
+    """The processes that torchrun started, joined into a group for the time of a run.
+
+    Args:
+        device: where each computes: ``cuda`` joins them by NCCL.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Ranks()
+        return
+    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield Ranks(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
