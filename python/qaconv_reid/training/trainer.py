@@ -398,7 +398,13 @@ class Trainer:
             self._weights().load_state_dict(state["learning"])
         self.objective.load_state_dict(state["objective"])
         # Rates and other numbers of the groups are the settings'; only the momenta are a state.
-        moments = {int(index): moment for index, moment in state["optimiser"].items()}
+        learning = self._learning()
+        moments = {
+            int(index): {
+                name: _laid_as(learning[int(index)], value) for name, value in moment.items()
+            }
+            for index, moment in state["optimiser"].items()
+        }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         self.scaler.load_state_dict(state["scaler"])
@@ -434,9 +440,19 @@ class Trainer:
     def _resume_step(self, state: Mapping[str, Any]) -> None:
         weights = self._learning()
         for place, gradient in state["sums"].items():
-            weights[int(place)].grad = gradient.to(self.device)
+            weights[int(place)].grad = _laid_as(weights[int(place)], gradient)
         self._statistics = [value.to(self.device) for value in state["statistics"]]
         self._counted = state["counted"].to(self.device)
+
+
+def _laid_as(weight: Tensor, value: Any) -> Any:
+    """``value`` in memory as the weight, where it has its shape; on its device.
+
+    Fused optimisers walk through memory and take no notice of strides.
+    """
+    if not isinstance(value, Tensor) or value.shape != weight.shape:
+        return value
+    return torch.empty_like(weight).copy_(value)
 
 
 def _epoch_batches(config: RunConfig, images: TrainingImages) -> int:

@@ -44,6 +44,7 @@ def small_models(seed: int = 0) -> tuple[FeatureMapNetwork, QAConv]:
     torch.manual_seed(seed)
     backbone = nn.Sequential(nn.Conv2d(3, 6, 8, stride=8), nn.BatchNorm2d(6), nn.ReLU())
     network = FeatureMapNetwork(backbone, channels=6, stride=8, neck_features=5)
+    network.to(memory_format=torch.channels_last)  # as real ones: strides are not those of a file
     return network, QAConv(5, *network.map_size(HEIGHT, WIDTH))
 
 
