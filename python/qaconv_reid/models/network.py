@@ -8,10 +8,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from qaconv_reid.models.backbones import build_backbone, keys_behind
-from qaconv_reid.models.weights import find_weights, load_weights
+from qaconv_reid.models.packaged import find_weights
+from qaconv_reid.models.weights import LoadReport, load_weights
 
 __all__ = ["FeatureMapNetwork", "build_network"]
 
@@ -19,9 +19,9 @@ __all__ = ["FeatureMapNetwork", "build_network"]
 class FeatureMapNetwork(nn.Module):
     """Backbone, a 3×3 convolution as neck, L2 normalisation of every place.
 
-    In training mode the backbone's batch norms stay in evaluation mode: their scale and shift are
-    trained, their statistics are the pretrained ones, which generalises better to other data sets
-    (Liao & Shao, CVPR 2022).
+    In training mode the backbone stays in evaluation mode. Its weights are trained, but batch norms
+    keep the pretrained statistics, which generalises better to other data sets (Liao & Shao, CVPR
+    2022), and nothing is dropped.
 
     Args:
         backbone: maps ``[B, 3, H, W]`` to ``[B, channels, ⌈H/stride⌉, ⌈W/stride⌉]``.
@@ -45,6 +45,8 @@ class FeatureMapNetwork(nn.Module):
             assert neck.bias is not None
             nn.init.zeros_(neck.bias)
             self.neck = neck
+        #: What `build_network` filled the backbone with; None for random numbers.
+        self.pretrained: LoadReport | None = None
         self.num_features = neck_features or channels
         self.stride = stride
 
@@ -73,11 +75,9 @@ class FeatureMapNetwork(nn.Module):
         return normalize(maps.to(torch.promote_types(maps.dtype, torch.float32)), dim=1)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of the network; the backbone's batch norms stay in evaluation mode."""
+        """Set the mode of the network; the backbone stays in evaluation mode."""
         super().train(mode)
-        for module in self.backbone.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+        self.backbone.eval()
         return self
 
 
@@ -106,7 +106,7 @@ def build_network(
     """
     path = None if weights is None else find_weights(weights, name)
     backbone, cut = build_backbone(name, stage)
-    if path is not None:
-        load_weights(backbone, path, ignore=keys_behind(name, stage))
     network = FeatureMapNetwork(backbone, cut.channels, cut.stride, neck_features)
+    if path is not None:
+        network.pretrained = load_weights(backbone, path, ignore=keys_behind(name, stage))
     return network.to(memory_format=torch.channels_last)
