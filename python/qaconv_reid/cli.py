@@ -105,7 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="evaluate a run", description="Evaluate a run on its or other data sets."
     )
-    _add_settings(evaluate, "the folder of a run (with --untrained also a TOML file or a preset)")
+    _add_settings(
+        evaluate,
+        "the folder of a run or a checkpoint.pth.tar of QAConv's authors (with --untrained a TOML "
+        "file or a preset)",
+    )
     evaluate.add_argument(
         "--data",
         action="append",
@@ -178,17 +182,24 @@ def _add_settings(parser: argparse.ArgumentParser, source: str) -> None:
     )
 
 
-def _settings(arguments: argparse.Namespace) -> RunConfig:
-    from qaconv_reid import config
+def _parts(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
+    """The source of the settings, and the single settings over it."""
+    from qaconv_reid.config import ConfigError
 
     # A path may hold an equals sign.
     single = [text for text in arguments.settings if "=" in text and not os.path.exists(text)]
     sources = [text for text in arguments.settings if text not in single]
     if len(sources) > 1:
-        raise config.ConfigError(
+        raise ConfigError(
             f"{sources[1]}: got a second source of settings, wanted one, and then key=value"
         )
-    return config.load(sources[0] if sources else None, single)
+    return sources[0] if sources else None, single
+
+
+def _settings(arguments: argparse.Namespace) -> RunConfig:
+    from qaconv_reid import config
+
+    return config.load(*_parts(arguments))
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -203,7 +214,20 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments)
+    source, single = _parts(arguments)
+    foreign = None
+    # Every file that is no TOML is taken for a checkpoint.
+    if source is not None and os.path.isfile(source) and not source.endswith(".toml"):
+        from qaconv_reid.config import ConfigError
+        from qaconv_reid.recipes.restore import Foreign
+
+        if arguments.untrained:
+            raise ConfigError(
+                f"--untrained: got it with the checkpoint {source}, wanted one of them; "
+                "model.weights takes its backbone alone"
+            )
+        foreign = Foreign.read(Path(source), single)
+    settings = _settings(arguments) if foreign is None else foreign.config
     if arguments.data:
         data = settings.data.model_copy(update={"test": tuple(arguments.data)})
         settings = settings.model_copy(update={"data": data})
@@ -212,8 +236,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.evaluate import evaluate
 
-    ranked = Path(arguments.ranked) if arguments.ranked else None
-    evaluate(settings, untrained=arguments.untrained, console=Console(), ranked=ranked)
+    evaluate(
+        settings,
+        console=Console(),
+        untrained=arguments.untrained,
+        foreign=foreign,
+        ranked=Path(arguments.ranked) if arguments.ranked else None,
+    )
     return 0
 
 
