@@ -130,7 +130,9 @@ def keys_behind(name: str, stage: str) -> frozenset[str]:
 
 def _backbone(name: str) -> Backbone:
     if name not in BACKBONES:
-        raise ValueError(f"backbone: got {name!r}, wanted one of {', '.join(BACKBONES)}")
+        raise ValueError(
+            f"backbone: got {name!r}, wanted timm:NAME or one of {', '.join(BACKBONES)}"
+        )
     return BACKBONES[name]
 
 

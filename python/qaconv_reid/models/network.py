@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from qaconv_reid.models.backbones import build_backbone, keys_behind
+from qaconv_reid.models.backbones import Stage, build_backbone, keys_behind
 from qaconv_reid.models.packaged import find_weights
 from qaconv_reid.models.weights import LoadReport, load_weights
 
 __all__ = ["FeatureMapNetwork", "build_network"]
+
+_TIMM = "timm:"
 
 
 class FeatureMapNetwork(nn.Module):
@@ -88,14 +91,15 @@ def build_network(
     neck_features: int = 128,
     weights: str | Path | None = None,
 ) -> FeatureMapNetwork:
-    """A network with a backbone of `BACKBONES`.
+    """A network with a backbone of `BACKBONES` or of timm.
 
     Its weights lie channels last, and so do the maps: what the convolutions of oneDNN and cuDNN are
     quickest with.
 
     Args:
-        name: the backbone, such as ``"resnet50_ibn_b"``.
-        stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32.
+        name: the backbone, such as ``"resnet50_ibn_b"``, or ``"timm:NAME"``.
+        stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32;
+            those of timm have others as well (`build_timm`).
         neck_features: channels of the maps; 0 for the backbone's own.
         weights: file with the backbone's pretrained weights or ``package:NAME`` or
             ``auto`` (see `find_weights`); None leaves it random.
@@ -105,8 +109,25 @@ def build_network(
         FileNotFoundError: no such weight file.
     """
     path = None if weights is None else find_weights(weights, name)
-    backbone, cut = build_backbone(name, stage)
+    backbone, cut, fill = _open(name, stage)
     network = FeatureMapNetwork(backbone, cut.channels, cut.stride, neck_features)
     if path is not None:
-        network.pretrained = load_weights(backbone, path, ignore=keys_behind(name, stage))
+        network.pretrained = fill(path)
     return network.to(memory_format=torch.channels_last)
+
+
+def _open(name: str, stage: str) -> tuple[nn.Module, Stage, Callable[[Path], LoadReport]]:
+    """A backbone, what it gives, and how it is filled from a file."""
+    if not name.startswith(_TIMM):
+        own, cut = build_backbone(name, stage)
+        return own, cut, lambda path: load_weights(own, path, ignore=keys_behind(name, stage))
+    try:
+        from qaconv_reid.models.timm_backbone import build_timm
+    except ModuleNotFoundError as error:
+        if error.name != "timm":
+            raise
+        raise ValueError(
+            f"backbone: got {name!r}, and timm is not installed (pip install 'qaconv-ext[timm]')"
+        ) from None
+    backbone, cut = build_timm(name.removeprefix(_TIMM), stage)
+    return backbone, cut, backbone.load

@@ -128,7 +128,9 @@ def test_ibn_b_changes_only_the_last_block_of_two_layers():
 
 
 def test_unknown_names_are_answered_with_those_there_are():
-    with pytest.raises(ValueError, match=r"backbone: got 'resnet51', wanted one of resnet18, .*v2"):
+    with pytest.raises(
+        ValueError, match=r"backbone: got 'resnet51', wanted timm:NAME or one of resnet18, "
+    ):
         build_backbone("resnet51")
     with pytest.raises(
         ValueError, match="stage: got 'layer5', wanted one of layer2, layer3, layer4"
