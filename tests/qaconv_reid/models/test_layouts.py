@@ -135,7 +135,8 @@ def test_whole_networks_of_torchvision_are_recognised(tmp_path):
 
 
 def test_every_layout_has_a_file_here():
-    elsewhere = {"MobileNetV2, flat", "plain"}  # in test_weights.py, and above
+    # In test_weights.py, test_efficientnet.py, and above.
+    elsewhere = {"MobileNetV2, flat", "EfficientNet-PyTorch", "plain"}
     assert {layout.name for layout in LAYOUTS} == FILES.keys() | elsewhere
 
 

