@@ -168,6 +168,17 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--json", metavar="FILE", help="write the figures there")
     measure.set_defaults(run=_measure)
 
+    config = commands.add_parser(
+        "config",
+        help="every setting with its type, value and meaning",
+        description="Print the resolved settings; piped, as TOML with a comment each.",
+    )
+    _add_settings(config, "a TOML file, the name of a preset, or the folder of a run")
+    form = config.add_mutually_exclusive_group()
+    form.add_argument("--json-schema", action="store_true", help="the JSON Schema of all settings")
+    form.add_argument("--toml", action="store_true", help="the settings as TOML")
+    config.set_defaults(run=_config)
+
     doctor = commands.add_parser("doctor", help="what is installed and what will run here")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -288,6 +299,29 @@ def _measure(arguments: argparse.Namespace) -> int:
         file=arguments.json,
         console=Console(),
     )
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from qaconv_reid import config
+
+    settings = _settings(arguments)
+    if arguments.toml:
+        print(config.to_toml(settings), end="")
+        return 0
+    if arguments.json_schema:
+        print(config.json_schema())
+        return 0
+
+    from rich.console import Console
+
+    from qaconv_reid.reports import settings_lines, settings_table
+
+    console = Console()
+    if console.is_terminal:
+        console.print(settings_table(settings))
+    else:
+        print("\n".join(settings_lines(settings)))
     return 0
 
 
