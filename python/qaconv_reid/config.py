@@ -8,6 +8,7 @@ release 2.1 of the authors' code.
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ __all__ = [
     "SamplerConfig",
     "ScheduleConfig",
     "differences",
+    "json_schema",
     "load",
     "presets",
     "to_toml",
@@ -67,7 +69,8 @@ DatasetSpecs = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The docstring below a field is its meaning: in the schema, and in `qaconv config`.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class DataConfig(_Section):
@@ -116,16 +119,20 @@ class ModelConfig(_Section):
     """Backbone, neck and input size."""
 
     backbone: str = "resnet50_ibn_b"
+    """A network of the table in docs/models.md, or ``timm:NAME`` (the extra ``timm``)."""
     stage: str = "layer3"
-    """The backbone is cut after this stage."""
+    """The backbone is cut after this stage: ``layer2``, ``layer3``, ``layer4`` for one place of the
+    map in 8, 16, 32 pixels; of timm also ``last`` and ``feature1``, ``feature2``, …"""
     neck_features: NonNegativeInt = 128
     """Channels of the feature maps; 0 keeps the backbone's own."""
     weights: str | None = None
-    """Pretrained weights: a local file, or ``package:NAME`` for one in an installed package, or
-    ``auto`` for whatever is installed for this backbone; None starts from random numbers."""
+    """Pretrained weights of the backbone: a local file of any layout in docs/models.md, or
+    ``package:NAME`` for one in an installed package, or ``auto`` for whatever is installed for this
+    backbone; where it is not set, random numbers."""
     height: PositiveInt = 384
-    """Pixels of the input image."""
+    """Pixels of the input image, from top to bottom."""
     width: PositiveInt = 128
+    """Pixels of the input image, from left to right."""
 
 
 class MatcherConfig(_Section):
@@ -141,7 +148,9 @@ class SamplerConfig(_Section):
     """How mini-batches are drawn."""
 
     kind: Literal["graph", "pk"] = "graph"
+    """``graph``: each person with those that look most alike; ``pk``: persons at random."""
     batch_size: PositiveInt = 64
+    """Images a batch, a multiple of ``instances``."""
     instances: PositiveInt = 2
     """Images a person in a batch."""
 
@@ -159,8 +168,9 @@ class LossConfig(_Section):
     """What is minimised over the scores of a batch."""
 
     kind: Literal["triplet", "pairwise", "class_memory", "softmax"] = "triplet"
-    """Hard triplets, every pair of the batch, every class of a memory, or a classifier of the
-    identities (the matcher is then not trained)."""
+    """``triplet``: the hardest pairs of each row; ``pairwise``: all pairs of a batch;
+    ``class_memory``: a batch against a stored map of every person; ``softmax``: a classifier of the
+    persons over the pooled maps (the matcher is then not trained)."""
     margin: PositiveFloat = 16.0
     """Triplet: in units of the score."""
     memory_batch: PositiveInt = 16
@@ -173,11 +183,14 @@ class OptimiserConfig(_Section):
     kind: Literal["sgd", "adamw"] = "sgd"
     """Stochastic gradient descent with Nesterov momentum, or AdamW."""
     learning_rate: PositiveFloat = 5e-3
+    """Of neck and matcher, before it falls."""
     backbone_factor: NonNegativeFloat = 0.1
     """The backbone learns at this fraction of the rate."""
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """Of sgd; of adamw the first of its two betas, the second being 0.999."""
+    """sgd: the share of the last step's direction that is kept; adamw: the first of its two betas,
+    of which the second is 0.999."""
     weight_decay: NonNegativeFloat = 5e-4
+    """What is added to a gradient, in multiples of its weight."""
     clip_norm: NonNegativeFloat = 8.0
     """Largest norm of the gradient, of network, matcher and loss each; 0 does not clip."""
     accumulate: PositiveInt = 1
@@ -194,10 +207,13 @@ class ScheduleConfig(_Section):
     """
 
     kind: Literal["adaptive", "step", "cosine"] = "adaptive"
+    """``adaptive``: the rate falls once, when the loss has; ``step``: at fixed epochs; ``cosine``:
+    all along, by half a cosine."""
     epoch_images: Literal["graph", "data"] | PositiveInt = "graph"
-    """Images of an epoch, rounded up to whole batches: graph for a batch for every identity, which
-    is an epoch of graph sampling; data for as many as there are; or their number."""
+    """Images of an epoch, rounded up to whole batches: ``graph`` for a batch for every person, as
+    an epoch of graph sampling has; ``data`` for as many as there are; or their number."""
     max_epochs: PositiveInt = 60
+    """The run ends here, if not before."""
     warm_up: NonNegativeFloat = 0.0
     """Epochs in which the learning rate rises from nothing, in a straight line."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -230,6 +246,7 @@ class RuntimeConfig(_Section):
     """The seed, and where and how a run is computed."""
 
     seed: NonNegativeInt = 0
+    """Of all that is drawn; the same seed, settings and machine give the same run."""
     device: str = "auto"
     """``auto`` (a CUDA device if there is one), ``cpu``, ``cuda``, ``cuda:1``, …"""
     workers: NonNegativeInt = 4
@@ -249,7 +266,9 @@ class RunConfig(_Section):
     """One run, whole. ``<output>/<name>`` is its folder."""
 
     name: Annotated[str, Field(pattern=r"^[\w.+-]*[\w+-]$")] = "paper"
+    """Letters, digits and ``_.+-``; the last part of the folder."""
     output: Path = Path("runs")
+    """The folder of all runs."""
     data: DataConfig = DataConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     model: ModelConfig = ModelConfig()
@@ -311,6 +330,11 @@ def load(source: str | Path | None = None, overrides: Sequence[str] = ()) -> Run
 def to_toml(config: RunConfig) -> str:
     """The whole settings as TOML; `load` gives them back. Keys set to None are left out."""
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def json_schema() -> str:
+    """The JSON Schema of the settings, with the meaning of each."""
+    return json.dumps(RunConfig.model_json_schema(), indent=2)
 
 
 def differences(left: RunConfig, right: RunConfig) -> list[str]:

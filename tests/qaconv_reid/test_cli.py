@@ -31,7 +31,16 @@ def error_line(captured_error):
 
 @pytest.mark.parametrize(
     "argv",
-    [(), ("train",), ("evaluate",), ("data",), ("data", "check"), ("data", "make"), ("doctor",)],
+    [
+        (),
+        ("train",),
+        ("evaluate",),
+        ("data",),
+        ("data", "check"),
+        ("data", "make"),
+        ("config",),
+        ("doctor",),
+    ],
 )
 def test_help(capsys, argv):
     code, out, _ = run(capsys, *argv, "--help")

@@ -1,4 +1,4 @@
-"""The backbones: torchvision networks that can be cut after a stage.
+"""The backbones: networks that can be cut after a stage, most of them torchvision's.
 
 To add one: write a builder of the whole network, a cut, and a line in `BACKBONES`.
 """
@@ -13,6 +13,7 @@ import torch
 import torchvision
 from torch import nn
 
+from qaconv_reid.models.efficientnet import efficientnet_lite0
 from qaconv_reid.models.ibn import to_ibn_a, to_ibn_b
 
 __all__ = ["BACKBONES", "Backbone", "Stage", "build_backbone", "keys_behind"]
@@ -80,6 +81,17 @@ def _mobilenet_v2() -> Backbone:
     )
 
 
+def _efficientnet_lite0() -> Backbone:
+    return Backbone(
+        efficientnet_lite0,
+        {
+            "layer2": Stage("blocks.2", 40, 8),
+            "layer3": Stage("blocks.4", 112, 16),
+            "layer4": Stage("blocks.6", 320, 32),
+        },
+    )
+
+
 BACKBONES: Mapping[str, Backbone] = {
     "resnet18": _resnet(18),
     "resnet34": _resnet(34),
@@ -97,6 +109,7 @@ BACKBONES: Mapping[str, Backbone] = {
     "resnet101_ibn_b": _resnet(101, to_ibn_b),
     "resnet152_ibn_b": _resnet(152, to_ibn_b),
     "mobilenet_v2": _mobilenet_v2(),
+    "efficientnet_lite0": _efficientnet_lite0(),
 }
 """Every backbone by its name on the command line."""
 
@@ -130,7 +143,9 @@ def keys_behind(name: str, stage: str) -> frozenset[str]:
 
 def _backbone(name: str) -> Backbone:
     if name not in BACKBONES:
-        raise ValueError(f"backbone: got {name!r}, wanted one of {', '.join(BACKBONES)}")
+        raise ValueError(
+            f"backbone: got {name!r}, wanted timm:NAME or one of {', '.join(BACKBONES)}"
+        )
     return BACKBONES[name]
 
 

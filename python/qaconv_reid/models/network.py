@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from qaconv_reid.models.backbones import build_backbone, keys_behind
-from qaconv_reid.models.weights import find_weights, load_weights
+from qaconv_reid.models.backbones import Stage, build_backbone, keys_behind
+from qaconv_reid.models.packaged import find_weights
+from qaconv_reid.models.weights import LoadReport, load_weights
 
 __all__ = ["FeatureMapNetwork", "build_network"]
+
+_TIMM = "timm:"
 
 
 class FeatureMapNetwork(nn.Module):
     """Backbone, a 3×3 convolution as neck, L2 normalisation of every place.
 
-    In training mode the backbone's batch norms stay in evaluation mode: their scale and shift are
-    trained, their statistics are the pretrained ones, which generalises better to other data sets
-    (Liao & Shao, CVPR 2022).
+    In training mode the backbone stays in evaluation mode. Its weights are trained, but batch norms
+    keep the pretrained statistics, which generalises better to other data sets (Liao & Shao, CVPR
+    2022), and nothing is dropped.
 
     Args:
         backbone: maps ``[B, 3, H, W]`` to ``[B, channels, ⌈H/stride⌉, ⌈W/stride⌉]``.
@@ -45,6 +48,8 @@ class FeatureMapNetwork(nn.Module):
             assert neck.bias is not None
             nn.init.zeros_(neck.bias)
             self.neck = neck
+        #: What `build_network` filled the backbone with; None for random numbers.
+        self.pretrained: LoadReport | None = None
         self.num_features = neck_features or channels
         self.stride = stride
 
@@ -73,11 +78,9 @@ class FeatureMapNetwork(nn.Module):
         return normalize(maps.to(torch.promote_types(maps.dtype, torch.float32)), dim=1)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of the network; the backbone's batch norms stay in evaluation mode."""
+        """Set the mode of the network; the backbone stays in evaluation mode."""
         super().train(mode)
-        for module in self.backbone.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+        self.backbone.eval()
         return self
 
 
@@ -88,14 +91,15 @@ def build_network(
     neck_features: int = 128,
     weights: str | Path | None = None,
 ) -> FeatureMapNetwork:
-    """A network with a backbone of `BACKBONES`.
+    """A network with a backbone of `BACKBONES` or of timm.
 
     Its weights lie channels last, and so do the maps: what the convolutions of oneDNN and cuDNN are
     quickest with.
 
     Args:
-        name: the backbone, such as ``"resnet50_ibn_b"``.
-        stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32.
+        name: the backbone, such as ``"resnet50_ibn_b"``, or ``"timm:NAME"``.
+        stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32;
+            those of timm have others as well (`build_timm`).
         neck_features: channels of the maps; 0 for the backbone's own.
         weights: file with the backbone's pretrained weights or ``package:NAME`` or
             ``auto`` (see `find_weights`); None leaves it random.
@@ -105,8 +109,25 @@ def build_network(
         FileNotFoundError: no such weight file.
     """
     path = None if weights is None else find_weights(weights, name)
-    backbone, cut = build_backbone(name, stage)
-    if path is not None:
-        load_weights(backbone, path, ignore=keys_behind(name, stage))
+    backbone, cut, fill = _open(name, stage)
     network = FeatureMapNetwork(backbone, cut.channels, cut.stride, neck_features)
+    if path is not None:
+        network.pretrained = fill(path)
     return network.to(memory_format=torch.channels_last)
+
+
+def _open(name: str, stage: str) -> tuple[nn.Module, Stage, Callable[[Path], LoadReport]]:
+    """A backbone, what it gives, and how it is filled from a file."""
+    if not name.startswith(_TIMM):
+        own, cut = build_backbone(name, stage)
+        return own, cut, lambda path: load_weights(own, path, ignore=keys_behind(name, stage))
+    try:
+        from qaconv_reid.models.timm_backbone import build_timm
+    except ModuleNotFoundError as error:
+        if error.name != "timm":
+            raise
+        raise ValueError(
+            f"backbone: got {name!r}, and timm is not installed (pip install 'qaconv-ext[timm]')"
+        ) from None
+    backbone, cut = build_timm(name.removeprefix(_TIMM), stage)
+    return backbone, cut, backbone.load

@@ -1,4 +1,4 @@
-"""``qaconv evaluate``: how well a run, or an untrained matcher, finds persons again."""
+"""``qaconv evaluate``: how well a run, a foreign one or none at all finds persons again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
-from qaconv_reid.config import ConfigError, RunConfig, load
+from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, Progress
@@ -23,23 +23,30 @@ from qaconv_reid.recipes.build import (
 )
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.ranked import draw_ranked
+from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.reports import ProgressBars, results_table
-from qaconv_reid.training import CheckpointError, Ranks, checkpoint
+from qaconv_reid.reports import ProgressBars, results_table, weights_table
+from qaconv_reid.training import Ranks
 
-__all__ = ["evaluate", "evaluate_sets", "restored", "show"]
+__all__ = ["evaluate", "evaluate_sets", "show"]
 
 
 def evaluate(
-    config: RunConfig, *, untrained: bool, console: Console, ranked: Path | None = None
+    config: RunConfig,
+    *,
+    console: Console,
+    untrained: bool = False,
+    foreign: Foreign | None = None,
+    ranked: Path | None = None,
 ) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
 
     Args:
         config: of the run.
+        console: for the table.
         untrained: take the network and the matcher as they are before training, from
             ``model.weights``, and keep nothing; else those of the run's checkpoint.
-        console: for the table.
+        foreign: take those of another program's checkpoint, and keep nothing; ``config`` is its.
         ranked: a folder for pictures of ranked lists, one for each test set.
 
     Returns:
@@ -50,7 +57,8 @@ def evaluate(
             be used.
     """
     folder = RunFolder(config.directory)
-    if not untrained:
+    kept = foreign is None and not untrained
+    if kept:
         folder.check_same(config)
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
@@ -64,17 +72,22 @@ def evaluate(
             ) from None
     hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
-    epochs = 0
-    network, matcher = build_models(config, hardware.device, pretrained=untrained)
-    if not untrained:
-        epochs = _restore(network, matcher, folder)
+    if foreign is not None:
+        models = restore_foreign(foreign, hardware.device)
+    elif untrained:
+        network, matcher = build_models(config, hardware.device)
+        models = Restored(network, matcher, 0, network.pretrained)
+    else:
+        models = restore_run(folder, config, hardware.device)
+    if models.report is not None:
+        console.print(weights_table(models.report))
     with ProgressBars() as progress:
         results = evaluate_sets(
-            network, matcher, test_sets, config, hardware, progress, ranked=ranked
+            models.network, models.matcher, test_sets, config, hardware, progress, ranked=ranked
         )
-    if not untrained:
-        folder.write_evaluation(results, epochs)
-    how = "untrained matcher" if untrained else f"after {epochs} epochs"
+    if kept:
+        folder.write_evaluation(results, models.epochs)
+    how = "untrained matcher" if untrained else f"after {models.epochs} epochs"
     show(results, f"{config.name}: {how}", console)
     if ranked is not None:
         console.print(f"ranked lists in {ranked}", markup=False, highlight=False, soft_wrap=True)
@@ -117,26 +130,3 @@ def evaluate_sets(
 def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:
     """Print the table of results, in per cent."""
     console.print(results_table(results, title=f"{title} (%)"))
-
-
-def restored(folder: RunFolder) -> tuple[FeatureMapNetwork, QAConv, RunConfig]:
-    """Network and matcher of a run, on the run's device, and its settings.
-
-    Raises:
-        ConfigError, CheckpointError: there is no such run, or it has no whole checkpoint.
-    """
-    config = load(folder.path)
-    network, matcher = build_models(config, find_hardware(config.runtime).device, pretrained=False)
-    _restore(network, matcher, folder)
-    return network, matcher, config
-
-
-def _restore(network: FeatureMapNetwork, matcher: QAConv, folder: RunFolder) -> int:
-    """Fill both from the checkpoint; the number of epochs behind it."""
-    saved = checkpoint.load(folder.checkpoint)
-    try:
-        network.load_state_dict(saved["network"])
-        matcher.load_state_dict(saved["matcher"])
-        return int(saved["epoch"])
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{folder.checkpoint}: does not fit the model: {error}") from error

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
-from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.data import DataError, Record, ReidDataset
 from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
 from qaconv_reid.files import replaced
 from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
 from qaconv_reid.recipes.build import Hardware, extraction, find_hardware, seed_everything
-from qaconv_reid.recipes.evaluate import restored
+from qaconv_reid.recipes.restore import Restored, restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars
 
@@ -94,7 +94,7 @@ def measure(
         raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
     domains = _domains(Path(folder))
     plain = _plain_network(config)
-    trained = [restored(RunFolder(Path(run))) for run in runs]
+    trained = [_trained(Path(run)) for run in runs]
     # The commit is that of the beginning, whatever becomes of the checkout meanwhile.
     origin = _origin(folder, config, said, runs)
     figures: list[Figure] = []
@@ -102,12 +102,12 @@ def measure(
         features = {n: _histograms(d) for n, d in domains.items()}
         figures += _all_pairs("colour histogram", features, _HistogramMatcher(), domains, progress)
         figures += _untrained(plain, config, domains, progress)
-        for network, matcher, own in trained:
-            maps = _maps(network, domains, own, find_hardware(own.runtime), progress)
-            figures += _all_pairs(f"run {own.name}", maps, matcher, domains, progress)
+        for models, own in trained:
+            maps = _maps(models.network, domains, own, find_hardware(own.runtime), progress)
+            figures += _all_pairs(f"run {own.name}", maps, models.matcher, domains, progress)
     console.print(_table(figures))
     if file is not None:
-        settings = [_settings(own) for _, _, own in trained]
+        settings = [_settings(own) for _, own in trained]
         _write(Path(file), {**origin, "runs": settings}, figures)
     return figures
 
@@ -131,6 +131,12 @@ def _domains(folder: Path) -> dict[str, ReidDataset]:
     if not found:
         raise DataError(f"{folder}: got no data set with a query and a gallery, wanted one or more")
     return found
+
+
+def _trained(run: Path) -> tuple[Restored, RunConfig]:
+    """The models of a run, on the run's device, and its settings."""
+    config = load(run)
+    return restore_run(RunFolder(run), config, find_hardware(config.runtime).device), config
 
 
 def _histograms(dataset: ReidDataset) -> _Features:

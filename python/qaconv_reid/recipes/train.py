@@ -16,6 +16,7 @@ from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, see
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
+from qaconv_reid.recipes.restore import restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, RunLog
 from qaconv_reid.training import (
@@ -114,9 +115,9 @@ def _train(
         run.fit()
         network, matcher = trainer.evaluated()
         if config.evaluation.weights == "best":
-            best = checkpoint.load(folder.best)
-            network.load_state_dict(best["network"])
-            matcher.load_state_dict(best["matcher"])
+            ranks.wait()  # for the first process to have written them
+            restored = restore_run(folder, config, hardware.device)
+            network, matcher = restored.network, restored.matcher
         results = evaluate_sets(
             network, matcher, test_sets, config, hardware, progress, ranks=ranks
         )
@@ -269,6 +270,7 @@ def _announce(
     else:
         about = about_weights(find_weights(config.model.weights, config.model.backbone))
         console.print(f"weights: {about or config.model.weights}", markup=False)
+        console.print(str(trainer.network.pretrained), markup=False, highlight=False)
 
 
 def _line(report: EpochReport) -> str:

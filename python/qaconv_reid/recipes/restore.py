@@ -1,0 +1,114 @@
+"""Network and matcher as a training left them: a run's, or the authors' program's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from qaconv_ext.qaconv import QAConv
+from qaconv_reid.config import ConfigError, RunConfig, load
+from qaconv_reid.models import AuthorsCheckpoint, FeatureMapNetwork, LoadReport, read_authors
+from qaconv_reid.recipes.build import build_models
+from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.training import CheckpointError, checkpoint
+
+__all__ = ["Foreign", "Restored", "restore_foreign", "restore_run"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """Two trained models on their device."""
+
+    network: FeatureMapNetwork
+    matcher: QAConv
+    epochs: int
+    """That they were trained for."""
+    report: LoadReport | None = None
+    """What was taken from another program's file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreign:
+    """A checkpoint of the authors' program, and settings that fit it."""
+
+    checkpoint: AuthorsCheckpoint
+    config: RunConfig
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str]) -> Foreign:
+        """Read a file and what its network is; ``overrides`` are settings beside that.
+
+        Raises:
+            CheckpointError: the file is no checkpoint of theirs.
+            ConfigError: a setting is wrong or contradicts the file.
+        """
+        try:
+            found = read_authors(path)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
+        name = re.sub(r"[^\w+-]", "-", path.name.partition(".")[0]) or "foreign"
+        model = {"backbone": found.backbone, "neck_features": str(found.neck_features)}
+        if found.stage is not None:
+            model["stage"] = found.stage
+        recognised = [f"model.{key}={value}" for key, value in model.items()]
+        config = load(None, [f"name={name}", *recognised, *overrides])
+        for key, value in model.items():
+            if str(getattr(config.model, key)) != value:
+                raise ConfigError(
+                    f"model.{key}: got {getattr(config.model, key)}, wanted {value}, as in {path}"
+                )
+        return cls(found, config)
+
+
+def restore_run(folder: RunFolder, config: RunConfig, device: torch.device) -> Restored:
+    """The models of a run's checkpoint, or of its best one, as the settings say.
+
+    Raises:
+        ConfigError, CheckpointError: the settings cannot be used, or do not fit what lies there.
+    """
+    network, matcher = build_models(config, device, pretrained=False)
+    place = folder.best if config.evaluation.weights == "best" else folder.checkpoint
+    saved = checkpoint.load(place)
+    try:
+        network.load_state_dict(saved["network"])
+        matcher.load_state_dict(saved["matcher"])
+        return Restored(network, matcher, int(saved["epoch"]))
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{place}: does not fit the model: {error}") from error
+
+
+def restore_foreign(foreign: Foreign, device: torch.device) -> Restored:
+    """The models of the authors' checkpoint.
+
+    Raises:
+        ConfigError: the image size of the settings does not give as many places as its matcher has.
+        CheckpointError: keys or shapes are not those of its own network.
+    """
+    found, model = foreign.checkpoint, foreign.config.model
+    network, matcher = build_models(foreign.config, device, pretrained=False)
+    rows, columns = network.map_size(model.height, model.width)
+    if rows * columns != found.places:
+        raise ConfigError(
+            f"model.height, model.width: got {model.height} × {model.width}, which is a map of "
+            f"{rows}·{columns} places, wanted {found.places} places, as in {found.path}"
+            f"{_sizes(found.places, network.stride)}"
+        )
+    try:
+        report = found.fill(network, matcher, model.stage)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    return Restored(network, matcher, found.epochs, report)
+
+
+def _sizes(places: int, stride: int) -> str:
+    """Image sizes of a standing person that have so many places."""
+    fitting = [
+        f"{rows * stride} × {places // rows * stride}"
+        for rows in range(1, places + 1)
+        if places % rows == 0 and 1.5 <= rows * rows / places <= 4
+    ]
+    return f" ({' or '.join(fitting)})" if fitting else ""
