@@ -132,7 +132,7 @@ class Trainer:
             network.compile(mode=config.runtime.compile)
         self.mapping: nn.Module = network
         if self.ranks.size > 1:
-            self.mapping = DistributedDataParallel(network, broadcast_buffers=False)
+            self.mapping = DistributedDataParallel(network)
         #: Finished epochs, and finished batches of the one in progress.
         self.epoch = 0
         self.position = 0
