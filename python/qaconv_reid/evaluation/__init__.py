@@ -4,15 +4,18 @@ from qaconv_reid.evaluation.evaluator import EvaluationResult, evaluate, score_b
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.histogram import stripe_histograms
 from qaconv_reid.evaluation.ranking import Ranking, count_matches, evaluate_ranking
+from qaconv_reid.evaluation.rerank import Reranking, rerank
 
 __all__ = [
     "EvaluationResult",
     "FeatureSet",
     "Ranking",
+    "Reranking",
     "count_matches",
     "evaluate",
     "evaluate_ranking",
     "extract",
+    "rerank",
     "score_blocks",
     "stripe_histograms",
 ]
