@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qaconv_reid.evaluation.ranking import Cameras
+from qaconv_reid.evaluation.labels import Cameras
 from qaconv_reid.evaluation.sparse_rows import SparseRows
 
 __all__ = ["TemporalLifting", "Times", "temporal_lifting"]
