@@ -1,7 +1,14 @@
-"""What can be made of the scores of all pairs after the matching: re-ranking, temporal lifting."""
+"""What can be made of the scores of all pairs after the matching: re-ranking, temporal lifting.
+
+Temporal lifting wants likenesses from 0 to 1 of which most are near 0; matchers differ in where
+their scores lie. So it is given ``sigmoid(2 z - 4)``, z being the score less the mean of all pairs,
+over their standard deviation: of pairs that are spread normally the mean is then 0.07
+(docs/decisions/0014).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -52,12 +59,13 @@ def refinements(
     Yields:
         The name of the way, and blocks ``[b, G]`` from 0 to 1, higher for more alike.
     """
-
-    def likenesses() -> Iterator[Tensor]:
-        return (torch.sigmoid(part) for part in scores)
-
     lift = measures.tlift and has_times(query, gallery)
     if lift:
+        mean, deviation = _moments(scores)
+
+        def likenesses() -> Iterator[Tensor]:
+            return (torch.sigmoid(2 * (part - mean) / deviation - 4) for part in scores)
+
         yield "TLift", _lifted(likenesses, query, gallery, device)
     if measures.rerank:
         found = rerank_matches(
@@ -76,6 +84,19 @@ def refinements(
                 "re-ranked + TLift",
                 _lifted(lambda: reranked(found, scores), query, gallery, device),
             )
+
+
+def _moments(scores: Iterable[Tensor]) -> tuple[float, float]:
+    """Mean and standard deviation of all scores; 1 for a deviation of 0."""
+    count, total, squares = 0, 0.0, 0.0
+    for block in scores:
+        wide = block.double()
+        count += block.numel()
+        total += float(wide.sum())
+        squares += float(wide.square().sum())
+    mean = total / count
+    deviation = math.sqrt(max(squares / count - mean**2, 0.0))
+    return mean, deviation or 1.0
 
 
 def _lifted(

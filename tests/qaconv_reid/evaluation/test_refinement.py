@@ -121,8 +121,10 @@ def test_every_way_is_that_of_the_matrices(matcher):
     across, *rest = dense(matcher, query.maps, gallery.maps)
     labels = (query.cameras, gallery.cameras, query.times, gallery.times)
     final = 1 - rerank(across, *rest)
+    scores = np.log(1 / across - 1)
+    likeness = 1 / (1 + np.exp(4 - 2 * (scores - scores.mean()) / scores.std()))
     wanted = {
-        "TLift": temporal_lifting(1 - across, *labels),
+        "TLift": temporal_lifting(likeness, *labels),
         "re-ranked": final,
         "re-ranked + TLift": temporal_lifting(final, *labels),
     }
@@ -137,13 +139,13 @@ def test_every_way_is_that_of_the_matrices(matcher):
         np.testing.assert_allclose(found[name], scores, rtol=0, atol=2e-5, err_msg=name)
 
 
-def test_both_raise_the_precision_of_people_who_walk_together(matcher):
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (0.01, 5.0), (8.0, -20.0)])
+def test_both_raise_the_precision_of_people_who_walk_together(matcher, scale, shift):
+    """Wherever the scores of the matcher lie."""
+    torch.nn.init.constant_(matcher.logit_bn.weight, scale)
+    torch.nn.init.constant_(matcher.logit_bn.bias, shift)
     query, gallery = people(40, 7), people(120, 8)
     ids = (query.persons, query.cameras, gallery.persons, gallery.cameras)
-    # As a trained head has it: others than the person are far below 0.
-    torch.nn.init.constant_(matcher.logit_bn.weight, 8.0)
-    scores = torch.cat(list(score_blocks(matcher, query.maps, gallery.maps)))
-    torch.nn.init.constant_(matcher.logit_bn.bias, -float(scores.quantile(0.95)))
     with StoredScores(120) as stored:
         plain = evaluate_ranking(
             stored.keeping(score_blocks(matcher, query.maps, gallery.maps)), *ids
