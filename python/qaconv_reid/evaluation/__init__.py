@@ -14,7 +14,7 @@ from qaconv_reid.evaluation.protocols import (
     Protocol,
     count_by_protocol,
 )
-from qaconv_reid.evaluation.ranking import Ranking, count_matches, evaluate_ranking
+from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
 from qaconv_reid.evaluation.rerank import Reranking, rerank
 from qaconv_reid.evaluation.rerank_matches import rerank_matches, reranked
 from qaconv_reid.evaluation.result import EvaluationResult, Measured
@@ -25,6 +25,7 @@ from qaconv_reid.evaluation.verification import Verification, evaluate_verificat
 
 __all__ = [
     "PROTOCOLS",
+    "Area",
     "CameraPairs",
     "Comparison",
     "Difference",
