@@ -37,14 +37,30 @@ class NearestRows:
         """
         rows = slice(first_row, first_row + len(values))
         self.greatest[rows] = torch.maximum(self.greatest[rows], values.amax(dim=1))
+        # Later columns lose ties, so only what is below the last one held can come in.
+        better = (values < self.values[rows, -1:]).nonzero()
+        if len(better) > values.numel() // 8:
+            columns = torch.arange(values.shape[1], device=values.device).expand_as(values)
+        else:
+            values, columns = _packed(values, *better.T)
         # Positions in the joined rows ascend as the columns do: what was held came earlier, and is
         # itself in the order of columns where values are equal.
         joined = torch.cat((self.values[rows], values), dim=1)
         chosen = _smallest(joined, self.k)
         self.values[rows] = joined.gather(1, chosen)
-        numbers = torch.arange(first_column, first_column + values.shape[1], device=values.device)
-        columns = torch.cat((self.columns[rows], numbers.expand(len(values), -1)), dim=1)
-        self.columns[rows] = columns.gather(1, chosen)
+        joined = torch.cat((self.columns[rows], columns + first_column), dim=1)
+        self.columns[rows] = joined.gather(1, chosen)
+
+
+def _packed(values: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    """The few chosen of each row and their columns, ``[r, most]``, filled up with infinity."""
+    counts = torch.bincount(row, minlength=len(values))
+    place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    packed = values.new_full((len(values), int(counts.max())), torch.inf)
+    packed[row, place] = values[row, column]
+    columns = torch.zeros_like(packed, dtype=torch.int64)
+    columns[row, place] = column
+    return packed, columns
 
 
 def _smallest(values: Tensor, k: int) -> Tensor:
