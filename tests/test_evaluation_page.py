@@ -21,13 +21,16 @@ def test_the_page_is_rendered_from_the_results():
 
 def test_smaller_runs_stand_first_and_a_size_stands_once():
     def run(queries, *parts):
-        parts = [{"what": what, "seconds": 1.25, "peak_gib": 0.5} for what in parts]
+        parts = [
+            {"what": what, "processor_seconds": 1.25, "seconds": 2, "peak_gib": 0.5}
+            for what in parts
+        ]
         return {"queries": queries, "gallery": 2000, "command": "x", "parts": parts}
 
     assert load_script(SCRIPT).table([run(3000, "a"), run(20, "b", "c")])[2:] == [
-        "| 20 × 2,000 | b | 1.2 | 0.50 |",
-        "|  | c | 1.2 | 0.50 |",
-        "| 3,000 × 2,000 | a | 1.2 | 0.50 |",
+        "| 20 × 2,000 | b | 1.2 | 2.0 | 0.50 |",
+        "|  | c | 1.2 | 2.0 | 0.50 |",
+        "| 3,000 × 2,000 | a | 1.2 | 2.0 | 0.50 |",
     ]
 
 
