@@ -125,6 +125,27 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--ranked", metavar="FOLDER", help="write a picture of ranked lists of each data set there"
     )
+    evaluate.add_argument(
+        "--protocol",
+        default="market",
+        help="market (default): a query's images by its own camera are left out; cross-camera: all "
+        "images by its camera; cuhk03: one gallery image a person, ten times; none: nothing",
+    )
+    evaluate.add_argument(
+        "--rerank", action="store_true", help="also after k-reciprocal re-ranking"
+    )
+    evaluate.add_argument(
+        "--tlift", action="store_true", help="also after temporal lifting, where times are known"
+    )
+    evaluate.add_argument(
+        "--area",
+        default="plain",
+        help="average precision: plain (default) or trapezoid, as the MATLAB code of Market-1501",
+    )
+    evaluate.add_argument("--json", metavar="FILE", help="write the measures there")
+    evaluate.add_argument(
+        "--csv", metavar="FILE", help="write there what each query's image was taken for"
+    )
     evaluate.set_defaults(run=_evaluate)
 
     data = commands.add_parser("data", help="look at data sets, make one")
@@ -246,16 +267,25 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from qaconv_reid.recipes.evaluate import evaluate
+    from qaconv_reid.recipes.evaluate import evaluate, parse_measures
 
     evaluate(
         settings,
         console=Console(),
         untrained=arguments.untrained,
         foreign=foreign,
-        ranked=Path(arguments.ranked) if arguments.ranked else None,
+        measures=parse_measures(
+            arguments.protocol, arguments.area, rerank=arguments.rerank, tlift=arguments.tlift
+        ),
+        ranked=_path(arguments.ranked),
+        json_file=_path(arguments.json),
+        csv_file=_path(arguments.csv),
     )
     return 0
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replaced", "user_cache"]
+__all__ = ["check_replaceable", "replaced", "user_cache"]
+
+
+def check_replaceable(path: Path) -> None:
+    """That `replaced` could write there, found out before there is anything to write.
+
+    Raises:
+        OSError: it could not.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.touch()
+    temporary.unlink()
 
 
 @contextmanager

@@ -137,3 +137,23 @@ def test_doctor_gives_its_own_exit_code(monkeypatch):
 
     monkeypatch.setattr(doctor, "main", lambda: 7)
     assert cli.main(["doctor"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--protocol", "duke"), "--protocol: got 'duke', wanted one of market, cuhk03"),
+        (("--area", "round"), "--area: got 'round', wanted one of plain, trapezoid"),
+        (("--protocol", "cuhk03", "--area", "trapezoid"), "--area: got 'trapezoid' with"),
+        (("--json", "no/where.json"), "--json: got no/where.json, wanted a file that can be"),
+        (("--csv", "."), "--csv: got ., wanted a file that can be written: Is a directory"),
+    ],
+)
+def test_what_evaluate_cannot_do_is_said_before_any_data_set_is_read(
+    capsys, tmp_path, monkeypatch, argv, said
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run(capsys, "evaluate", "tiny", "--untrained", "--data", "/no/where", *argv)
+    assert code == 2
+    assert error_line(error).startswith(said)
+    assert list(tmp_path.iterdir()) == []

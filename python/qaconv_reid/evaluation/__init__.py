@@ -1,18 +1,64 @@
 """Measuring how well persons are found again: features, ranking, the whole evaluation."""
 
-from qaconv_reid.evaluation.evaluator import EvaluationResult, evaluate, score_blocks
+from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
+from qaconv_reid.evaluation.camera_pairs import CameraPairs, evaluate_camera_pairs
+from qaconv_reid.evaluation.comparison import Comparison, Difference, compare
+from qaconv_reid.evaluation.evaluator import evaluate, score_blocks
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.histogram import stripe_histograms
-from qaconv_reid.evaluation.ranking import Ranking, count_matches, evaluate_ranking
+from qaconv_reid.evaluation.open_set import OpenSet, evaluate_open_set
+from qaconv_reid.evaluation.protocols import (
+    PROTOCOLS,
+    Identities,
+    Measures,
+    Protocol,
+    count_by_protocol,
+)
+from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
+from qaconv_reid.evaluation.rerank import Reranking, rerank
+from qaconv_reid.evaluation.rerank_matches import rerank_matches, reranked
+from qaconv_reid.evaluation.result import EvaluationResult, Measured
+from qaconv_reid.evaluation.single_shot import RepeatedRanking, evaluate_single_shot
+from qaconv_reid.evaluation.temporal_lifting import TemporalLifting, temporal_lifting
+from qaconv_reid.evaluation.tracklets import pool_tracklets, tracklet_labels
+from qaconv_reid.evaluation.verification import Verification, evaluate_verification
 
 __all__ = [
+    "PROTOCOLS",
+    "Area",
+    "CameraPairs",
+    "Comparison",
+    "Difference",
     "EvaluationResult",
     "FeatureSet",
+    "Identities",
+    "Interval",
+    "Measured",
+    "Measures",
+    "OpenSet",
+    "Protocol",
     "Ranking",
+    "RepeatedRanking",
+    "Reranking",
+    "TemporalLifting",
+    "Verification",
+    "compare",
+    "confidence_interval",
+    "count_by_protocol",
     "count_matches",
     "evaluate",
+    "evaluate_camera_pairs",
+    "evaluate_open_set",
     "evaluate_ranking",
+    "evaluate_single_shot",
+    "evaluate_verification",
     "extract",
+    "pool_tracklets",
+    "rerank",
+    "rerank_matches",
+    "reranked",
     "score_blocks",
     "stripe_histograms",
+    "temporal_lifting",
+    "tracklet_labels",
 ]

@@ -4,75 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from qaconv_reid.data import Record, ReidDataset
 from qaconv_reid.evaluation.features import FeatureSet, extract
-from qaconv_reid.evaluation.ranking import Ranking, count_matches, evaluate_ranking
+from qaconv_reid.evaluation.protocols import Identities, Measures, count_by_protocol, measure
+from qaconv_reid.evaluation.ranking import Ranking
+from qaconv_reid.evaluation.refinement import has_times, refinements
+from qaconv_reid.evaluation.result import EvaluationResult, Measured
+from qaconv_reid.evaluation.stored_scores import StoredScores
 from qaconv_reid.models import Progress, evaluation_mode
 
-__all__ = ["EvaluationResult", "evaluate", "score_blocks"]
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationResult:
-    """How well a data set's queries found their persons in its gallery."""
-
-    dataset: str
-    ranking: Ranking
-    gallery: int
-    """Images in the gallery."""
-    feature_seconds: float
-    """Time for reading the images and mapping them."""
-    matching_seconds: float
-    """Time for matching every pair and ranking."""
-    notes: tuple[str, ...] = field(default=())
-    """What a reader of the numbers has to know of how they came about."""
-
-    @property
-    def rank1(self) -> float:
-        """Share of counted queries whose first is a match, 0 to 1."""
-        return self.ranking.rank(1)
-
-    @property
-    def rank5(self) -> float:
-        """Share of counted queries with a match among the first 5, 0 to 1."""
-        return self.ranking.rank(5)
-
-    @property
-    def rank10(self) -> float:
-        """Share of counted queries with a match among the first 10, 0 to 1."""
-        return self.ranking.rank(10)
-
-    @property
-    def mAP(self) -> float:
-        """Mean average precision, 0 to 1."""
-        return self.ranking.mAP
-
-    @property
-    def mINP(self) -> float:
-        """Mean inverse negative penalty, 0 to 1."""
-        return self.ranking.mINP
-
-    def as_dict(self) -> dict[str, object]:
-        """The numbers as plain values, for a log."""
-        return {
-            "dataset": self.dataset,
-            "rank1": self.rank1,
-            "rank5": self.rank5,
-            "rank10": self.rank10,
-            "mAP": self.mAP,
-            "mINP": self.mINP,
-            "queries": self.ranking.queries,
-            "queries_counted": self.ranking.counted,
-            "gallery": self.gallery,
-            "feature_seconds": self.feature_seconds,
-            "matching_seconds": self.matching_seconds,
-            "notes": list(self.notes),
-        }
+__all__ = ["evaluate", "score_blocks"]
 
 
 def evaluate(
@@ -89,13 +34,16 @@ def evaluate(
     workers: int = 0,
     query_block: int = 256,
     gallery_block: int = 1024,
+    measures: Measures | None = None,
     on_features: Callable[[FeatureSet, FeatureSet], None] | None = None,
     progress: Progress | None = None,
 ) -> EvaluationResult:
-    """Match every query with every gallery image of a data set; measure by the Market protocol.
+    """Match every query with every gallery image of a data set, and measure.
 
     Beside the maps of both sides, the biggest thing in memory is the scores of one block of
-    queries, ``query_block`` × gallery float32. Modes of network and matcher are restored.
+    queries, ``query_block`` × gallery float32. Where more than the plain ranking is asked for, all
+    scores of queries with the gallery are kept meanwhile, in a temporary file when they are many.
+    Modes of network and matcher are restored.
 
     Args:
         network: ``[B, 3, height, width]`` to ``[B, C, h, w]``, on ``device``.
@@ -110,6 +58,8 @@ def evaluate(
         workers: processes that read images; 0 reads them here.
         query_block: queries matched at a time.
         gallery_block: gallery images matched at a time.
+        measures: the protocol, and what is measured beside the plain scores; None takes
+            Market-1501's protocol and nothing beside.
         on_features: given those of query and gallery before they are let go.
         progress: told after every step.
 
@@ -120,7 +70,8 @@ def evaluate(
     for name, value in (("query_block", query_block), ("gallery_block", gallery_block)):
         if value < 1:
             raise ValueError(f"{name}: got {value}, wanted at least 1")
-    _check_parts(dataset)
+    measures = measures or Measures()
+    _check_parts(dataset, measures)
     _rehearse(network, matcher, height, width, device, dtype)
 
     def features(records: Sequence[Record], part: str) -> FeatureSet:
@@ -151,19 +102,35 @@ def evaluate(
         progress=progress,
         what=f"{dataset.name}: matching",
     )
-    ranking = evaluate_ranking(
-        blocks, query.persons, query.cameras, gallery.persons, gallery.cameras
-    )
+    identities = Identities(query.persons, query.cameras, gallery.persons, gallery.cameras)
+    with StoredScores(len(gallery)) as stored:
+        wanted = measures.rerank or measures.tlift
+        rankings = [
+            ("plain", measure(measures, stored.keeping(blocks) if wanted else blocks, identities))
+        ]
+        more = refinements(
+            matcher,
+            query,
+            gallery,
+            stored,
+            measures,
+            device=device,
+            block=gallery_block,
+            progress=progress,
+            what=dataset.name,
+        )
+        rankings += [(name, measure(measures, again, identities)) for name, again in more]
     matched = time.perf_counter()
     if on_features is not None:
         on_features(query, gallery)
     return EvaluationResult(
         dataset=dataset.name,
-        ranking=ranking,
+        protocol=measures.protocol,
+        measured=tuple(Measured.of(*named, query.persons) for named in rankings),
         gallery=len(gallery),
         feature_seconds=extracted - started,
         matching_seconds=matched - extracted,
-        notes=(*dataset.notes, *_protocol_notes(query, gallery, ranking)),
+        notes=(*dataset.notes, *_notes(query, gallery, rankings[0][1], measures)),
     )
 
 
@@ -206,17 +173,11 @@ def score_blocks(
             progress(what, start + len(probes), len(query))
 
 
-def _check_parts(dataset: ReidDataset) -> None:
+def _check_parts(dataset: ReidDataset, measures: Measures) -> None:
     for part, records in (("query", dataset.query), ("gallery", dataset.gallery)):
         if not records:
             raise ValueError(f"{dataset.name}: got an empty {part} part, wanted images in it")
-    counts = count_matches(
-        [record.person for record in dataset.query],
-        [record.camera for record in dataset.query],
-        [record.person for record in dataset.gallery],
-        [record.camera for record in dataset.gallery],
-    )
-    if not counts.any():
+    if not count_by_protocol(measures.protocol, Identities.of(dataset)).any():
         raise ValueError(
             f"{dataset.name}: got no query with a match in the gallery (same person, another "
             "camera), wanted at least one"
@@ -239,12 +200,16 @@ def _rehearse(
         raise ValueError(f"matcher: got scores {list(scores.shape)} for one pair, wanted [1, 1]")
 
 
-def _protocol_notes(query: FeatureSet, gallery: FeatureSet, ranking: Ranking) -> tuple[str, ...]:
+def _notes(
+    query: FeatureSet, gallery: FeatureSet, ranking: Ranking, measures: Measures
+) -> tuple[str, ...]:
     notes = []
     query_known = [camera is not None for camera in query.cameras]
     gallery_known = [camera is not None for camera in gallery.cameras]
     unknown = (query_known + gallery_known).count(False)
-    if not any(query_known) or not any(gallery_known):
+    if measures.protocol == "none":
+        notes.append("protocol none: no image is left out")
+    elif not any(query_known) or not any(gallery_known):
         notes.append("no cameras: same-camera rule off")
     elif unknown:
         notes.append(
@@ -253,4 +218,6 @@ def _protocol_notes(query: FeatureSet, gallery: FeatureSet, ranking: Ranking) ->
         )
     if ranking.uncounted:
         notes.append(f"{ranking.uncounted} of {ranking.queries} queries have no match: not counted")
+    if measures.tlift and not has_times(query, gallery):
+        notes.append("no times by cameras: TLift left out")
     return tuple(notes)

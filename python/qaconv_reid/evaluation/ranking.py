@@ -11,21 +11,31 @@ at least as high as each match, which one pass over a row of scores counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Cameras", "Persons", "Ranking", "count_matches", "evaluate_ranking"]
+from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows, slices
+from qaconv_reid.evaluation.labels import Cameras, Labels, Persons, Rule, check_rule
 
-Persons = Sequence[int] | NDArray[np.int64] | Tensor
-Cameras = Sequence[int | None] | NDArray[np.int64] | Tensor | None
+__all__ = [
+    "Area",
+    "Ranking",
+    "best_index",
+    "count_matches",
+    "evaluate_ranking",
+    "measure_rows",
+    "stable_rank",
+]
 
-_CELLS_AT_ONCE = 1 << 22
-"""Scores looked at together: what bounds the memory that is needed beside a block."""
+Area = Literal["plain", "trapezoid"]
+"""How average precision is summed up: the mean of the precisions at the matches, or, as in the
+MATLAB code of Market-1501, the area under straight lines between the points of the
+precision-recall curve, which begins at recall 0 and precision 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +53,15 @@ class Ranking:
     counted: int
     """Queries with at least one match in their ranking; the means are over these."""
     left_out: int
-    """Pairs left out as the same person from the same camera."""
+    """Pairs that the rule leaves out of the rankings."""
     average_precision: NDArray[np.float64]
     """``[queries]``; NaN where the query is not counted."""
     inverse_negative_penalty: NDArray[np.float64]
     """``[queries]``; NaN where the query is not counted."""
     first_match: NDArray[np.int64]
     """``[queries]``: rank of the first match, counted from 1; 0 where the query is not counted."""
+    taken_for: NDArray[np.int64]
+    """``[queries]``: gallery index of the first of its ranking; -1 where the ranking is empty."""
 
     @property
     def uncounted(self) -> int:
@@ -62,67 +74,44 @@ class Ranking:
             raise ValueError(f"k: got {k}, wanted 1 to {len(self.cmc)}")
         return float(self.cmc[k - 1])
 
-
-class _Labels:
-    """Persons and cameras of one side, checked."""
-
-    def __init__(self, side: str, persons: Persons, cameras: Cameras) -> None:
-        self.persons = torch.as_tensor(persons, dtype=torch.int64)
-        if self.persons.dim() != 1 or len(self.persons) == 0:
-            raise ValueError(
-                f"{side}_ids: got shape {list(self.persons.shape)}, wanted [N] with N at least 1"
-            )
-        if isinstance(cameras, Tensor | np.ndarray):
-            cameras = cameras.tolist()
-        listed = [None] * len(self.persons) if cameras is None else list(cameras)
-        if len(listed) != len(self.persons):
-            raise ValueError(
-                f"{side}_cams: got {len(listed)} for {len(self.persons)} images, wanted as many"
-            )
-        self.known = torch.tensor([camera is not None for camera in listed])
-        self.cameras = torch.tensor([0 if camera is None else int(camera) for camera in listed])
-
-    def __len__(self) -> int:
-        return len(self.persons)
-
-    def matches(self, gallery: _Labels, rows: slice) -> tuple[Tensor, Tensor]:
-        """For the queries of ``rows``, two bool ``[rows, gallery]``.
-
-        First the matches: same person and in the ranking. Then what is left out of the ranking:
-        same person, same camera; an unknown camera is never the same as another.
-        """
-        same = self.persons[rows, None] == gallery.persons
-        same_camera = self.cameras[rows, None] == gallery.cameras
-        same_camera &= self.known[rows, None] & gallery.known
-        left_out = same & same_camera
-        return same & ~left_out, left_out
+    def hits(self, k: int) -> NDArray[np.float64]:
+        """``[queries]``: 1 where a match is among the first ``k``, else 0; NaN if not counted."""
+        found = (self.first_match <= k).astype(np.float64)
+        return np.where(self.first_match > 0, found, np.nan)
 
 
 def count_matches(
-    query_ids: Persons, query_cams: Cameras, gallery_ids: Persons, gallery_cams: Cameras
+    query_ids: Persons,
+    query_cams: Cameras,
+    gallery_ids: Persons,
+    gallery_cams: Cameras,
+    *,
+    rule: Rule = "market",
 ) -> NDArray[np.int64]:
     """How many gallery images match each query, ``[queries]``; needs no scores.
 
     The arguments are those of `evaluate_ranking`.
     """
-    query, gallery = (
-        _Labels("query", query_ids, query_cams),
-        _Labels("gallery", gallery_ids, gallery_cams),
-    )
+    check_rule(rule)
+    query = Labels("query", query_ids, query_cams)
+    gallery = Labels("gallery", gallery_ids, gallery_cams)
     counts = [
-        query.matches(gallery, rows)[0].sum(dim=1) for rows in _slices(len(query), len(gallery))
+        query.matches(gallery, rows, rule)[0].sum(dim=1)
+        for rows in slices(len(query), len(gallery))
     ]
     return torch.cat(counts).numpy()
 
 
 def evaluate_ranking(
-    score_blocks: Iterable[Tensor | ArrayLike],
+    score_blocks: ScoreBlocks,
     query_ids: Persons,
     query_cams: Cameras,
     gallery_ids: Persons,
     gallery_cams: Cameras,
     *,
     max_rank: int = 50,
+    rule: Rule = "market",
+    area: Area = "plain",
 ) -> Ranking:
     """Rank the gallery for every query and measure it.
 
@@ -131,14 +120,16 @@ def evaluate_ranking(
     take them in the order of the gallery, as a stable sort would.
 
     Args:
-        score_blocks: blocks ``[b, gallery]`` floating, higher for more alike, of consecutive
-            queries, together all of them; any sizes give the same numbers. Only one is held at a
-            time; the work is done where it lies.
+        score_blocks: higher for more alike, as `qaconv_reid.evaluation.blocks.ScoreBlocks`.
         query_ids: ``[queries]``, the person in each.
         query_cams: ``[queries]``, its camera, None where not known; or None when no camera is.
         gallery_ids: ``[gallery]``, as ``query_ids``.
         gallery_cams: ``[gallery]``, as ``query_cams``.
         max_rank: length of the CMC curve.
+        rule: ``market`` leaves images of the query's person by its camera out of the ranking,
+            ``cross-camera`` all images by its camera.
+        area: ``plain`` is the mean precision at the matches; ``trapezoid`` compares with figures of
+            the MATLAB code of Market-1501.
 
     Raises:
         ValueError: a block has another shape or holds a NaN, the blocks are too few or too many, or
@@ -146,36 +137,36 @@ def evaluate_ranking(
     """
     if max_rank < 1:
         raise ValueError(f"max_rank: got {max_rank}, wanted at least 1")
-    query, gallery = (
-        _Labels("query", query_ids, query_cams),
-        _Labels("gallery", gallery_ids, gallery_cams),
-    )
-    measured: list[tuple[Tensor, Tensor, Tensor]] = []
-    start = left_out_pairs = 0
-    for block in score_blocks:
-        scores = torch.as_tensor(block)
-        _check_block(scores, start, len(query), len(gallery))
-        for part in _slices(len(scores), len(gallery)):
-            rows = slice(start + part.start, start + part.stop)
-            matches, left_out = query.matches(gallery, rows)
-            left_out_pairs += int(left_out.sum())
-            measured.append(
-                _measure_rows(
-                    scores[part].to(torch.promote_types(scores.dtype, torch.float32)),
-                    matches.to(scores.device),
-                    ~left_out.to(scores.device),
-                )
-            )
-        start += len(scores)
-    if start != len(query):
-        raise ValueError(f"score_blocks: got {start} rows, wanted one for each of {len(query)}")
-    precision, penalty, first = (torch.cat(parts).cpu() for parts in zip(*measured, strict=True))
-    return _summary(precision, penalty, first, left_out_pairs, max_rank)
+    check_rule(rule)
+    if area not in get_args(Area):
+        raise ValueError(f"area: got {area!r}, wanted one of {', '.join(get_args(Area))}")
+    query = Labels("query", query_ids, query_cams)
+    gallery = Labels("gallery", gallery_ids, gallery_cams)
+    measured: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    left_out_pairs = 0
+    for rows, scores in score_rows(score_blocks, len(query), len(gallery)):
+        matches, left_out = query.matches(gallery, rows, rule)
+        left_out_pairs += int(left_out.sum())
+        matches, kept = matches.to(scores.device), ~left_out.to(scores.device)
+        measured.append((*measure_rows(scores, matches, kept, area), best_index(scores, kept)))
+    precision, penalty, first, taken_for = (torch.cat(p) for p in zip(*measured, strict=True))
+    return _summary(precision, penalty, first, taken_for, left_out_pairs, max_rank)
 
 
 def _summary(
-    precision: Tensor, penalty: Tensor, first: Tensor, left_out: int, max_rank: int
+    precision: Tensor,
+    penalty: Tensor,
+    first: Tensor,
+    taken_for: Tensor,
+    left_out: int,
+    max_rank: int,
 ) -> Ranking:
+    """The means over the counted queries, from what was measured of each, ``[queries]``.
+
+    Raises:
+        ValueError: no query is counted.
+    """
+    precision, penalty, first = precision.cpu(), penalty.cpu(), first.cpu()
     counted = first > 0
     number = int(counted.sum())
     if number == 0:
@@ -194,10 +185,13 @@ def _summary(
         average_precision=precision.numpy(),
         inverse_negative_penalty=penalty.numpy(),
         first_match=first.numpy(),
+        taken_for=taken_for.cpu().numpy(),
     )
 
 
-def _measure_rows(scores: Tensor, matches: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def measure_rows(
+    scores: Tensor, matches: Tensor, kept: Tensor, area: Area = "plain"
+) -> tuple[Tensor, Tensor, Tensor]:
     """Average precision and inverse negative penalty (float64), rank of the first match (int64).
 
     All ``[rows]``, from ``[rows, gallery]``; NaN, NaN and 0 for a row without a match.
@@ -218,13 +212,21 @@ def _measure_rows(scores: Tensor, matches: Tensor, kept: Tensor) -> tuple[Tensor
     at_least = _at_least_counts(beaten, kept, most)  # [rows, most]
     matches_at_least = number[:, None] - torch.searchsorted(ascending, ascending)
 
-    precision = torch.where(real, matches_at_least.double() / at_least.clamp(min=1), 0.0)
+    precision = matches_at_least.double() / at_least.clamp(min=1)
+    if area == "trapezoid":
+        # The point of the curve before this one: that of the next higher score.
+        beaten = torch.searchsorted(ascending, scores, out_int32=True)
+        above = _at_least_counts(beaten, kept, most)
+        matches_above = number[:, None] - torch.searchsorted(ascending, ascending, right=True)
+        before = matches_above.double() / above.clamp(min=1)
+        precision = (precision + torch.where(above > 0, before, 1.0)) / 2
+    precision = torch.where(real, precision, 0.0)
     average_precision = precision.sum(dim=1) / number
 
     best = torch.where(matches, scores, -torch.inf).amax(dim=1)
-    first = _stable_rank(scores, kept, best, _extreme_index(scores, matches, best, last=False))
+    first = stable_rank(scores, kept, best, _extreme_index(scores, matches, best, last=False))
     worst = ascending[:, 0]
-    last = _stable_rank(scores, kept, worst, _extreme_index(scores, matches, worst, last=True))
+    last = stable_rank(scores, kept, worst, _extreme_index(scores, matches, worst, last=True))
 
     without = number == 0
     penalty = (number.double() / last).masked_fill(without, torch.nan)
@@ -248,28 +250,15 @@ def _extreme_index(scores: Tensor, matches: Tensor, value: Tensor, *, last: bool
     return candidates.byte().argmax(dim=1)
 
 
-def _stable_rank(scores: Tensor, kept: Tensor, value: Tensor, index: Tensor) -> Tensor:
+def best_index(scores: Tensor, kept: Tensor) -> Tensor:
+    """Index of each row's first of the highest kept score, ``[rows]`` int64; -1 for none kept."""
+    best = torch.where(kept, scores, -torch.inf).amax(dim=1)
+    index = _extreme_index(scores, kept, best, last=False)
+    return index.masked_fill(~kept.any(dim=1), -1)
+
+
+def stable_rank(scores: Tensor, kept: Tensor, value: Tensor, index: Tensor) -> Tensor:
     """Rank from 1 of the image of that score and index among those kept, ``[rows]`` int64."""
     earlier = torch.arange(scores.shape[1], device=scores.device) <= index[:, None]
     ahead = (scores > value[:, None]) | ((scores == value[:, None]) & earlier)
     return (ahead & kept).sum(dim=1)
-
-
-def _check_block(scores: Tensor, start: int, queries: int, gallery: int) -> None:
-    if scores.dim() != 2 or scores.shape[1] != gallery:
-        raise ValueError(f"scores: got shape {list(scores.shape)}, wanted [b, {gallery}]")
-    if start + len(scores) > queries:
-        raise ValueError(
-            f"score_blocks: got at least {start + len(scores)} rows, "
-            f"wanted one for each of {queries}"
-        )
-    if not scores.is_floating_point():
-        raise ValueError(f"scores: got {scores.dtype}, wanted a floating type")
-    bad = torch.isnan(scores).any(dim=1)
-    if bool(bad.any()):
-        raise ValueError(f"scores: got NaN for query {start + int(bad.byte().argmax())}")
-
-
-def _slices(rows: int, columns: int) -> Iterable[slice]:
-    step = max(1, _CELLS_AT_ONCE // columns)
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))

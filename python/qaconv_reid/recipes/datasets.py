@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from qaconv_reid import data
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset
-from qaconv_reid.evaluation import count_matches
+from qaconv_reid.evaluation import Identities, Protocol, count_by_protocol
 from qaconv_reid.training import TrainingImages, join
 
 __all__ = ["load_test_sets", "load_training_images"]
@@ -33,13 +33,13 @@ def load_training_images(config: RunConfig) -> TrainingImages:
     return images
 
 
-def load_test_sets(specs: Iterable[str]) -> list[ReidDataset]:
-    """Data sets to evaluate on, in this order.
+def load_test_sets(specs: Iterable[str], protocol: Protocol = "market") -> list[ReidDataset]:
+    """Data sets to evaluate on by a protocol, in this order.
 
     Raises:
         DataError: one cannot be read, or nothing can be searched in it.
     """
-    return [_load_test_set(spec) for spec in specs]
+    return [_load_test_set(spec, protocol) for spec in specs]
 
 
 def _load_training_set(spec: str, config: RunConfig) -> ReidDataset:
@@ -54,9 +54,9 @@ def _load_training_set(spec: str, config: RunConfig) -> ReidDataset:
     return dataset
 
 
-def _load_test_set(spec: str) -> ReidDataset:
+def _load_test_set(spec: str, protocol: Protocol) -> ReidDataset:
     dataset = _load_checked(spec)
-    for complaint in _complaints(dataset):
+    for complaint in _complaints(dataset, protocol):
         raise DataError(f"data.test: {spec}: {complaint}")
     return dataset
 
@@ -69,15 +69,10 @@ def _load_checked(spec: str) -> ReidDataset:
     return dataset
 
 
-def _complaints(dataset: ReidDataset) -> Iterator[str]:
+def _complaints(dataset: ReidDataset, protocol: Protocol) -> Iterator[str]:
     for part in ("query", "gallery"):
         if not dataset.parts[part]:
             yield f"got no {part} images, wanted some"
-    counts = count_matches(
-        [record.person for record in dataset.query],
-        [record.camera for record in dataset.query],
-        [record.person for record in dataset.gallery],
-        [record.camera for record in dataset.gallery],
-    )
-    if not counts.any():
+            return
+    if not count_by_protocol(protocol, Identities.of(dataset)).any():
         yield "got no query with a match in the gallery (same person, another camera), wanted some"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 
@@ -12,7 +13,8 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.evaluation import Area, EvaluationResult, Measures, Protocol
+from qaconv_reid.files import check_replaceable
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.recipes.build import (
     Hardware,
@@ -22,13 +24,14 @@ from qaconv_reid.recipes.build import (
     seed_everything,
 )
 from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.outcome import write_json, write_queries
 from qaconv_reid.recipes.ranked import draw_ranked
 from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table, weights_table
 from qaconv_reid.training import Ranks
 
-__all__ = ["evaluate", "evaluate_sets", "show"]
+__all__ = ["evaluate", "evaluate_sets", "parse_measures", "show"]
 
 
 def evaluate(
@@ -37,7 +40,10 @@ def evaluate(
     console: Console,
     untrained: bool = False,
     foreign: Foreign | None = None,
+    measures: Measures | None = None,
     ranked: Path | None = None,
+    json_file: Path | None = None,
+    csv_file: Path | None = None,
 ) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
 
@@ -47,7 +53,10 @@ def evaluate(
         untrained: take the network and the matcher as they are before training, from
             ``model.weights``, and keep nothing; else those of the run's checkpoint.
         foreign: take those of another program's checkpoint, and keep nothing; ``config`` is its.
+        measures: the protocol, and what is measured beside the plain scores.
         ranked: a folder for pictures of ranked lists, one for each test set.
+        json_file: for the measures.
+        csv_file: for what became of every query.
 
     Returns:
         One result per test set.
@@ -56,13 +65,17 @@ def evaluate(
         ConfigError, DataError, CheckpointError: the settings, a data set or the checkpoint cannot
             be used.
     """
+    measures = measures or Measures()
+    for option, file in (("--json", json_file), ("--csv", csv_file)):
+        if file is not None:
+            _check_target(option, file)
     folder = RunFolder(config.directory)
     kept = foreign is None and not untrained
     if kept:
         folder.check_same(config)
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
-    test_sets = load_test_sets(config.data.test)
+    test_sets = load_test_sets(config.data.test, measures.protocol)
     if ranked is not None:
         try:
             ranked.mkdir(parents=True, exist_ok=True)
@@ -83,14 +96,26 @@ def evaluate(
         console.print(weights_table(models.report))
     with ProgressBars() as progress:
         results = evaluate_sets(
-            models.network, models.matcher, test_sets, config, hardware, progress, ranked=ranked
+            models.network,
+            models.matcher,
+            test_sets,
+            config,
+            hardware,
+            progress,
+            measures=measures,
+            ranked=ranked,
         )
-    if kept:
-        folder.write_evaluation(results, models.epochs)
     how = "untrained matcher" if untrained else f"after {models.epochs} epochs"
     show(results, f"{config.name}: {how}", console)
-    if ranked is not None:
-        console.print(f"ranked lists in {ranked}", markup=False, highlight=False, soft_wrap=True)
+    if kept:
+        folder.write_evaluation(results, models.epochs)
+    if json_file is not None:
+        write_json(json_file, results, config, epochs=None if untrained else models.epochs)
+    if csv_file is not None:
+        write_queries(csv_file, results, test_sets)
+    for what, place in (("ranked lists", ranked), ("measures", json_file), ("queries", csv_file)):
+        if place is not None:
+            console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
     return results
 
 
@@ -102,6 +127,7 @@ def evaluate_sets(
     hardware: Hardware,
     progress: Progress,
     *,
+    measures: Measures | None = None,
     ranked: Path | None = None,
     ranks: Ranks | None = None,
 ) -> list[EvaluationResult]:
@@ -120,6 +146,7 @@ def evaluate_sets(
             matcher,
             dataset,
             **extraction(config, hardware),
+            measures=measures,
             on_features=None if drawing is None else partial(drawing, dataset),
             progress=progress,
         )
@@ -127,6 +154,27 @@ def evaluate_sets(
     ]
 
 
+def parse_measures(protocol: str, area: str, *, rerank: bool, tlift: bool) -> Measures:
+    """What the words of the command line ask for.
+
+    Raises:
+        ConfigError: there is no such protocol or area, or they do not go together.
+    """
+    try:
+        return Measures(cast(Protocol, protocol), cast(Area, area), rerank, tlift)
+    except ValueError as error:
+        raise ConfigError(f"--{error}") from None
+
+
 def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:
     """Print the table of results, in per cent."""
     console.print(results_table(results, title=f"{title} (%)"))
+
+
+def _check_target(option: str, file: Path) -> None:
+    try:
+        check_replaceable(file)
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: got {file}, wanted a file that can be written: {error.strerror}"
+        ) from None

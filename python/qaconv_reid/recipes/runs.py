@@ -95,15 +95,15 @@ class RunFolder:
         _write(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write_evaluation(self, results: Sequence[EvaluationResult], epochs: int) -> None:
-        """Keep results, beside earlier ones of other data sets.
+        """Keep results, beside earlier ones of other data sets or by other protocols.
 
         Args:
             results: to be kept.
             epochs: that the network was trained for.
         """
         new = [{**result.as_dict(), "epochs": epochs} for result in results]
-        names = {entry["dataset"] for entry in new}
-        entries = [entry for entry in self._evaluations() if entry["dataset"] not in names]
+        names = {_name(entry) for entry in new}
+        entries = [entry for entry in self._evaluations() if _name(entry) not in names]
         _write(self.evaluation, json.dumps([*entries, *new], indent=2) + "\n")
 
     def _evaluations(self) -> Iterable[dict[str, Any]]:
@@ -112,6 +112,11 @@ class RunFolder:
         except FileNotFoundError:
             return []
         return entries
+
+
+def _name(entry: dict[str, Any]) -> tuple[str, str]:
+    """What no two entries have in common; the earliest ones knew of one protocol only."""
+    return entry["dataset"], entry.get("protocol", "market")
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,11 +10,32 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Counts", "Result", "results_table"]
+__all__ = ["Measured", "Ranked", "Result", "results_table"]
+
+_HEADINGS = (
+    "Rank-1",
+    "±",
+    "Rank-5",
+    "Rank-10",
+    "mAP",
+    "±",
+    "mINP",
+    "Queries",
+    "Gallery",
+    "Seconds",
+)
 
 
-class Counts(Protocol):
-    """How many queries there were."""
+class Ranked(Protocol):
+    """What the table shows of a ranking."""
+
+    @property
+    def mAP(self) -> float:
+        """Mean average precision, 0 to 1."""
+
+    @property
+    def mINP(self) -> float:
+        """Mean inverse negative penalty, 0 to 1."""
 
     @property
     def queries(self) -> int:
@@ -24,37 +45,40 @@ class Counts(Protocol):
     def counted(self) -> int:
         """Queries with a match."""
 
+    def rank(self, k: int) -> float:
+        """Share of counted queries with a match among the first ``k``."""
+
+
+class Measured(Protocol):
+    """A ranking by one way of scoring."""
+
+    @property
+    def name(self) -> str:
+        """The way."""
+
+    @property
+    def ranking(self) -> Ranked:
+        """What it is worth."""
+
+    @property
+    def rank1_interval(self) -> tuple[float, float]:
+        """Where Rank-1 lies."""
+
+    @property
+    def mAP_interval(self) -> tuple[float, float]:
+        """Where mAP lies."""
+
 
 class Result(Protocol):
-    """What the table shows of an evaluation; measures are shares from 0 to 1."""
+    """What the table shows of an evaluation."""
 
     @property
     def dataset(self) -> str:
         """Name of the data set."""
 
     @property
-    def rank1(self) -> float:
-        """Rank-1."""
-
-    @property
-    def rank5(self) -> float:
-        """Rank-5."""
-
-    @property
-    def rank10(self) -> float:
-        """Rank-10."""
-
-    @property
-    def mAP(self) -> float:
-        """Mean average precision."""
-
-    @property
-    def mINP(self) -> float:
-        """Mean inverse negative penalty."""
-
-    @property
-    def ranking(self) -> Counts:
-        """Counts of queries."""
+    def measured(self) -> Sequence[Measured]:
+        """The plain ranking, then others."""
 
     @property
     def gallery(self) -> int:
@@ -69,37 +93,65 @@ class Result(Protocol):
         """Time for the matching."""
 
     @property
+    def protocol(self) -> str:
+        """By which it was measured."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What to know of the numbers."""
 
 
 def results_table(results: Sequence[Result], *, title: str | None = None) -> RenderableType:
-    """A row per evaluation, measures in per cent, and below it the notes of each data set.
+    """A row per evaluation and way of scoring, in per cent; below it the notes of each data set.
 
     Args:
         results: evaluations, in the order to show them.
         title: heading of the table.
     """
     # Narrow enough for a terminal of 80 columns; where it is not, names fold and numbers do not.
-    table = Table(title=title, padding=(0, 1, 0, 0), box=box.SIMPLE_HEAD)
+    table = Table(title=title, padding=0, box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column("Data set", overflow="fold")
-    for heading in ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP", "Queries", "Gallery", "Seconds"):
+    for heading in _HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
-        measures = (result.rank1, result.rank5, result.rank10, result.mAP, result.mINP)
+        first, *others = result.measured
         table.add_row(
             # Names come from folders: as Text, square brackets in them are not markup.
             Text(result.dataset),
-            *(f"{100 * measure:.1f}" for measure in measures),
-            _counted(result.ranking),
+            *_measures(first),
+            _counted(first.ranking),
             f"{result.gallery:,}",
             f"{result.feature_seconds + result.matching_seconds:.1f}",
         )
-    notes = [Text(f"{result.dataset}: {note}") for result in results for note in result.notes]
-    return Group(table, *notes)
+        for other in others:
+            table.add_row(Text(other.name, style="italic"), *_measures(other))
+    lines = [Text("±: half of the 95 % interval, by the bootstrap over identities", style="dim")]
+    for result in results:
+        if result.protocol != "market":
+            lines.append(Text(f"{result.dataset}: protocol {result.protocol}"))
+        lines += [Text(f"{result.dataset}: {note}") for note in result.notes]
+    return Group(table, *lines)
 
 
-def _counted(counts: Counts) -> str:
+def _measures(measured: Measured) -> tuple[str, ...]:
+    ranking = measured.ranking
+    return (
+        f"{100 * ranking.rank(1):.1f}",
+        _half(measured.rank1_interval),
+        f"{100 * ranking.rank(5):.1f}",
+        f"{100 * ranking.rank(10):.1f}",
+        f"{100 * ranking.mAP:.1f}",
+        _half(measured.mAP_interval),
+        f"{100 * ranking.mINP:.1f}",
+    )
+
+
+def _half(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{50 * (high - low):.1f}"
+
+
+def _counted(counts: Ranked) -> str:
     if counts.counted == counts.queries:
         return f"{counts.queries:,}"
     return f"{counts.counted:,} of {counts.queries:,}"

@@ -8,7 +8,7 @@ from torch.nn.functional import avg_pool2d, normalize
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.data import Record, ReidDataset
-from qaconv_reid.evaluation import evaluate, extract, score_blocks
+from qaconv_reid.evaluation import Measures, evaluate, extract, score_blocks
 
 HEIGHT, WIDTH = 16, 8
 COLOURS = {1: (220, 30, 30), 2: (30, 220, 30), 3: (30, 30, 220), 4: (200, 200, 20)}
@@ -203,3 +203,49 @@ def test_extract_keeps_the_order_and_the_labels(make):
 def test_extract_without_records_is_an_error():
     with pytest.raises(ValueError, match="records: got none, wanted at least one image"):
         extract(ColourNetwork(), [], HEIGHT, WIDTH)
+
+
+def test_rows_beside_the_plain_one(make):
+    result, _ = run(make(QUERY, GALLERY), measures=Measures(rerank=True, tlift=True))
+    names = [measured.name for measured in result.measured]
+    assert names == ["plain", "TLift", "re-ranked", "re-ranked + TLift"]
+    assert [measured.ranking.mAP for measured in result.measured] == [1, 1, 1, 1]
+    assert result.measured[0].ranking is result.ranking
+    assert result.measured[0].rank1_interval == (1, 1)
+    kept = result.as_dict()
+    assert list(kept["refined"]) == names[1:]
+    assert kept["refined"]["TLift"]["mAP"] == 1
+    assert kept["protocol"] == "market"
+    assert "refined" not in run(make(QUERY, GALLERY))[0].as_dict()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "counted", "left_out"),
+    [("market", 3, 1), ("cross-camera", 3, 9), ("cuhk03", 3, 9), ("none", 3, 0)],
+)
+def test_protocols(make, protocol, counted, left_out):
+    result, _ = run(make(QUERY, GALLERY), measures=Measures(protocol=protocol))
+    assert result.protocol == protocol
+    assert (result.ranking.counted, result.ranking.left_out) == (counted, left_out)
+    assert result.rank1 == 1
+    assert (result.notes != ()) == (protocol == "none")
+
+
+def test_a_protocol_decides_whether_there_is_anything_to_find(make):
+    dataset = make([(1, 1)], [(1, 1), (2, 2)])
+    with pytest.raises(ValueError, match="got no query with a match"):
+        run(dataset)
+    assert run(dataset, measures=Measures(protocol="none"))[0].rank1 == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"protocol": "duke"}, "protocol: got 'duke', wanted one of market, cuhk03"),
+        ({"area": "round"}, "area: got 'round', wanted one of plain, trapezoid"),
+        ({"protocol": "cuhk03", "area": "trapezoid"}, "with the protocol cuhk03, wanted plain"),
+    ],
+)
+def test_measures_that_do_not_exist(options, message):
+    with pytest.raises(ValueError, match=message):
+        Measures(**options)

@@ -3,9 +3,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
-from qaconv_reid.evaluation import count_matches, evaluate_ranking, ranking
+from qaconv_reid.evaluation import blocks, count_matches, evaluate_ranking
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -155,10 +155,10 @@ def test_infinite_scores_are_ranked():
 def test_blocks_of_any_size_give_the_same_bits(monkeypatch, sizes, cells):
     case = random_case(3, levels=2)
     whole = evaluate_ranking([case[0]], *case[1:])
-    monkeypatch.setattr(ranking, "_CELLS_AT_ONCE", cells)
+    monkeypatch.setattr(blocks, "_CELLS_AT_ONCE", cells)
     ends = np.cumsum(sizes)
-    blocks = (case[0][end - size : end] for size, end in zip(sizes, ends, strict=True))
-    parts = evaluate_ranking(blocks, *case[1:])
+    cut = (case[0][end - size : end] for size, end in zip(sizes, ends, strict=True))
+    parts = evaluate_ranking(cut, *case[1:])
     assert (parts.mAP, parts.mINP, parts.left_out) == (whole.mAP, whole.mINP, whole.left_out)
     assert (parts.cmc == whole.cmc).all()
     np.testing.assert_array_equal(parts.average_precision, whole.average_precision)
@@ -215,3 +215,71 @@ def test_ranks_outside_the_curve_are_refused():
     result = call([torch.zeros(2, 3)], max_rank=5)
     with pytest.raises(ValueError, match="k: got 6, wanted 1 to 5"):
         result.rank(6)
+
+
+def test_a_separate_camera_set_leaves_out_everybody_by_the_querys_camera():
+    scores, query_ids, query_cams, gallery_ids, gallery_cams = random_case(6, unknown=0.1)
+    result = evaluate_ranking(
+        [scores], query_ids, query_cams, gallery_ids, gallery_cams, rule="cross-camera"
+    )
+    left_out = 0
+    for q, row in enumerate(scores):
+        kept = [
+            g for g in range(len(row)) if query_cams[q] is None or query_cams[q] != gallery_cams[g]
+        ]
+        left_out += len(row) - len(kept)
+        hits = [gallery_ids[g] == query_ids[q] for g in kept]
+        best = max(kept, key=lambda g: row[g])
+        assert result.taken_for[q] == best
+        if any(hits):
+            wanted = average_precision_score(hits, [row[g] for g in kept])
+            assert result.average_precision[q] == pytest.approx(wanted, rel=1e-12)
+            assert (result.first_match[q] == 1) == (gallery_ids[best] == query_ids[q])
+        else:
+            assert result.first_match[q] == 0
+    assert result.left_out == left_out
+    counts = count_matches(query_ids, query_cams, gallery_ids, gallery_cams, rule="cross-camera")
+    assert result.counted == (counts > 0).sum()
+
+
+@pytest.mark.parametrize("levels", [None, 1, 3])
+def test_the_trapezoid_is_the_area_under_the_curve(levels):
+    case = random_case(7, levels=levels)
+    result = evaluate_ranking([case[0]], *case[1:], area="trapezoid")
+    for q, row in enumerate(case[0]):
+        same = np.array(case[3]) == case[1][q]
+        kept = ~(same & (np.array(case[4]) == case[2][q]))
+        if not (same & kept).any():
+            assert np.isnan(result.average_precision[q])
+            continue
+        precision, recall, _ = precision_recall_curve(same[kept], row[kept])
+        assert result.average_precision[q] == pytest.approx(auc(recall, precision), rel=1e-12)
+    assert result.mAP < evaluate_ranking([case[0]], *case[1:]).mAP
+
+
+def test_what_a_query_is_taken_for():
+    scores = torch.tensor([[0.5, 0.9, 0.9, 0.1], [0.5, 0.9, 0.9, 0.1], [0.0, 0.0, 0.0, 0.0]])
+    result = evaluate_ranking([scores], [7, 5, 9], [1, 1, 1], [5, 7, 5, 5], [2, 1, 3, 2])
+    assert result.taken_for.tolist() == [2, 1, 0]
+    assert result.hits(1)[1] == 0
+    assert result.hits(2)[1] == 1
+    assert np.isnan(result.hits(1)[[0, 2]]).all()
+
+
+def test_a_query_whose_ranking_is_empty_is_taken_for_nobody():
+    scores = torch.rand(2, 3, generator=torch.Generator().manual_seed(0))
+    result = evaluate_ranking([scores], [1, 1], [1, 2], [1, 2, 1], [1] * 3, rule="cross-camera")
+    assert result.taken_for[0] == -1
+    assert result.taken_for[1] == scores[1].argmax()
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("rule: got 'both', wanted one of market, cross-camera", {"rule": "both"}),
+        ("area: got 'round', wanted one of plain, trapezoid", {"area": "round"}),
+    ],
+)
+def test_unknown_words_are_named(message, options):
+    with pytest.raises(ValueError, match=message):
+        call([torch.zeros(2, 3)], **options)

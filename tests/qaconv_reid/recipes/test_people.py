@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 
@@ -118,3 +119,37 @@ def test_a_place_for_ranked_lists_is_made_before_anything_is_measured(
     assert cli.main([*argv, "--ranked", str(tmp_path / "taken")]) == 2
     assert "--ranked: got" in capsys.readouterr().err
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_evaluate_by_every_way_and_into_files(folder, tmp_path, capsys):
+    argv = ["evaluate", *UNTRAINED, "--untrained", "--data", str(folder / "plaza")]
+    argv += ["--json", str(tmp_path / "a.json"), "--csv", str(tmp_path / "a.csv")]
+    assert cli.main([*argv, "--rerank", "--tlift"]) == 0
+    out = capsys.readouterr().out
+    assert out.index("re-ranked") < out.index("measures in")
+    (result,) = json.loads((tmp_path / "a.json").read_text())["results"]
+    assert list(result["refined"]) == ["TLift", "re-ranked", "re-ranked + TLift"]
+    assert result["mAP_interval"][0] < result["mAP"] < result["mAP_interval"][1]
+    with (tmp_path / "a.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 4 * 32
+    plain = [line for line in lines if line["scores"] == "plain"]
+    found = [line["taken_for_person"] == line["person"] for line in plain]
+    assert sum(found) / 32 == result["rank1"]
+    assert found == [line["first_match"] == "1" for line in plain]
+    mean = sum(float(line["average_precision"]) for line in plain) / 32
+    assert mean == pytest.approx(result["mAP"])
+    for line in plain:
+        assert (folder / "plaza" / line["query"]).is_file()
+        assert (folder / "plaza" / line["taken_for"]).is_file()
+
+
+@pytest.mark.parametrize("protocol", ["cuhk03", "cross-camera", "none"])
+def test_evaluate_by_another_protocol(protocol, folder, tmp_path, capsys):
+    argv = ["evaluate", *UNTRAINED, "--untrained", "--data", str(folder / "plaza")]
+    file = tmp_path / "a.json"
+    assert cli.main([*argv, "--protocol", protocol, "--json", str(file)]) == 0
+    assert f"protocol {protocol}" in capsys.readouterr().out
+    (result,) = json.loads(file.read_text())["results"]
+    assert result["protocol"] == protocol
+    assert "refined" not in result

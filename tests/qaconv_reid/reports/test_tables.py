@@ -6,41 +6,63 @@ from rich.console import Console
 from qaconv_reid.reports import results_table
 
 
-def result(dataset, counted, notes=()):
+def measured(name, counted, rank1=0.45912):
+    shares = {1: rank1, 5: 0.6, 10: 1.0}
+    return SimpleNamespace(
+        name=name,
+        ranking=SimpleNamespace(
+            mAP=0.172, mINP=0.0, queries=3368, counted=counted, rank=shares.__getitem__
+        ),
+        rank1_interval=(0.44, 0.474),
+        mAP_interval=(0.16, 0.185),
+    )
+
+
+def result(dataset, counted, notes=(), others=(), protocol="market"):
     return SimpleNamespace(
         dataset=dataset,
-        rank1=0.45912,
-        rank5=0.6,
-        rank10=1.0,
-        mAP=0.172,
-        mINP=0.0,
-        ranking=SimpleNamespace(queries=3368, counted=counted),
+        measured=(measured("plain", counted), *others),
         gallery=15913,
         feature_seconds=1.25,
         matching_seconds=2.0,
+        protocol=protocol,
         notes=notes,
     )
 
 
+def shown(results, width=120, **options):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(results_table(results, **options))
+    return console.file.getvalue().splitlines()
+
+
 def test_a_row_per_data_set_in_per_cent_with_notes_below():
-    console = Console(file=io.StringIO(), width=120)
-    console.print(
-        results_table(
-            [result("Market-1501", 3368), result("mine [x]", 3000, notes=("no cameras",))],
-            title="Evaluation",
-        )
+    lines = shown(
+        [result("Market-1501", 3368), result("mine [x]", 3000, notes=("no cameras",))],
+        title="Evaluation",
     )
-    lines = console.file.getvalue().splitlines()
     market = next(line for line in lines if "Market-1501" in line)
-    wanted = ("Market-1501", "45.9", "60.0", "100.0", "17.2", "0.0", "3,368", "15,913", "3.2")
-    assert tuple(market.split()) == wanted
+    measures = ("45.9", "1.7", "60.0", "100.0", "17.2", "1.2", "0.0")
+    assert tuple(market.split()) == ("Market-1501", *measures, "3,368", "15,913", "3.2")
     assert any("mine [x]" in line and "3,000 of 3,368" in line for line in lines)
     assert lines[-1].strip() == "mine [x]: no cameras"
+    assert lines[-2].startswith("±: half of the 95 % interval")
     assert "Evaluation" in lines[0]
 
 
+def test_other_ways_of_scoring_stand_below_the_plain_one():
+    others = (measured("re-ranked", 3368, rank1=0.5), measured("re-ranked + TLift", 3368))
+    lines = shown([result("Market-1501", 3368, others=others)])
+    at = next(number for number, line in enumerate(lines) if "Market-1501" in line)
+    assert lines[at + 1].split()[:3] == ["re-ranked", "50.0", "1.7"]
+    assert lines[at + 2].strip().startswith("re-ranked + TLift")
+
+
+def test_another_protocol_is_said():
+    assert shown([result("mine", 1, protocol="cuhk03")])[-1] == "mine: protocol cuhk03"
+
+
 def test_headings_are_whole_on_a_terminal_of_80_columns():
-    console = Console(file=io.StringIO(), width=80)
-    console.print(results_table([result("CUHK03-NP (detected)", 3368)]))
+    lines = shown([result("CUHK03-NP (detected)", 3368)], width=80)
     for heading in ("Rank-10", "Queries", "Gallery", "Seconds"):
-        assert heading in console.file.getvalue()
+        assert any(heading in line for line in lines)

@@ -1,0 +1,107 @@
+"""The protocols by their names: how scores and labels become a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qaconv_reid.data import ReidDataset
+from qaconv_reid.evaluation.labels import Rule
+from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
+from qaconv_reid.evaluation.single_shot import evaluate_single_shot
+
+__all__ = ["PROTOCOLS", "Identities", "Measures", "Protocol", "count_by_protocol", "measure"]
+
+Protocol = Literal["market", "cuhk03", "cross-camera", "none"]
+"""``market``: images of the query's person by its camera are left out. ``cuhk03``: one gallery
+image of each person by another camera is drawn, ten times. ``cross-camera``: all images by the
+query's camera are left out. ``none``: nothing is left out."""
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+_RULES: dict[Protocol, Rule] = {
+    "market": "market",
+    "cuhk03": "cross-camera",
+    "cross-camera": "cross-camera",
+    "none": "market",
+}
+
+
+class Identities(NamedTuple):
+    """Who is in each image and which camera took it: what the protocols go by."""
+
+    query_ids: tuple[int, ...]
+    query_cams: tuple[int | None, ...]
+    gallery_ids: tuple[int, ...]
+    gallery_cams: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, dataset: ReidDataset) -> Identities:
+        """Those of a data set."""
+        return cls(
+            tuple(record.person for record in dataset.query),
+            tuple(record.camera for record in dataset.query),
+            tuple(record.person for record in dataset.gallery),
+            tuple(record.camera for record in dataset.gallery),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What is measured of a data set, and how."""
+
+    protocol: Protocol = "market"
+    area: Area = "plain"
+    rerank: bool = False
+    """Also the re-ranked scores."""
+    tlift: bool = False
+    """Also the temporally lifted scores."""
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(
+                f"protocol: got {self.protocol!r}, wanted one of {', '.join(PROTOCOLS)}"
+            )
+        if self.area not in get_args(Area):
+            raise ValueError(f"area: got {self.area!r}, wanted one of {', '.join(get_args(Area))}")
+        if self.protocol == "cuhk03" and self.area != "plain":
+            raise ValueError(
+                f"area: got {self.area!r} with the protocol cuhk03, wanted plain: a single match "
+                "leaves no curve"
+            )
+
+
+def measure(measures: Measures, blocks: Iterable[Tensor], identities: Identities) -> Ranking:
+    """Rank and measure by a protocol.
+
+    Args:
+        measures: which protocol, and how average precision is summed up.
+        blocks: of scores, as for `evaluate_ranking`.
+        identities: of the images.
+
+    Raises:
+        ValueError: as `evaluate_ranking`.
+    """
+    rule, labels = _RULES[measures.protocol], _labels(measures.protocol, identities)
+    if measures.protocol == "cuhk03":
+        return evaluate_single_shot(blocks, *labels, rule=rule)
+    return evaluate_ranking(blocks, *labels, rule=rule, area=measures.area)
+
+
+def count_by_protocol(protocol: Protocol, identities: Identities) -> NDArray[np.int64]:
+    """How many gallery images match each query, ``[queries]``; needs no scores."""
+    return count_matches(*_labels(protocol, identities), rule=_RULES[protocol])
+
+
+def _labels(
+    protocol: Protocol, identities: Identities
+) -> tuple[
+    tuple[int, ...], tuple[int | None, ...] | None, tuple[int, ...], tuple[int | None, ...] | None
+]:
+    query_ids, query_cams, gallery_ids, gallery_cams = identities
+    if protocol == "none":
+        return query_ids, None, gallery_ids, None
+    return query_ids, query_cams, gallery_ids, gallery_cams
