@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 1 where a check found a problem, or 2 after an error of the user's making, which is
         said without a traceback, or 130 after an interruption.
     """
+    # Read when the OpenMP runtime is loaded, which comes with torch: threads that wait sleep. Where
+    # others use the machine too, threads that wait busily take from those that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         arguments = _parse(argv)
         code: int = arguments.run(arguments)

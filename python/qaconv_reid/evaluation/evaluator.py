@@ -16,6 +16,7 @@ from qaconv_reid.evaluation.refinement import has_times, refinements
 from qaconv_reid.evaluation.result import EvaluationResult, Measured
 from qaconv_reid.evaluation.stored_scores import StoredScores
 from qaconv_reid.models import Progress, evaluation_mode
+from qaconv_reid.ranks import Ranks
 
 __all__ = ["evaluate", "score_blocks"]
 
@@ -36,6 +37,7 @@ def evaluate(
     gallery_block: int = 1024,
     measures: Measures | None = None,
     on_features: Callable[[FeatureSet, FeatureSet], None] | None = None,
+    ranks: Ranks | None = None,
     progress: Progress | None = None,
 ) -> EvaluationResult:
     """Match every query with every gallery image of a data set, and measure.
@@ -61,6 +63,8 @@ def evaluate(
         measures: the protocol, and what is measured beside the plain scores; None takes
             Market-1501's protocol and nothing beside.
         on_features: given those of query and gallery before they are let go.
+        ranks: the processes of a distributed run, which all call this, divide maps and scores among
+            them (not what is measured beside) and get the same result.
         progress: told after every step.
 
     Raises:
@@ -85,6 +89,7 @@ def evaluate(
             dtype=dtype,
             autocast=autocast,
             workers=workers,
+            ranks=ranks,
             progress=progress,
             what=f"{dataset.name}: {part} features",
         )
@@ -99,6 +104,7 @@ def evaluate(
         query_block=query_block,
         gallery_block=gallery_block,
         device=device,
+        ranks=ranks,
         progress=progress,
         what=f"{dataset.name}: matching",
     )
@@ -142,6 +148,7 @@ def score_blocks(
     query_block: int = 256,
     gallery_block: int = 1024,
     device: str | torch.device = "cpu",
+    ranks: Ranks | None = None,
     progress: Progress | None = None,
     what: str = "matching",
 ) -> Iterator[Tensor]:
@@ -154,23 +161,32 @@ def score_blocks(
         query_block: queries at a time.
         gallery_block: gallery maps at a time.
         device: where the matcher runs.
+        ranks: the processes of a distributed run, which each match some of the blocks.
         progress: told after every block of queries.
         what: the name that ``progress`` is given.
 
     Yields:
         ``[query_block or fewer, G]`` float32 on ``device``; each is a new tensor.
     """
-    for start in range(0, len(query), query_block):
-        # The mode is set and restored within one step: between two of them the caller has control.
-        with evaluation_mode(matcher), torch.no_grad():
-            probes = query[start : start + query_block].to(device)
-            scores = torch.empty((len(probes), len(gallery)), device=device)
-            for left in range(0, len(gallery), gallery_block):
-                right = min(left + gallery_block, len(gallery))
-                scores[:, left:right] = matcher(probes, gallery[left:right].to(device))
-        yield scores
-        if progress is not None:
-            progress(what, start + len(probes), len(query))
+    ranks = ranks or Ranks()
+    starts = range(0, len(query), query_block)
+    for first in range(0, len(starts), ranks.size):
+        turn = starts[first : first + ranks.size]  # a block for each process
+        blocks = [
+            torch.empty((len(query[start : start + query_block]), len(gallery)), device=device)
+            for start in turn
+        ]
+        if ranks.rank < len(turn):
+            own = query[turn[ranks.rank] :][:query_block].to(device)
+            # The mode is set and restored within one step: after it the caller has control.
+            with evaluation_mode(matcher), torch.no_grad():
+                for left in range(0, len(gallery), gallery_block):
+                    columns = slice(left, left + gallery_block)
+                    blocks[ranks.rank][:, columns] = matcher(own, gallery[columns].to(device))
+        for source, (start, scores) in enumerate(zip(turn, blocks, strict=True)):
+            yield ranks.sent(scores, source)
+            if progress is not None:
+                progress(what, start + len(scores), len(query))
 
 
 def _check_parts(dataset: ReidDataset, measures: Measures) -> None:

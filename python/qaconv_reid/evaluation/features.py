@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from qaconv_reid.data import ImageDataset, Record
 from qaconv_reid.models import Progress, extract_maps
+from qaconv_reid.ranks import Ranks
 
 __all__ = ["FeatureSet", "extract"]
 
@@ -41,6 +42,7 @@ def extract(
     dtype: torch.dtype = torch.float32,
     autocast: torch.dtype | None = None,
     workers: int = 0,
+    ranks: Ranks | None = None,
     progress: Progress | None = None,
     what: str = "features",
 ) -> FeatureSet:
@@ -56,6 +58,8 @@ def extract(
         dtype: type of the maps, ``torch.float32`` or ``torch.float16``.
         autocast: type to run the network in, None for the weights' own.
         workers: processes that read images; 0 reads them here.
+        ranks: the processes of a distributed run, which divide whole batches among them and all
+            get all maps.
         progress: told after every batch.
         what: the name that ``progress`` is given.
 
@@ -64,24 +68,32 @@ def extract(
     """
     if not records:
         raise ValueError("records: got none, wanted at least one image")
+    ranks = ranks or Ranks()
+    starts = range(0, len(records), batch)
+    batches = [range(start, min(start + batch, len(records))) for start in starts]
+    own = [records[place] for places in ranks.mine(batches) for place in places]
     loader = DataLoader(
-        ImageDataset(records, height, width),
+        ImageDataset(own, height, width),
         batch_size=batch,
         num_workers=workers,
         pin_memory=torch.device(device).type == "cuda",
     )
-    maps = extract_maps(
-        network,
-        loader,
-        len(records),
-        device=device,
-        dtype=dtype,
-        autocast=autocast,
-        progress=progress,
-        what=what,
+    maps = (
+        None
+        if not own
+        else extract_maps(
+            network,
+            loader,
+            len(own),
+            device=device,
+            dtype=dtype,
+            autocast=autocast,
+            progress=progress,
+            what=what,
+        )
     )
     return FeatureSet(
-        maps=maps,
+        maps=ranks.merged(maps, batches, torch.device("cpu")),
         persons=tuple(record.person for record in records),
         cameras=tuple(record.camera for record in records),
         times=tuple(record.time for record in records),

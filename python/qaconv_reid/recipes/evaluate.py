@@ -16,6 +16,7 @@ from qaconv_reid.data import ReidDataset
 from qaconv_reid.evaluation import Area, EvaluationResult, Measures, Protocol
 from qaconv_reid.files import check_replaceable
 from qaconv_reid.models import FeatureMapNetwork, Progress
+from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.build import (
     Hardware,
     build_models,
@@ -29,7 +30,6 @@ from qaconv_reid.recipes.ranked import draw_ranked
 from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table, weights_table
-from qaconv_reid.training import Ranks
 
 __all__ = ["evaluate", "evaluate_sets", "parse_measures", "show"]
 
@@ -46,6 +46,8 @@ def evaluate(
     csv_file: Path | None = None,
 ) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
+
+    Under torchrun all processes call this and divide the work; the first one writes and speaks.
 
     Args:
         config: of the run.
@@ -65,6 +67,7 @@ def evaluate(
         ConfigError, DataError, CheckpointError: the settings, a data set or the checkpoint cannot
             be used.
     """
+    hardware = find_hardware(config.runtime)
     measures = measures or Measures()
     for option, file in (("--json", json_file), ("--csv", csv_file)):
         if file is not None:
@@ -83,7 +86,6 @@ def evaluate(
             raise ConfigError(
                 f"--ranked: got {ranked}, wanted a folder that can be written to: {error.strerror}"
             ) from None
-    hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
     if foreign is not None:
         models = restore_foreign(foreign, hardware.device)
@@ -92,9 +94,9 @@ def evaluate(
         models = Restored(network, matcher, 0, network.pretrained)
     else:
         models = restore_run(folder, config, hardware.device)
-    if models.report is not None:
-        console.print(weights_table(models.report))
-    with ProgressBars() as progress:
+    with joined(hardware.device) as ranks, ProgressBars(quiet=not ranks.first) as progress:
+        if models.report is not None and ranks.first:
+            console.print(weights_table(models.report))
         results = evaluate_sets(
             models.network,
             models.matcher,
@@ -103,8 +105,11 @@ def evaluate(
             hardware,
             progress,
             measures=measures,
-            ranked=ranked,
+            ranked=ranked if ranks.first else None,
+            ranks=ranks,
         )
+    if not ranks.first:
+        return results
     how = "untrained matcher" if untrained else f"after {models.epochs} epochs"
     show(results, f"{config.name}: {how}", console)
     if kept:
@@ -148,6 +153,7 @@ def evaluate_sets(
             **extraction(config, hardware),
             measures=measures,
             on_features=None if drawing is None else partial(drawing, dataset),
+            ranks=ranks,
             progress=progress,
         )
         for dataset in datasets

@@ -12,6 +12,7 @@ from qaconv_reid.config import RunConfig
 from qaconv_reid.data import ImageDataset, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import about_weights, find_weights
+from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
@@ -22,11 +23,9 @@ from qaconv_reid.reports import ProgressBars, RunLog
 from qaconv_reid.training import (
     CheckpointError,
     EpochReport,
-    Ranks,
     Trainer,
     checkpoint,
     hold_back,
-    joined,
 )
 
 __all__ = ["Interrupted", "train"]
@@ -60,7 +59,7 @@ def train(config: RunConfig, *, resume: bool, console: Console) -> list[Evaluati
         Interrupted: SIGINT or SIGTERM came while training.
     """
     hardware = find_hardware(config.runtime)
-    with joined(hardware.device.type) as ranks:
+    with joined(hardware.device) as ranks:
         if not ranks.first:
             console = Console(quiet=True)
         return _train(config, resume, console, hardware, ranks)

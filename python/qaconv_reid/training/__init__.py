@@ -3,7 +3,6 @@
 from qaconv_reid.training.checkpoint import CheckpointError
 from qaconv_reid.training.images import TrainingImages, hold_back, join
 from qaconv_reid.training.meter import EpochReport
-from qaconv_reid.training.ranks import Ranks, joined
 from qaconv_reid.training.trainer import Trainer
 from qaconv_reid.training.watch import CollapsedError
 
@@ -11,10 +10,8 @@ __all__ = [
     "CheckpointError",
     "CollapsedError",
     "EpochReport",
-    "Ranks",
     "Trainer",
     "TrainingImages",
     "hold_back",
     "join",
-    "joined",
 ]

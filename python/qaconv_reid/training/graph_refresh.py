@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from qaconv_ext.graph import class_distances, nearest_classes
 from qaconv_reid.data import ImageSource
 from qaconv_reid.models import Progress, extract_maps
-from qaconv_reid.training.ranks import Ranks
+from qaconv_reid.ranks import Ranks
 
 __all__ = ["GraphRefresh"]
 

@@ -23,13 +23,13 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Augmentation, ImageSource
 from qaconv_reid.models import FeatureMapNetwork, Progress, as_floats
+from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
 from qaconv_reid.training.meter import WINDOW, EpochReport, Meter
 from qaconv_reid.training.objectives import build_objective
 from qaconv_reid.training.optimisation import build_optimiser, follow
-from qaconv_reid.training.ranks import Ranks
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch

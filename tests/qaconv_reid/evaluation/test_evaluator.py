@@ -3,12 +3,14 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from torch import distributed, nn
 from torch.nn.functional import avg_pool2d, normalize
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.data import Record, ReidDataset
 from qaconv_reid.evaluation import Measures, evaluate, extract, score_blocks
+from qaconv_reid.ranks import Ranks
+from support.processes import in_processes
 
 HEIGHT, WIDTH = 16, 8
 COLOURS = {1: (220, 30, 30), 2: (30, 220, 30), 3: (30, 30, 220), 4: (200, 200, 20)}
@@ -90,6 +92,25 @@ def test_block_sizes_change_nothing_and_bound_the_matchers_work(make):
     assert blocked.ranking.average_precision.tolist() == whole.ranking.average_precision.tolist()
     # After one rehearsal: two blocks of queries, each with three of the gallery.
     assert matcher.blocks == [(1, 1), (2, 3), (2, 3), (2, 1), (1, 3), (1, 3), (1, 1)]
+
+
+def divided(dataset):
+    ranks = Ranks(distributed.get_rank(), distributed.get_world_size())
+    result, matcher = run(dataset, query_block=1, gallery_block=3, batch=2, ranks=ranks)
+    return result.ranking.average_precision.tolist(), result.as_dict()["mAP"], matcher.blocks
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_processes_divide_the_work_and_get_the_same_result(make, size):
+    dataset = make(QUERY, GALLERY)
+    whole, _ = run(dataset)
+    answers = in_processes(size, divided, dataset)
+    for precision, mean, _ in answers:
+        assert precision == whole.ranking.average_precision.tolist()
+        assert mean == whole.mAP
+    # After one rehearsal each: three queries, each with three blocks of the gallery.
+    assert sum(len(blocks) - 1 for _, _, blocks in answers) == 9
+    assert all(len(blocks) - 1 in (3, 6) for _, _, blocks in answers)
 
 
 def test_half_precision_maps(make):

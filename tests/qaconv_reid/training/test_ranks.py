@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import distributed
 
+from qaconv_reid.ranks import Ranks
 from qaconv_reid.training import checkpoint
-from qaconv_reid.training.ranks import Ranks
 from support.processes import in_processes
 from support.runs import small_config, small_images, small_trainer
 

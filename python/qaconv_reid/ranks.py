@@ -25,11 +25,13 @@ class Ranks:
     Args:
         rank: of this process.
         size: number of processes.
+        device: what the processes send each other has to lie there.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
+    def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
         self.rank = rank
         self.size = size
+        self._device = device or torch.device("cpu")
 
     @property
     def first(self) -> bool:
@@ -52,7 +54,7 @@ class Ranks:
         Args:
             own: ``[rows, ...]`` of this process's batches, in their order; None where it has none.
             batches: all batches, as `mine` was given them; at least one.
-            device: where the result is wanted, and ``own`` is.
+            device: where the result is wanted.
         """
         if self.size == 1 and own is not None:
             return own
@@ -64,13 +66,21 @@ class Ranks:
         rows: Tensor = torch.empty((sum(map(len, batches)), *shape), dtype=dtype, device=device)
         place = taken = 0
         for number, batch in enumerate(batches):
-            part = rows[place : place + len(batch)]
+            part = torch.empty((len(batch), *shape), dtype=dtype, device=self._device)
             if own is not None and number % self.size == self.rank:
                 part.copy_(own[taken : taken + len(batch)])
                 taken += len(batch)
-            distributed.broadcast(part, src=number % self.size)
+            rows[place : place + len(batch)] = self.sent(part, number % self.size)
             place += len(batch)
         return rows
+
+    def sent(self, value: Tensor, source: int) -> Tensor:
+        """What process ``source`` has in ``value``, which is as large on all of them."""
+        if self.size == 1:
+            return value
+        there = value.to(self._device).contiguous()
+        distributed.broadcast(there, src=source)
+        return there.to(value.device)
 
     def agree(self, flag: bool) -> bool:
         """Whether it is so on any process."""
@@ -87,18 +97,20 @@ class Ranks:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Ranks]:
+def joined(device: torch.device) -> Iterator[Ranks]:
     """The processes that torchrun started, joined into a group for the time of a run.
 
     Args:
-        device: where each computes: ``cuda`` joins them by NCCL.
+        device: where this one computes: CUDA joins them by NCCL.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Ranks()
         return
-    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(distributed.get_rank(), distributed.get_world_size())
+        yield Ranks(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()
