@@ -132,6 +132,7 @@ def evaluate(
     return EvaluationResult(
         dataset=dataset.name,
         protocol=measures.protocol,
+        area=measures.area,
         measured=tuple(Measured.of(*named, query.persons) for named in rankings),
         gallery=len(gallery),
         feature_seconds=extracted - started,
@@ -234,6 +235,8 @@ def _notes(
         )
     if ranking.uncounted:
         notes.append(f"{ranking.uncounted} of {ranking.queries} queries have no match: not counted")
+    if measures.area != "plain":
+        notes.append(f"average precision by the {measures.area}")
     if measures.tlift and not has_times(query, gallery):
         notes.append("no times by cameras: TLift left out")
     return tuple(notes)

@@ -162,11 +162,10 @@ def _distances(
 def _averaged(encoding: SparseRows, nearest: Tensor) -> SparseRows:
     """The mean of the rows of each image's nearest (local query expansion, equation 12)."""
     counts, columns, values = [], [], []
-    every = torch.arange(len(nearest), device=nearest.device)
     width, k = encoding.width, nearest.shape[1]
     longest = max(int(encoding.ends.diff().max()), 1)
     step = max(1, _ENTRIES_AT_ONCE // (k * longest))
-    for start in range(0, len(every), step):
+    for start in range(0, len(nearest), step):
         block = nearest[start : start + step]
         place, entry = encoding.entries(block.flatten())
         key = (place // k) * width + encoding.columns[entry]

@@ -59,6 +59,8 @@ class EvaluationResult:
     matching_seconds: float
     """Time for matching every pair and ranking."""
     protocol: str = "market"
+    area: str = "plain"
+    """How average precision was summed up."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the numbers has to know of how they came about."""
 
@@ -99,6 +101,7 @@ class EvaluationResult:
         return {
             "dataset": self.dataset,
             "protocol": self.protocol,
+            "area": self.area,
             **plain.as_dict(),
             **({"refined": beside} if beside else {}),
             "queries": self.ranking.queries,

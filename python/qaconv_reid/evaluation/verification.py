@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows
+from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows, slices
 from qaconv_reid.evaluation.labels import Cameras, Labels, Persons, Rule, check_rule
 from qaconv_reid.evaluation.ranking import count_matches
 from qaconv_reid.evaluation.thresholds import allowed, check_rates, thresholds
@@ -70,8 +70,8 @@ def evaluate_verification(
     positives = int(count_matches(*labels, rule=rule).sum())
     # All pairs that the rule keeps are those of one person and those of two.
     kept = sum(
-        int((~query.matches(gallery, slice(row, row + 1), rule)[1]).sum())
-        for row in range(len(query))
+        int((~query.matches(gallery, rows, rule)[1]).sum())
+        for rows in slices(len(query), len(gallery))
     )
     negatives = kept - positives
     if positives == 0 or negatives == 0:

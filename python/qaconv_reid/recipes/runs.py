@@ -95,7 +95,7 @@ class RunFolder:
         _write(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write_evaluation(self, results: Sequence[EvaluationResult], epochs: int) -> None:
-        """Keep results, beside earlier ones of other data sets or by other protocols.
+        """Keep results, beside earlier ones of other data sets or measured otherwise.
 
         Args:
             results: to be kept.
@@ -114,9 +114,9 @@ class RunFolder:
         return entries
 
 
-def _name(entry: dict[str, Any]) -> tuple[str, str]:
-    """What no two entries have in common; the earliest ones knew of one protocol only."""
-    return entry["dataset"], entry.get("protocol", "market")
+def _name(entry: dict[str, Any]) -> tuple[str, str, str]:
+    """What no two entries have in common; the earliest ones knew of one way to measure."""
+    return entry["dataset"], entry.get("protocol", "market"), entry.get("area", "plain")
 
 
 def _write(path: Path, text: str) -> None:

@@ -252,6 +252,12 @@ def test_protocols(make, protocol, counted, left_out):
     assert (result.notes != ()) == (protocol == "none")
 
 
+def test_another_area_is_said(make):
+    result, _ = run(make(QUERY, GALLERY), measures=Measures(area="trapezoid"))
+    assert result.notes == ("average precision by the trapezoid",)
+    assert result.as_dict()["area"] == "trapezoid"
+
+
 def test_a_protocol_decides_whether_there_is_anything_to_find(make):
     dataset = make([(1, 1)], [(1, 1), (2, 2)])
     with pytest.raises(ValueError, match="got no query with a match"):
