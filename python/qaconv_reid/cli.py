@@ -104,6 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_settings(train, "a TOML file, the name of a preset, or the folder of a run")
     train.add_argument("--resume", action="store_true", help="go on with the run of this name")
+    train.add_argument(
+        "--leave-one-out",
+        action="store_true",
+        help="of the data sets of data.train leave out each in turn, and search in it",
+    )
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser(
@@ -243,9 +248,10 @@ def _train(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from qaconv_reid.recipes.train import train
+    from qaconv_reid.recipes.train import leave_one_out, train
 
-    train(settings, resume=arguments.resume, console=Console())
+    chosen = leave_one_out if arguments.leave_one_out else train
+    chosen(settings, resume=arguments.resume, console=Console())
     return 0
 
 

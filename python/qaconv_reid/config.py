@@ -77,7 +77,10 @@ class DataConfig(_Section):
     """The data sets; all of them are loaded and checked before anything is built."""
 
     train: DatasetSpecs = ()
-    """Trained on together; persons of different sets are different persons."""
+    """Trained on together."""
+    persons: Literal["apart", "joined"] = "apart"
+    """Of several training sets: apart, persons of different sets are different persons; joined,
+    equal numbers are one person, as in the domains of the virtual people."""
     test: DatasetSpecs = ()
     """Evaluated one by one when the training is over."""
     combine_all: bool = False
@@ -258,6 +261,8 @@ class RuntimeConfig(_Section):
     """Mode of torch.compile for the network; reduce-overhead replays it from CUDA graphs."""
     checkpoint_minutes: NonNegativeFloat = 10.0
     """A checkpoint is written after so many minutes also within an epoch; 0 after every batch."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard too (the extra ``tensorboard``)."""
     collapse: Literal["stop", "tell"] = "stop"
     """What happens to a run in which nothing is learnt any more: it ends, or it is told so once."""
 

@@ -8,13 +8,13 @@ from qaconv_reid import data
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset
 from qaconv_reid.evaluation import Identities, Protocol, count_by_protocol
-from qaconv_reid.training import TrainingImages, join
+from qaconv_reid.training import TrainingImages, hold_back, join
 
 __all__ = ["load_test_sets", "load_training_images"]
 
 
-def load_training_images(config: RunConfig) -> TrainingImages:
-    """The images of all of ``data.train``.
+def load_training_images(config: RunConfig) -> tuple[TrainingImages, ReidDataset | None]:
+    """The images of all of ``data.train``, and the part of them that is held back.
 
     Raises:
         ConfigError: none is named, or together they have too few persons for a batch.
@@ -22,7 +22,13 @@ def load_training_images(config: RunConfig) -> TrainingImages:
     """
     if not config.data.train:
         raise ConfigError("data.train: got no data set, wanted one, as data.train=PATH")
-    images = join([_load_training_set(spec, config) for spec in config.data.train])
+    images = join(
+        [_load_training_set(spec, config) for spec in config.data.train],
+        apart=config.data.persons == "apart",
+    )
+    validation = None
+    if config.data.validation:
+        images, validation = hold_back(images, config.data.validation, config.runtime.seed)
     batch, instances = config.sampler.batch_size, config.sampler.instances
     if images.classes < batch // instances:
         raise DataError(
@@ -30,7 +36,7 @@ def load_training_images(config: RunConfig) -> TrainingImages:
             f"batches of {batch} images with {instances} of each person (sampler.batch_size, "
             "sampler.instances)"
         )
-    return images
+    return images, validation
 
 
 def load_test_sets(specs: Iterable[str], protocol: Protocol = "market") -> list[ReidDataset]:

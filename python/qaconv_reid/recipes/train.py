@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from qaconv_reid.config import RunConfig
+from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import about_weights, find_weights
@@ -19,16 +21,15 @@ from qaconv_reid.recipes.evaluate import evaluate_sets, show
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.restore import restore_run
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.reports import ProgressBars, RunLog
+from qaconv_reid.reports import Metrics, ProgressBars
 from qaconv_reid.training import (
     CheckpointError,
     EpochReport,
     Trainer,
     checkpoint,
-    hold_back,
 )
 
-__all__ = ["Interrupted", "train"]
+__all__ = ["Interrupted", "leave_one_out", "train"]
 
 #: Batches after which the processes of a distributed run ask whether one is to stop.
 _ASKED_EVERY = 10
@@ -65,6 +66,48 @@ def train(config: RunConfig, *, resume: bool, console: Console) -> list[Evaluati
         return _train(config, resume, console, hardware, ranks)
 
 
+def leave_one_out(config: RunConfig, *, resume: bool, console: Console) -> list[EvaluationResult]:
+    """Of several data sets train on all but one, and search in that one, for each in turn.
+
+    Args:
+        config: of all runs; ``data.train`` are the sets, each with a training and a test part.
+            The runs are ``name-without-SET``.
+        resume: go on with runs that are there; without it none may be.
+        console: for the results.
+
+    Returns:
+        One result per data set, in their order.
+
+    Raises:
+        ConfigError: there are fewer than two sets, or two of one name; and as `train`.
+    """
+    specs = config.data.train
+    names = [Path(spec.rpartition(":")[2]).name for spec in specs]
+    if len(specs) < 2 or len(set(names)) < len(names):
+        raise ConfigError(
+            f"data.train: got {', '.join(names) or 'no data set'}, wanted two or more of different "
+            "names, to leave each out in turn"
+        )
+    runs = []
+    for number, (spec, name) in enumerate(zip(specs, names, strict=True)):
+        data = config.data.model_copy(
+            update={"train": specs[:number] + specs[number + 1 :], "test": (spec,)}
+        )
+        update = {"name": f"{config.name}-without-{name}", "data": data}
+        runs.append(config.model_copy(update=update))
+    # What can be refused is refused before the first of them is begun.
+    for run in runs:
+        if not resume:
+            RunFolder(run.directory).check_new()
+    load_test_sets(specs)
+    results = []
+    for run in runs:
+        there = resume and RunFolder(run.directory).config_file.is_file()
+        results += train(run, resume=there, console=console)
+    show(results, f"{config.name}: each trained on all the others", console)
+    return results
+
+
 def _train(
     config: RunConfig, resume: bool, console: Console, hardware: Hardware, ranks: Ranks
 ) -> list[EvaluationResult]:
@@ -73,10 +116,7 @@ def _train(
         folder.check_same(config)
     elif ranks.first:
         folder.check_new()
-    images = load_training_images(config)
-    validation: ReidDataset | None = None
-    if config.data.validation:
-        images, validation = hold_back(images, config.data.validation, config.runtime.seed)
+    images, validation = load_training_images(config)
     test_sets = load_test_sets(config.data.test)
     seed_everything(config.runtime.seed)
     saved = checkpoint.load(folder.checkpoint) if resume and folder.has_checkpoint() else None
@@ -159,11 +199,12 @@ class _Run:
         Raises:
             CollapsedError, Interrupted: it ended before.
         """
-        trainer, log = self.trainer, None
-        if self.ranks.first:
-            log = RunLog(self.folder.metrics)
+        trainer = self.trainer
         stopped = False
-        with stop_when_interrupted(self.progress.print) as interrupted:
+        with (
+            stop_when_interrupted(self.progress.print) as interrupted,
+            self._metrics() as metrics,
+        ):
 
             def stop() -> bool:
                 nonlocal stopped
@@ -175,8 +216,8 @@ class _Run:
             for report in trainer.epochs(stop, self._keep_by_the_clock):
                 record = report.as_dict() | self._validate()
                 # The log first: a record too many is dropped on resuming, one too few is lost.
-                if log is not None:
-                    log.append(record)
+                if metrics is not None:
+                    metrics.append(record)
                 self.keep()
                 self.progress.print(_line(report) + _validation_line(record))
                 if 0 < self.config.schedule.patience <= self.since_best:
@@ -191,8 +232,11 @@ class _Run:
                     f"stopped in epoch {trainer.epoch + 1}; go on by: "
                     f"qaconv train {self.folder.path} --resume"
                 )
-        if log is not None:
-            log.close()
+
+    def _metrics(self) -> AbstractContextManager[Metrics | None]:
+        if not self.ranks.first:
+            return nullcontext()
+        return Metrics(self.folder.path, tensorboard=self.config.runtime.tensorboard)
 
     def keep(self) -> None:
         """Write the checkpoint."""

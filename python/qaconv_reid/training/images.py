@@ -25,11 +25,17 @@ class TrainingImages:
         return max(self.labels, default=-1) + 1
 
 
-def join(datasets: Sequence[ReidDataset]) -> TrainingImages:
+def join(datasets: Sequence[ReidDataset], *, apart: bool = True) -> TrainingImages:
     """The training parts of data sets, one behind the other.
 
-    Each data set counts its persons for itself, so equal numbers in two of them are two persons.
+    Args:
+        datasets: which.
+        apart: each counts its persons for itself, so that equal numbers in two of them are two
+            persons; False takes them for one.
     """
+    if not apart:
+        together = [record for dataset in datasets for record in dataset.train]
+        return TrainingImages(tuple(together), tuple(class_labels(together)))
     records: list[Record] = []
     labels: list[int] = []
     for dataset in datasets:

@@ -72,6 +72,7 @@ def test_train_and_evaluate(command, people):
         "checkpoint",
         "config.toml",
         "evaluation.json",
+        "metrics.csv",
         "metrics.jsonl",
     ]
     assert config.load(folder).data.train == (str(people),)
@@ -197,3 +198,74 @@ def test_the_untrained_matcher_leaves_no_run_behind(command):
     assert code == 0
     assert "tiny: untrained matcher" in out
     assert list(Path().iterdir()) == []
+
+
+def test_the_best_weights_on_identities_held_back(command):
+    code, _, error = command(
+        "train",
+        "tiny",
+        "name=v",
+        "data.validation=0.2",
+        "evaluation.every=1",
+        "evaluation.weights=best",
+        "schedule.kind=step",
+        "schedule.max_epochs=4",
+        "schedule.patience=1",
+        "sampler.batch_size=8",
+        "sampler.instances=2",
+        "runtime.precision=bfloat16",
+        "optimiser.average=0.9",
+    )
+    assert code == 0
+    assert "validation Rank-1" in error
+    records = read_run_log(Path("runs/v/metrics.jsonl"))
+    maps = [record["validation_mAP"] for record in records]
+    best = maps.index(max(maps))
+    assert checkpoint.load(Path("runs/v/best"))["epoch"] == best + 1
+    if len(maps) < 4:
+        assert "the run ends (schedule.patience)" in error
+        assert best == len(maps) - 2
+    # The evaluation at the end and a later one are of the same weights, the best ones.
+    first = json.loads(Path("runs/v/evaluation.json").read_text())[0]["mAP"]
+    assert command("evaluate", "runs/v")[0] == 0
+    assert json.loads(Path("runs/v/evaluation.json").read_text())[0]["mAP"] == first
+    table = Path("runs/v/metrics.csv").read_text().splitlines()
+    assert len(table) == 1 + len(maps)
+    assert table[0].startswith("epoch,loss,accuracy,gap,scale,")
+
+
+def test_each_of_several_sets_is_left_out_in_turn(tmp_path, monkeypatch, capsys):
+    sets = []
+    for name in ("north", "south"):
+        rows = ["path,person,camera,split"]
+        folder = tmp_path / name
+        folder.mkdir()
+        for person in range(12):
+            for shot in range(4):
+                file = f"{person}_{shot}.png"
+                draw_person(person, camera=shot % 2, shot=shot).save(folder / file)
+                split = "train" if person < 8 else ("query" if shot == 0 else "gallery")
+                rows.append(f"{file},{person},{shot % 2},{split}")
+        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
+        sets.append(str(folder / f"{name}.csv"))
+    monkeypatch.chdir(tmp_path)
+    small = ("model.height=64", "model.width=32", "schedule.max_epochs=1", "name=all")
+    arguments = ["train", "tiny", f"data.train={json.dumps(sets)}", *small]
+    assert cli.main([*arguments, "--leave-one-out"]) == 0
+    out = capsys.readouterr().out
+    assert "all: each trained on all the others" in out
+    assert config.load("runs/all-without-north.csv").data.train == (sets[1],)
+    assert config.load("runs/all-without-north.csv").data.test == (sets[0],)
+    assert cli.main([*arguments, "--leave-one-out"]) == 2
+    assert "the run is there already" in capsys.readouterr().err
+    assert cli.main(["train", "tiny", f"data.train={sets[0]}", "--leave-one-out"]) == 2
+    assert "wanted two or more of different names" in capsys.readouterr().err
+
+
+def test_a_compiled_network_trains_the_same_weights_by_name(command):
+    assert (
+        command("train", "tiny", "name=c", "schedule.max_epochs=1", "runtime.compile=default")[0]
+        == 0
+    )
+    assert not any("_orig_mod" in name for name in weights("c"))
+    assert command("evaluate", "runs/c")[0] == 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qaconv_reid.data import Record, ReidDataset
-from qaconv_reid.training import join
+import pytest
+
+from qaconv_reid.data import DataError, Record, ReidDataset
+from qaconv_reid.training import hold_back, join
 
 
 def dataset(name, persons):
@@ -29,3 +31,45 @@ def test_persons_of_two_data_sets_are_different_persons():
 
 def test_nothing_to_join():
     assert join([]).classes == 0
+
+
+def test_equal_numbers_can_be_one_person():
+    images = join([dataset("a", [7, 3, 7]), dataset("b", [3, 9])], apart=False)
+    assert images.labels == (1, 0, 1, 0, 2)
+    assert images.classes == 3
+
+
+def seen(persons=10, cameras=(0, 0, 1, 1, 1)):
+    records = tuple(
+        Record(Path(f"{person}_{shot}.jpg"), 100 + person, camera)
+        for person in range(persons)
+        for shot, camera in enumerate(cameras)
+    )
+    return join([ReidDataset("a", "folder", Path("a"), records, (), ())])
+
+
+def test_identities_are_held_back_whole():
+    images, validation = hold_back(seen(), 0.3, seed=1)
+    assert images.classes == 7
+    assert sorted(set(images.labels)) == list(range(7))
+    assert len(images.records) == 35
+    held = {record.person for record in (*validation.query, *validation.gallery)}
+    assert len(held) == 3
+    # Of each camera the first image is a query.
+    assert len(validation.query) == 6
+    assert len(validation.gallery) == 9
+    paths = {record.path for record in images.records}
+    assert not paths & {record.path for record in (*validation.query, *validation.gallery)}
+
+
+def test_the_choice_is_the_seed_s():
+    def chosen(seed):
+        return {record.path for record in hold_back(seen(), 0.3, seed)[1].query}
+
+    assert chosen(1) == chosen(1)
+    assert chosen(1) != chosen(2)
+
+
+def test_nobody_seen_twice_is_refused():
+    with pytest.raises(DataError, match="none of them seen twice by a camera"):
+        hold_back(seen(cameras=(0, 1)), 0.3, seed=1)
