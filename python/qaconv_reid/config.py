@@ -128,6 +128,10 @@ class ModelConfig(_Section):
     map in 8, 16, 32 pixels; of timm also ``last`` and ``feature1``, ``feature2``, …"""
     neck_features: NonNegativeInt = 128
     """Channels of the feature maps; 0 keeps the backbone's own."""
+    neck_norm: bool = False
+    """A batch norm behind the neck, which then has no bias, as before the authors' release 2.1."""
+    freeze_backbone_norms: bool = True
+    """The backbone's batch norms keep the pretrained statistics; false as before release 2.1."""
     weights: str | None = None
     """Pretrained weights of the backbone: a local file of any layout in docs/models.md, or
     ``package:NAME`` for one in an installed package, or ``auto`` for whatever is installed for this
@@ -150,12 +154,17 @@ class MatcherConfig(_Section):
 class SamplerConfig(_Section):
     """How mini-batches are drawn."""
 
-    kind: Literal["graph", "pk"] = "graph"
-    """``graph``: each person with those that look most alike; ``pk``: persons at random."""
+    kind: Literal["graph", "pk", "shuffle"] = "graph"
+    """``graph``: each person with those that look most alike; ``pk``: persons at random;
+    ``shuffle``: images at random, for losses that need no pairs within a batch."""
     batch_size: PositiveInt = 64
     """Images a batch, a multiple of ``instances``."""
     instances: PositiveInt = 2
-    """Images a person in a batch."""
+    """Images a person in a batch; of shuffle whatever chance gives."""
+    warm_start: NonNegativeFloat = 0.0
+    """Graph: epochs of pk batches before the first graph is made."""
+    refresh_images: NonNegativeInt = 0
+    """Graph: images after which the graph is made anew; 0 for a batch of every person."""
 
     @model_validator(mode="after")
     def _divides(self) -> SamplerConfig:
@@ -170,10 +179,10 @@ class SamplerConfig(_Section):
 class LossConfig(_Section):
     """What is minimised over the scores of a batch."""
 
-    kind: Literal["triplet", "pairwise", "class_memory", "softmax"] = "triplet"
+    kind: Literal["triplet", "pairwise", "class_memory", "softmax", "softmax+triplet"] = "triplet"
     """``triplet``: the hardest pairs of each row; ``pairwise``: all pairs of a batch;
     ``class_memory``: a batch against a stored map of every person; ``softmax``: a classifier of the
-    persons over the pooled maps (the matcher is then not trained)."""
+    persons over the pooled maps (the matcher is then not trained); ``softmax+triplet``: both."""
     margin: PositiveFloat = 16.0
     """Triplet: in units of the score."""
     memory_batch: PositiveInt = 16
@@ -284,6 +293,15 @@ class RunConfig(_Section):
     schedule: ScheduleConfig = ScheduleConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> RunConfig:
+        if self.sampler.kind == "shuffle" and self.loss.kind not in ("class_memory", "softmax"):
+            raise ValueError(
+                f"sampler.kind: got shuffle with loss.kind={self.loss.kind}, which needs batches "
+                "with several images a person, wanted graph or pk"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_what_it_evaluates(self) -> RunConfig:

@@ -127,8 +127,9 @@ class ClassMemoryLoss(nn.Module):
 
     ``Σ_c |y_c - σ(s_c)|² · BCE(s_c, y_c)`` with ``y_c`` 1 for the item's own class and 0 for the
     others, gradient through both factors; the mean over the rows that count. A row is right when
-    its own class scores above all others. Rows whose own class, or any other, is not in the memory,
-    and rows with a non-finite score, give neither loss nor gradient.
+    its own class scores above all others. Rows whose own class is not in the memory yet count with
+    the others alone, and are not right, with a gap of 0; rows to which no other class is there, and
+    rows with a non-finite score, give neither loss nor gradient.
 
     Source: Liao & Shao, ECCV 2020 (arXiv 1904.10424), section 3.3; the focal weight of Lin et al.,
     *Focal Loss for Dense Object Detection* (arXiv 1708.02002), with γ = 2.
@@ -158,13 +159,14 @@ class ClassMemoryLoss(nn.Module):
                 "has columns"
             )
         own = labels[:, None] == classes[None, :]  # [B, V]
-        paired = own.any(dim=1) & (~own).any(dim=1)  # [B]
+        stored, paired = own.any(dim=1), (~own).any(dim=1)  # [B], [B]
         scores, finite = finite_rows(scores)
         target = own.to(scores.dtype)
         focus = (target - scores.sigmoid()).square()
         entropy = functional.binary_cross_entropy_with_logits(scores, target, reduction="none")
         own_score = torch.where(own, scores, 0).sum(dim=1)  # [B]
         gap = own_score - _largest(scores.masked_fill(own, -math.inf))
+        gap = torch.where(stored, gap, 0.0)
         return mean_of_rows((focus * entropy).sum(dim=1), gap > 0, gap, paired, finite)
 
 

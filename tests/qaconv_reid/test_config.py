@@ -90,7 +90,7 @@ def test_an_override_wins_over_the_file(tmp_path: Path):
         ("sampler.batch_size=many", "sampler.batch_size: got 'many'"),
         ("sampler.batch_size=0", "sampler.batch_size: got 0, wanted greater than 0"),
         ("sampler.batch_size=63", "sampler.batch_size: got 63 with 2 instances, wanted a multiple"),
-        ("sampler.kind=best", "sampler.kind: got 'best', wanted 'graph' or 'pk'"),
+        ("sampler.kind=best", "sampler.kind: got 'best', wanted 'graph', 'pk' or 'shuffle'"),
         ("loss.margin=-1", "loss.margin: got -1"),
         ("schedule.loss_factor=1.0", "schedule.loss_factor: got 1.0"),
         ("name=a/b", "name: got 'a/b'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -9,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from qaconv_reid.models.backbones import Stage, build_backbone, keys_behind
 from qaconv_reid.models.packaged import find_weights
@@ -24,24 +26,39 @@ class FeatureMapNetwork(nn.Module):
 
     In training mode the backbone stays in evaluation mode. Its weights are trained, but batch norms
     keep the pretrained statistics, which generalises better to other data sets (Liao & Shao, CVPR
-    2022), and nothing is dropped.
+    2022), and nothing is dropped. Before release 2.1 of the authors' code the norms were in
+    training mode, and another one followed the neck.
 
     Args:
         backbone: maps ``[B, 3, H, W]`` to ``[B, channels, ⌈H/stride⌉, ⌈W/stride⌉]``.
         channels: channels of the backbone's maps.
         stride: input pixels per place of the maps.
         neck_features: channels after the neck; 0 for no neck.
+        neck_norm: a batch norm behind the neck, which then has no bias.
+        freeze_norms: the backbone's batch norms stay in evaluation mode.
     """
 
     def __init__(
-        self, backbone: nn.Module, channels: int, stride: int, neck_features: int = 128
+        self,
+        backbone: nn.Module,
+        channels: int,
+        stride: int,
+        neck_features: int = 128,
+        *,
+        neck_norm: bool = False,
+        freeze_norms: bool = True,
     ) -> None:
         super().__init__()
         if neck_features < 0:
             raise ValueError(f"neck_features: got {neck_features}, wanted 0 (no neck) or more")
         self.backbone = backbone
+        self.freeze_norms = freeze_norms
         self.neck: nn.Module = nn.Identity()
-        if neck_features:
+        if neck_features and neck_norm:
+            convolution = nn.Conv2d(channels, neck_features, 3, padding=1, bias=False)
+            norm = nn.BatchNorm2d(neck_features)
+            self.neck = nn.Sequential(OrderedDict(convolution=convolution, norm=norm))
+        elif neck_features:
             neck = nn.Conv2d(channels, neck_features, kernel_size=3, padding=1)
             # torch's random bias would be all that is left after the normalisation, the same map
             # for every image, where a backbone's features are small: 1e-6 in a random MobileNetV2.
@@ -78,10 +95,23 @@ class FeatureMapNetwork(nn.Module):
         return normalize(maps.to(torch.promote_types(maps.dtype, torch.float32)), dim=1)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of the network; the backbone stays in evaluation mode."""
+        """Set the mode of the network; the backbone stays in evaluation mode.
+
+        So do its batch norms, unless they are not frozen.
+        """
         super().train(mode)
         self.backbone.eval()
+        if not self.freeze_norms:
+            for module in self.backbone.modules():
+                if isinstance(module, _BatchNorm):
+                    module.train(mode)
         return self
+
+    def moving(self) -> list[Tensor]:
+        """The buffers that a forward pass moves in training mode: statistics of batch norms."""
+        norms = [module for module in self.modules() if isinstance(module, _BatchNorm)]
+        parts = [norm for norm in norms if norm.training]
+        return [buffer for norm in parts for buffer in norm.buffers()]
 
 
 def build_network(
@@ -89,6 +119,8 @@ def build_network(
     *,
     stage: str = "layer3",
     neck_features: int = 128,
+    neck_norm: bool = False,
+    freeze_norms: bool = True,
     weights: str | Path | None = None,
 ) -> FeatureMapNetwork:
     """A network with a backbone of `BACKBONES` or of timm.
@@ -101,6 +133,8 @@ def build_network(
         stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32;
             those of timm have others as well (`build_timm`).
         neck_features: channels of the maps; 0 for the backbone's own.
+        neck_norm: a batch norm behind the neck.
+        freeze_norms: the backbone's batch norms keep their statistics in training.
         weights: file with the backbone's pretrained weights or ``package:NAME`` or
             ``auto`` (see `find_weights`); None leaves it random.
 
@@ -110,7 +144,14 @@ def build_network(
     """
     path = None if weights is None else find_weights(weights, name)
     backbone, cut, fill = _open(name, stage)
-    network = FeatureMapNetwork(backbone, cut.channels, cut.stride, neck_features)
+    network = FeatureMapNetwork(
+        backbone,
+        cut.channels,
+        cut.stride,
+        neck_features,
+        neck_norm=neck_norm,
+        freeze_norms=freeze_norms,
+    )
     if path is not None:
         network.pretrained = fill(path)
     return network.to(memory_format=torch.channels_last)

@@ -102,6 +102,8 @@ def build_models(
             model.backbone,
             stage=model.stage,
             neck_features=model.neck_features,
+            neck_norm=model.neck_norm,
+            freeze_norms=model.freeze_backbone_norms,
             weights=model.weights if pretrained else None,
         )
     except (ValueError, FileNotFoundError) as error:

@@ -22,7 +22,14 @@ from qaconv_ext.losses import (
 from qaconv_ext.qaconv import BatchShare, QAConv
 from qaconv_reid.config import LossConfig
 
-__all__ = ["OBJECTIVES", "AgainstMemory", "PooledClassifier", "WithinBatch", "build_objective"]
+__all__ = [
+    "OBJECTIVES",
+    "AgainstMemory",
+    "PooledClassifier",
+    "Summed",
+    "WithinBatch",
+    "build_objective",
+]
 
 
 class WithinBatch(nn.Module):
@@ -79,6 +86,23 @@ class PooledClassifier(nn.Module):
         return result
 
 
+class Summed(nn.Module):
+    """Two objectives added up; rows, accuracy and gap are those of the first."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def forward(
+        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+    ) -> LossResult:
+        """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
+        one: LossResult = self.first(maps, labels, matcher, share)
+        other: LossResult = self.second(maps, labels, matcher, share)
+        return one._replace(loss=one.loss + other.loss)
+
+
 class _Builder(Protocol):
     def __call__(self, config: LossConfig, matcher: QAConv, classes: int) -> nn.Module: ...
 
@@ -93,6 +117,10 @@ OBJECTIVES: Mapping[str, _Builder] = {
     "pairwise": lambda config, matcher, classes: WithinBatch(PairwiseMatchingLoss()),
     "class_memory": _memory,
     "softmax": lambda config, matcher, classes: PooledClassifier(matcher.num_features, classes),
+    "softmax+triplet": lambda config, matcher, classes: Summed(
+        WithinBatch(HardTripletLoss(config.margin)),
+        PooledClassifier(matcher.num_features, classes),
+    ),
 }
 """Every kind of ``loss`` setting."""
 

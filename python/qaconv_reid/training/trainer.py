@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
-from qaconv_ext.graph import GraphSampler, PKSampler
 from qaconv_ext.losses import LossResult
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import RunConfig
-from qaconv_reid.data import Augmentation, ImageSource
-from qaconv_reid.models import FeatureMapNetwork, Progress, as_floats
+from qaconv_reid.data import ImageSource
+from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
 from qaconv_reid.training.graph_refresh import GraphRefresh
@@ -32,6 +31,7 @@ from qaconv_reid.training.objectives import build_objective
 from qaconv_reid.training.optimisation import build_optimiser, follow
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
+from qaconv_reid.training.stream import BatchStream
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
 
 __all__ = ["Trainer"]
@@ -61,7 +61,8 @@ class Trainer:
         notice: told in a sentence what is wrong with the run.
 
     Raises:
-        ValueError: there are fewer classes than a batch holds.
+        ValueError: there are fewer classes than a batch holds, or a batch norm in training mode
+            would see only a process's part of a batch.
     """
 
     def __init__(
@@ -101,15 +102,10 @@ class Trainer:
             ranks=self.ranks,
             progress=progress,
         )
-        draw = (sampler.batch_size, sampler.instances, seed)
-        samplers: dict[str, Callable[[], GraphSampler | PKSampler]] = {
-            "graph": lambda: GraphSampler(images.labels, self._graph, *draw),
-            "pk": lambda: PKSampler(images.labels, *draw),
-        }
-        # Every rank draws the same batches, and takes its part of each.
-        self.sampler = samplers[sampler.kind]()
         self.epoch_batches = _epoch_batches(config, images)
-        self.augmentation = Augmentation(config.augmentation, model.height, model.width)
+        self.stream = BatchStream(
+            images, source, config, self._graph, self.epoch_batches, self.ranks
+        )
         self.labels = torch.tensor(images.labels)
         self.objective = build_objective(config.loss, matcher, images.classes).to(device)
         self.optimiser = build_optimiser(network, [matcher, self.objective], config.optimiser)
@@ -131,18 +127,18 @@ class Trainer:
         if config.runtime.compile != "off":
             network.compile(mode=config.runtime.compile)
         self.mapping: nn.Module = network
+        if self.ranks.size > 1 and (model.neck_norm or not model.freeze_backbone_norms):
+            raise ValueError(
+                f"model.neck_norm, model.freeze_backbone_norms: got batch norms in training mode "
+                f"and {self.ranks.size} processes, wanted one process, or neck_norm=false and "
+                "freeze_backbone_norms=true"
+            )
         if self.ranks.size > 1:
             self.mapping = DistributedDataParallel(network)
         #: Finished epochs, and finished batches of the one in progress.
         self.epoch = 0
         self.position = 0
-        #: Finished sweeps of the sampler, and finished batches of the one in progress.
-        self.sweep = 0
-        self.sweep_position = 0
-        #: Whether images are changed at random by now.
-        self.augments = not config.augmentation.from_accuracy
         self.meter = Meter(matcher, device)
-        self._stream: Iterator[tuple[Tensor, Sequence[int]]] | None = None
 
     def epochs(
         self, stop: Callable[[], bool] = lambda: False, after_step: Callable[[], None] | None = None
@@ -177,46 +173,18 @@ class Trainer:
 
     def _train_on_batch(self) -> None:
         started = time.perf_counter()
-        if self._stream is None:
-            self._stream = self._batches()
         seconds = self.meter.seconds
         graph_before = seconds["graph"]
         with self.clock("input"):
-            pixels, index = next(self._stream)
+            pixels, index = self.stream.next()
         # The sampler asks for its graph when the first batch of a sweep is wanted.
         seconds["input"] -= seconds["graph"] - graph_before
         self._set_learning_rates()
         self._step(pixels, self.labels[list(index)].to(self.device, non_blocking=True))
         self.position += 1
-        self.sweep_position += 1
         if self._batches_done % WINDOW == 0:
             self._end_window()
         seconds["all"] += time.perf_counter() - started
-
-    def _batches(self) -> Iterator[tuple[Tensor, Sequence[int]]]:
-        """Without end: this process's images of a batch on the device, the numbers of them all.
-
-        A sweep is an iteration of the sampler. Epochs begin and end anywhere in it.
-        """
-        while True:
-            self.sampler.set_epoch(self.sweep)
-            sweep = list(self.sampler)
-            shares = [self.ranks.share(len(batch)) for batch in sweep]
-            own = [
-                batch if share is None else batch[share.rows]
-                for batch, share in zip(sweep, shares, strict=True)
-            ]
-            for batch, share, pixels in zip(sweep, shares, self.source.batches(own), strict=True):
-                if self.augments:
-                    pixels = self.augmentation(
-                        pixels,
-                        [self.config.runtime.seed, self.sweep, *batch],
-                        batch=len(batch),
-                        first=0 if share is None else share.rows.start,
-                    )
-                yield as_floats(pixels), batch
-            self.sweep += 1
-            self.sweep_position = 0
 
     def _graph(self, images: Sequence[int]) -> Tensor:
         """What the sampler asks for at the start of a sweep: `GraphRefresh`, timed."""
@@ -235,7 +203,7 @@ class Trainer:
         together = self.config.optimiser.accumulate
         if self._batches_done % together == 0:
             self.optimiser.zero_grad(set_to_none=True)
-            self._statistics = [value.clone() for value in self.matcher.buffers()]
+            self._statistics = [value.clone() for value in self._moving()]
             self._counted = torch.zeros((), dtype=torch.bool, device=self.device)
         result = self._gradients(images, labels, 1 / together)
         self._counted |= result.counted > 0
@@ -286,11 +254,15 @@ class Trainer:
         if self.scaler.is_enabled():
             self.scaler.update()
         # The forward pass has already moved the running statistics, to NaN perhaps, for good.
-        for value, before in zip(self.matcher.buffers(), self._statistics, strict=True):
+        for value, before in zip(self._moving(), self._statistics, strict=True):
             value.copy_(torch.where(taken, value, before))
         if self.average is not None:
             follow(self.average, self._weights(), self.config.optimiser.average)
         return taken
+
+    def _moving(self) -> list[Tensor]:
+        """The running statistics that a forward pass moves."""
+        return [*self.matcher.buffers(), *self.network.moving()]
 
     def _clip(self, module: nn.Module) -> Tensor:
         """The norm of the gradient, which is then no longer than the settings allow."""
@@ -304,7 +276,7 @@ class Trainer:
         self.clock.read(self.meter.seconds)
         self.hold.look(window)
         if window.accuracy > self.config.augmentation.from_accuracy:
-            self.augments = True
+            self.stream.augments = True
         self._complain(self.watch.look(window))
 
     def _complain(self, trouble: str | None) -> None:
@@ -368,14 +340,12 @@ class Trainer:
             "optimiser": {str(index): state for index, state in optimiser["state"].items()},
             "scaler": self.scaler.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "sampler": self.sampler.state_dict(position=self.sweep_position),
+            "stream": self.stream.state_dict(),
             "epoch": self.epoch,
             "position": self.position,
-            "sweep": self.sweep,
             "meter": self.meter.state_dict(),
             "watch": self.watch.state_dict(),
             "hold": self.hold.state_dict(),
-            "augments": self.augments,
             "random": random_state(),
         }
         if self.average is not None:
@@ -390,7 +360,7 @@ class Trainer:
         Raises:
             ValueError, RuntimeError: the state is of another network, sampler or training set.
         """
-        self.sampler.load_state_dict(state["sampler"])
+        self.stream.load_state_dict(state["stream"])
         network, matcher = self.evaluated()
         network.load_state_dict(state["network"])
         matcher.load_state_dict(state["matcher"])
@@ -411,13 +381,9 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         self.epoch = state["epoch"]
         self.position = state["position"]
-        self.sweep = state["sweep"]
-        self.sweep_position = state["sampler"]["position"]
-        self._stream = None
         self.meter.load_state_dict(state["meter"])
         self.watch.load_state_dict(state["watch"])
         self.hold.load_state_dict(state["hold"])
-        self.augments = state["augments"]
         if "gradients" in state:
             self._resume_step(state["gradients"])
         restore_random_state(state["random"])
@@ -464,7 +430,7 @@ def _epoch_batches(config: RunConfig, images: TrainingImages) -> int:
 
 def _chance(config: RunConfig, classes: int) -> float:
     """Share of a batch's rows that are right where scores are drawn at random."""
-    if config.loss.kind == "class_memory":
+    if config.loss.kind in ("class_memory", "softmax"):
         return 1 / classes
     own = config.sampler.instances - 1
     # All own ones before all others, among the orders of all but the row itself.

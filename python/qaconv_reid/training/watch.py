@@ -103,7 +103,9 @@ class Watch:
             ideas.append("matcher.hold_scale=true")
         if config.loss.kind != "pairwise":
             ideas.append("loss.kind=pairwise")
-        if config.sampler.kind != "pk":
+        if config.loss.kind == "class_memory" and config.sampler.kind != "shuffle":
+            ideas.append("sampler.kind=shuffle with model.neck_norm=true")
+        elif config.sampler.kind == "graph":
             ideas.append("sampler.kind=pk")
         ideas.append("a lower optimiser.learning_rate")
         return f"What helps: {' or '.join(ideas)}"

@@ -16,7 +16,7 @@ def by_loop(scores, labels, classes):
     for row, label in zip(scores, labels, strict=True):
         own = [s for s, c in zip(row, classes, strict=True) if c == label]
         others = [s for s, c in zip(row, classes, strict=True) if c != label]
-        if not own or not others:
+        if not others:
             continue
         if not all(math.isfinite(s) for s in row):
             dropped += 1
@@ -28,7 +28,7 @@ def by_loop(scores, labels, classes):
                 probability = 1 - probability
             total += (1 - probability) ** 2 * -math.log(probability)
         losses.append(total)
-        right += own[0] > max(others)
+        right += bool(own) and own[0] > max(others)
     n = len(losses)
     return (sum(losses) / n, right / n, n, dropped) if n else (0.0, 0.0, 0, dropped)
 
@@ -58,16 +58,17 @@ class TestLoss:
         result = ClassMemoryLoss()(scores, labels, classes)
         assert_same(result, by_loop(scores.tolist(), labels.tolist(), classes.tolist()))
 
-    def test_rows_whose_class_is_not_there_and_broken_rows_get_no_gradient(self):
+    def test_rows_whose_class_is_not_there_have_the_others_and_broken_rows_no_gradient(self):
         scores = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
         scores[2, 1] = -math.inf
         scores.requires_grad_()
         result = ClassMemoryLoss()(scores, torch.tensor([0, 8, 4, 4]), torch.tensor([0, 4, 5]))
-        assert (result.counted.item(), result.dropped.item()) == (2, 1)
+        assert (result.counted.item(), result.dropped.item()) == (3, 1)
         result.loss.backward()
         assert scores.grad.isfinite().all()
-        assert scores.grad[[1, 2]].eq(0).all()
-        assert scores.grad[[0, 3]].ne(0).all()
+        assert scores.grad[2].eq(0).all()
+        assert scores.grad[[0, 1, 3]].ne(0).all()
+        assert scores.grad[1].gt(0).all()  # all of them are to score lower
 
     def test_one_class_only(self):
         scores = torch.zeros(3, 1, requires_grad=True)

@@ -43,7 +43,7 @@ def test_a_line_says_type_default_and_meaning():
     assert weights.startswith("# model.weights is not set  # string or nothing; Pretrained weights")
     (kind,) = [line for line in lines if line.startswith("loss.kind")]
     assert (
-        'loss.kind = "pairwise"  # triplet | pairwise | class_memory | softmax; default "triplet"'
+        'loss.kind = "pairwise"  # triplet | pairwise | class_memory | softmax | softmax+triplet; default "triplet"'
         in kind
     )
     (sets,) = [line for line in lines if line.startswith("data.test")]

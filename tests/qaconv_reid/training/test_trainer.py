@@ -60,7 +60,8 @@ def test_epochs(images, kind):
     # A batch for every class, whatever the sampler: of 6 classes by PK's 2 batches a sweep.
     assert {report.steps for report in reports} == {6}
     assert {report.images for report in reports} == {36}
-    assert trainer.sweep == (2 if kind == "graph" else 8)
+    assert trainer.stream.sweep == (2 if kind == "graph" else 8)
+    assert trainer.stream.active == kind
     assert all(report.skipped_steps == report.dropped_rows == 0 for report in reports)
     assert all(math.isfinite(report.loss) and 0 <= report.accuracy <= 1 for report in reports)
     assert all((report.graph_seconds > 0) == (kind == "graph") for report in reports)
@@ -198,6 +199,50 @@ def test_the_graph_is_made_anew_for_each_sweep_wherever_epochs_end(images):
     assert [report.steps for report in reports] == [4, 4, 4]
 
 
+def kinds_of(trainer):
+    """Which sampler each batch comes from."""
+    kinds = []
+    list(trainer.epochs(after_step=lambda: kinds.append(trainer.stream.active)))
+    return kinds
+
+
+def test_pk_batches_come_before_the_first_graph(images):
+    trainer = small_trainer(images, small_config("sampler.warm_start=1"))
+    # A sweep of pk is two batches, an epoch six.
+    assert kinds_of(trainer) == ["pk"] * 6 + ["graph"] * 12
+
+
+def test_the_graph_is_made_anew_after_so_many_images(images):
+    made = []
+    trainer = small_trainer(images, small_config("sampler.refresh_images=20"))  # 4 batches of 6
+    refresh = trainer.refresh
+    trainer.refresh = lambda chosen: made.append(trainer._batches_done) or refresh(chosen)
+    list(trainer.epochs())
+    assert made == [0, 4, 8, 12, 16]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "sampler.warm_start=0.5 sampler.refresh_images=20",
+        "sampler.kind=shuffle loss.kind=class_memory",
+        "loss.kind=softmax+triplet",
+    ],
+)
+@pytest.mark.parametrize("steps", [1, 3, 5, 9])
+def test_every_sampler_and_loss_is_resumed_bit_for_bit(images, tmp_path, settings, steps):
+    config = small_config(*settings.split())
+    whole = small_trainer(images, config)
+    list(whole.epochs())
+    first = small_trainer(images, config)
+    list(first.epochs(counter(steps)))
+    checkpoint.save(tmp_path, first.state_dict())
+    second = small_trainer(images, config)
+    second.load_state_dict(checkpoint.load(tmp_path))
+    list(second.epochs())
+    assert same(weights(second), weights(whole))
+
+
 def test_every_weight_that_can_learn_does(images):
     """Also those of the loss, which belong to neither network nor matcher."""
     trainer = small_trainer(images, small_config("loss.kind=softmax", "schedule.max_epochs=1"))
@@ -318,13 +363,13 @@ def test_images_are_changed_only_once_the_accuracy_has_passed_the_mark(images):
         "augmentation.from_accuracy=0.05", "schedule.kind=step", "schedule.max_epochs=10"
     )
     trainer = small_trainer(images, config)
-    augmentation = trainer.augmentation
+    augmentation = trainer.stream._augmentation
 
     def watched(pixels, *arguments, **options):
         changed.append(trainer._batches_done)
         return augmentation(pixels, *arguments, **options)
 
-    trainer.augmentation = watched
+    trainer.stream._augmentation = watched
     list(trainer.epochs())
     assert min(changed) == 50  # the end of the first window
 

@@ -1,0 +1,142 @@
+"""The batches of a run, without end: drawn by a sampler, read, changed at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from qaconv_ext.graph import EpochBatchSampler, GraphSampler, PKSampler, ShuffleSampler
+from qaconv_reid.config import RunConfig
+from qaconv_reid.data import Augmentation, ImageSource
+from qaconv_reid.models import as_floats
+from qaconv_reid.ranks import Ranks
+from qaconv_reid.training.images import TrainingImages
+
+__all__ = ["BatchStream"]
+
+
+class BatchStream:
+    """Batches one after the other; the epochs of a run begin and end anywhere between them.
+
+    A sweep is an iteration of a sampler: for graph sampling, the batches of one graph. Every
+    process of a distributed run draws the same batches and reads its own part of each.
+
+    Args:
+        images: what to learn from.
+        source: their pixels, by their numbers.
+        config: of the run.
+        graph: the ``neighbours`` of a `GraphSampler`.
+        epoch_batches: batches of an epoch, in which the settings count.
+        ranks: the processes of the run.
+
+    Raises:
+        ValueError: there are fewer classes, or images, than a batch holds.
+    """
+
+    def __init__(
+        self,
+        images: TrainingImages,
+        source: ImageSource,
+        config: RunConfig,
+        graph: Callable[[Sequence[int]], Tensor],
+        epoch_batches: int,
+        ranks: Ranks,
+    ) -> None:
+        self._source = source
+        self._config = config
+        self._ranks = ranks
+        sampler, model = config.sampler, config.model
+        draw = (sampler.batch_size, sampler.instances, config.runtime.seed)
+        samplers: dict[str, Callable[[], EpochBatchSampler]] = {
+            "graph": lambda: GraphSampler(images.labels, graph, *draw),
+            "pk": lambda: PKSampler(images.labels, *draw),
+            "shuffle": lambda: ShuffleSampler(
+                images.labels, sampler.batch_size, config.runtime.seed
+            ),
+        }
+        warm = ["pk"] if sampler.kind == "graph" and sampler.warm_start else []
+        self._samplers = {kind: samplers[kind]() for kind in (*warm, sampler.kind)}
+        self._warm_batches = sampler.warm_start * epoch_batches
+        self._augmentation = Augmentation(config.augmentation, model.height, model.width)
+        #: Whether images are changed at random by now.
+        self.augments = not config.augmentation.from_accuracy
+        #: Which sampler the sweep in progress is of.
+        self.active = next(iter(self._samplers))
+        #: Finished sweeps, finished batches of the one in progress, and of all.
+        self.sweep = 0
+        self._position = 0
+        self._done = 0
+        self._batches: Iterator[tuple[Tensor, Sequence[int]]] | None = None
+
+    def next(self) -> tuple[Tensor, Sequence[int]]:
+        """This process's images ``[b, 3, H, W]`` of the next batch, in [0, 1] on the device.
+
+        And the numbers of all images of the batch. The former one is then finished.
+        """
+        if self._batches is None:
+            self._batches = self._sweeps()
+        batch = next(self._batches)
+        self._position += 1
+        self._done += 1
+        return batch
+
+    def _sweeps(self) -> Iterator[tuple[Tensor, Sequence[int]]]:
+        while True:
+            sampler = self._samplers[self.active]
+            sampler.set_epoch(self.sweep)
+            sweep = list(sampler)[: self._sweep_length() - self._position]
+            shares = [self._ranks.share(len(batch)) for batch in sweep]
+            own = [
+                batch if share is None else batch[share.rows]
+                for batch, share in zip(sweep, shares, strict=True)
+            ]
+            for batch, share, pixels in zip(sweep, shares, self._source.batches(own), strict=True):
+                first = 0 if share is None else share.rows.start
+                yield self._changed(pixels, batch, first), batch
+            self.sweep += 1
+            self._position = 0
+            if self._done >= self._warm_batches:
+                self.active = self._config.sampler.kind
+
+    def _changed(self, pixels: Tensor, batch: Sequence[int], first: int) -> Tensor:
+        if not self.augments:
+            return as_floats(pixels)
+        entropy = [self._config.runtime.seed, self.sweep, *batch]
+        return self._augmentation(pixels, entropy, batch=len(batch), first=first)
+
+    def _sweep_length(self) -> int:
+        """Batches of the sweep in progress: all, or as many as the graph is to serve for."""
+        length, config = len(self._samplers[self.active]), self._config.sampler
+        if self.active != "graph" or not config.refresh_images:
+            return length
+        return min(length, -(-config.refresh_images // config.batch_size))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on behind the last batch, in JSON's types."""
+        return {
+            "samplers": {
+                kind: sampler.state_dict(position=self._position if kind == self.active else 0)
+                for kind, sampler in self._samplers.items()
+            },
+            "active": self.active,
+            "sweep": self.sweep,
+            "done": self._done,
+            "augments": self.augments,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where the giver of ``state`` stood.
+
+        Raises:
+            ValueError: the state is of other images or settings.
+        """
+        for kind, sampler in self._samplers.items():
+            sampler.load_state_dict(state["samplers"][kind])
+        self.active = state["active"]
+        self.sweep = state["sweep"]
+        self._position = state["samplers"][self.active]["position"]
+        self._done = state["done"]
+        self.augments = state["augments"]
+        self._batches = None
