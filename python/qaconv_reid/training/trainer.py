@@ -89,7 +89,7 @@ class Trainer:
         self.progress = progress
         self.notice = notice
 
-        model, sampler, seed = config.model, config.sampler, config.runtime.seed
+        model, sampler = config.model, config.sampler
         classes_in_batch = sampler.batch_size // sampler.instances
         self.refresh = GraphRefresh(
             network,

@@ -42,10 +42,8 @@ def test_a_line_says_type_default_and_meaning():
     (weights,) = [line for line in lines if "model.weights" in line]
     assert weights.startswith("# model.weights is not set  # string or nothing; Pretrained weights")
     (kind,) = [line for line in lines if line.startswith("loss.kind")]
-    assert (
-        'loss.kind = "pairwise"  # triplet | pairwise | class_memory | softmax | softmax+triplet; default "triplet"'
-        in kind
-    )
+    kinds = "triplet | pairwise | class_memory | softmax | softmax+triplet"
+    assert f'loss.kind = "pairwise"  # {kinds}; default "triplet"' in kind
     (sets,) = [line for line in lines if line.startswith("data.test")]
     assert sets.startswith("data.test = []  # list of strings; ")
 
