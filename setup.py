@@ -120,7 +120,9 @@ def extensions() -> tuple[list, dict]:
         ("TORCH_TARGET_VERSION", TORCH_TARGET_VERSION),
         ("QACONV_VERSION", f'"{version()}"'),
     ]
-    cxx = ["-O3", "-std=c++17", "-fvisibility=hidden", "-Wall"]
+    # No path of the machine that builds is left in the library: two of them build the same one.
+    mapped = f"-ffile-prefix-map={ROOT}=."
+    cxx = ["-O3", "-std=c++17", "-fvisibility=hidden", "-Wall", mapped]
     link = ["-Wl,-z,defs", "-Wl,--as-needed"] if sys.platform == "linux" else []
     groups = ["cpu", "torch"]
     include = [str(ROOT / "csrc")]
@@ -148,7 +150,7 @@ def extensions() -> tuple[list, dict]:
         sources(*groups),
         include_dirs=include,
         define_macros=macros,
-        extra_compile_args={"cxx": cxx, "nvcc": cuda_flags(ptx)},
+        extra_compile_args={"cxx": cxx, "nvcc": [*cuda_flags(ptx), "-Xcompiler", mapped]},
         extra_link_args=link,
         py_limited_api=True,
     )
@@ -159,7 +161,7 @@ def extensions() -> tuple[list, dict]:
         sources("cpu", "pybind"),
         include_dirs=[str(ROOT / "csrc")],
         define_macros=[m for m in macros if m[0].startswith("QACONV")],
-        extra_compile_args=["-O3", "-Wall"],
+        extra_compile_args=["-O3", "-Wall", mapped],
         cxx_std=17,
     )
 

@@ -34,3 +34,12 @@ def test_names_what_is_missing(variables, message, tmp_path):
     assert run.returncode != 0
     assert message in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_no_path_of_the_builder_is_in_the_libraries():
+    """Nor in an error's text: two machines build the same library."""
+    libraries = [*(ROOT / "qaconv_ext").glob("*.so")]
+    if not libraries:
+        pytest.skip("nothing was compiled in this checkout")
+    for library in libraries:
+        assert f"{ROOT}/csrc".encode() not in library.read_bytes(), library.name

@@ -51,12 +51,14 @@ class _Kept:
 
     def batches(self, indices: Sequence[Sequence[int]]) -> Iterator[Tensor]:
         for batch in indices:
-            rows = torch.tensor(batch, dtype=torch.long)
-            if self.device.type == "cuda" and self.images.device.type == "cpu":
-                # From pinned memory a copy does not wait for the device.
-                yield self.images[rows].pin_memory().to(self.device, non_blocking=True)
-            else:
-                yield self.images[rows.to(self.images.device)].to(self.device)
+            rows = self._sent(torch.tensor(batch, dtype=torch.long), self.images.device)
+            yield self._sent(self.images[rows], self.device)
+
+    @staticmethod
+    def _sent(value: Tensor, device: torch.device) -> Tensor:
+        # From pinned memory a copy does not wait for the device.
+        pinned = value.pin_memory() if device.type == "cuda" and value.device != device else value
+        return pinned.to(device, non_blocking=True)
 
 
 class _Read:

@@ -36,6 +36,9 @@ from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
 
 __all__ = ["Trainer"]
 
+#: Losses that drive the matcher's scale through zero while the gap is negative.
+_HELD = ("triplet", "class_memory", "softmax+triplet")
+
 
 class Trainer:
     """Trains a network and a matcher, an epoch at a time, from anywhere to the end.
@@ -123,7 +126,7 @@ class Trainer:
         self.average = copy.deepcopy(self._weights()) if config.optimiser.average else None
         self.clock = StageClock(device)
         self.watch = Watch(config, _chance(config, images.classes))
-        self.hold = HeldScale(config.matcher.hold_scale and config.loss.kind == "triplet")
+        self.hold = HeldScale(config.matcher.hold_scale and config.loss.kind in _HELD)
         if config.runtime.compile != "off":
             network.compile(mode=config.runtime.compile)
         self.mapping: nn.Module = network
