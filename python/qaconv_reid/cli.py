@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qaconv_reid.config import RunConfig
+    from qaconv_reid.recipes.restore import Foreign
 
 __all__ = ["main"]
 
@@ -127,6 +128,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.set_defaults(run=_evaluate)
 
+    match = commands.add_parser(
+        "match",
+        help="match two images, and draw why they match",
+        description="The score of two images, and a picture of the positions that make it.",
+    )
+    match.add_argument("probe", metavar="A", help="an image of a person")
+    match.add_argument("gallery", metavar="B", help="another")
+    _add_settings(
+        match,
+        "the folder of a run or a checkpoint.pth.tar of QAConv's authors (with --untrained a TOML "
+        "file or a preset)",
+    )
+    match.add_argument(
+        "--untrained",
+        action="store_true",
+        help="the matcher as it is before training, on the weights that training starts from",
+    )
+    match.add_argument("--draw", metavar="FILE", help="a picture: .png, .jpg or .webp")
+    match.add_argument(
+        "--top", type=int, default=20, metavar="N", help="draw at most N lines (default: 20)"
+    )
+    match.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="draw no line for less than this part of the score (default: 0)",
+    )
+    match.add_argument(
+        "--base",
+        type=float,
+        metavar="MAXIMUM",
+        help="the correlation that says nothing: 0 shows weight × maximum (default: the mean of "
+        "training)",
+    )
+    match.set_defaults(run=_match)
+
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(
@@ -225,7 +263,8 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluate(arguments: argparse.Namespace) -> int:
+def _models(arguments: argparse.Namespace) -> tuple[RunConfig, Foreign | None]:
+    """The settings, and the checkpoint of another program where the source is one."""
     source, single = _parts(arguments)
     foreign = None
     # Every file that is no TOML is taken for a checkpoint.
@@ -239,7 +278,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
                 "model.weights takes its backbone alone"
             )
         foreign = Foreign.read(Path(source), single)
-    settings = _settings(arguments) if foreign is None else foreign.config
+    return (_settings(arguments) if foreign is None else foreign.config), foreign
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    settings, foreign = _models(arguments)
     if arguments.data:
         data = settings.data.model_copy(update={"test": tuple(arguments.data)})
         settings = settings.model_copy(update={"data": data})
@@ -254,6 +297,30 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         untrained=arguments.untrained,
         foreign=foreign,
         ranked=Path(arguments.ranked) if arguments.ranked else None,
+    )
+    return 0
+
+
+def _match(arguments: argparse.Namespace) -> int:
+    settings, foreign = _models(arguments)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.match import Drawing, match
+
+    match(
+        Path(arguments.probe),
+        Path(arguments.gallery),
+        settings,
+        console=Console(),
+        untrained=arguments.untrained,
+        foreign=foreign,
+        drawing=Drawing(
+            Path(arguments.draw) if arguments.draw else None,
+            arguments.top,
+            arguments.threshold,
+            arguments.base,
+        ),
     )
     return 0
 

@@ -35,6 +35,7 @@ def error_line(captured_error):
         (),
         ("train",),
         ("evaluate",),
+        ("match",),
         ("data",),
         ("data", "check"),
         ("data", "make"),

@@ -16,14 +16,13 @@ from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.recipes.build import (
     Hardware,
-    build_models,
     extraction,
     find_hardware,
     seed_everything,
 )
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.ranked import draw_ranked
-from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
+from qaconv_reid.recipes.restore import Foreign, restore
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table, weights_table
 from qaconv_reid.training import Ranks
@@ -72,13 +71,7 @@ def evaluate(
             ) from None
     hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
-    if foreign is not None:
-        models = restore_foreign(foreign, hardware.device)
-    elif untrained:
-        network, matcher = build_models(config, hardware.device)
-        models = Restored(network, matcher, 0, network.pretrained)
-    else:
-        models = restore_run(folder, config, hardware.device)
+    models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
     if models.report is not None:
         console.print(weights_table(models.report))
     with ProgressBars() as progress:

@@ -1,0 +1,14 @@
+"""Pictures: why two images match, and ranked lists."""
+
+from qaconv_reid.reports.pictures.correspondences import MatchPicture, correspondence_picture
+from qaconv_reid.reports.pictures.paint import picture_format, save_picture
+from qaconv_reid.reports.pictures.ranked import RankedList, ranked_picture
+
+__all__ = [
+    "MatchPicture",
+    "RankedList",
+    "correspondence_picture",
+    "picture_format",
+    "ranked_picture",
+    "save_picture",
+]
