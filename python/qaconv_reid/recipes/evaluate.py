@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.evaluation import EvaluationResult, FeatureSet
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.recipes.build import (
     Hardware,
@@ -21,10 +21,11 @@ from qaconv_reid.recipes.build import (
     seed_everything,
 )
 from qaconv_reid.recipes.datasets import load_test_sets
-from qaconv_reid.recipes.ranked import draw_ranked
+from qaconv_reid.recipes.probability import probability
+from qaconv_reid.recipes.ranked import Searched, draw_ranked, search
 from qaconv_reid.recipes.restore import Foreign, restore
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.reports import ProgressBars, results_table, weights_table
+from qaconv_reid.reports import ProgressBars, confusions_table, results_table, weights_table
 from qaconv_reid.training import Ranks
 
 __all__ = ["evaluate", "evaluate_sets", "show"]
@@ -74,14 +75,34 @@ def evaluate(
     models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
     if models.report is not None:
         console.print(weights_table(models.report))
+    searched: list[Searched] = []
+
+    def draw(dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
+        chance = partial(probability, config=config, trained=kept)
+        found = search(
+            models.matcher, dataset, query, gallery, device=hardware.device, chance=chance
+        )
+        if ranked is not None:
+            draw_ranked(found, config.name, ranked)
+        searched.append(found)
+
     with ProgressBars() as progress:
         results = evaluate_sets(
-            models.network, models.matcher, test_sets, config, hardware, progress, ranked=ranked
+            models.network,
+            models.matcher,
+            test_sets,
+            config,
+            hardware,
+            progress,
+            draw=None if ranked is None else draw,
         )
     if kept:
         folder.write_evaluation(results, models.epochs)
     how = "untrained matcher" if untrained else f"after {models.epochs} epochs"
     show(results, f"{config.name}: {how}", console)
+    for found in searched:
+        title = f"{found.dataset.name}: mistaken identities"
+        console.print(confusions_table(found.confusions(), title=title))
     if ranked is not None:
         console.print(f"ranked lists in {ranked}", markup=False, highlight=False, soft_wrap=True)
     return results
@@ -95,25 +116,20 @@ def evaluate_sets(
     hardware: Hardware,
     progress: Progress,
     *,
-    ranked: Path | None = None,
+    draw: Callable[[ReidDataset, FeatureSet, FeatureSet], None] | None = None,
     ranks: Ranks | None = None,
 ) -> list[EvaluationResult]:
-    """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``.
+    """Evaluate on data sets that are loaded; ``draw`` is given each with its features.
 
     The processes of a distributed run all call this, divide the work and get all results.
     """
-    drawing = None
-    if ranked is not None:
-        drawing = partial(
-            draw_ranked, matcher, device=hardware.device, name=config.name, folder=ranked
-        )
     return [
         evaluation.evaluate(
             network,
             matcher,
             dataset,
             **extraction(config, hardware),
-            on_features=None if drawing is None else partial(drawing, dataset),
+            on_features=None if draw is None else partial(draw, dataset),
             progress=progress,
         )
         for dataset in datasets

@@ -1,8 +1,11 @@
 """What a run shows and keeps: tables, progress bars, pictures, the log."""
 
+from qaconv_reid.reports.confusions import Confusion, confusions, confusions_table
 from qaconv_reid.reports.pictures import (
+    Found,
     MatchPicture,
     RankedList,
+    Sighting,
     correspondence_picture,
     picture_format,
     ranked_picture,
@@ -15,10 +18,15 @@ from qaconv_reid.reports.tables import results_table
 from qaconv_reid.reports.weights import weights_table
 
 __all__ = [
+    "Confusion",
+    "Found",
     "MatchPicture",
     "ProgressBars",
     "RankedList",
     "RunLog",
+    "Sighting",
+    "confusions",
+    "confusions_table",
     "correspondence_picture",
     "picture_format",
     "ranked_picture",

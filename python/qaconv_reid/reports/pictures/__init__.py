@@ -2,11 +2,13 @@
 
 from qaconv_reid.reports.pictures.correspondences import MatchPicture, correspondence_picture
 from qaconv_reid.reports.pictures.paint import picture_format, save_picture
-from qaconv_reid.reports.pictures.ranked import RankedList, ranked_picture
+from qaconv_reid.reports.pictures.ranked import Found, RankedList, Sighting, ranked_picture
 
 __all__ = [
+    "Found",
     "MatchPicture",
     "RankedList",
+    "Sighting",
     "correspondence_picture",
     "picture_format",
     "ranked_picture",

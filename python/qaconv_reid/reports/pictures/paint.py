@@ -13,6 +13,8 @@ __all__ = [
     "FOR",
     "INK",
     "PAPER",
+    "RIGHT",
+    "WRONG",
     "Colour",
     "blend",
     "fitting",
@@ -28,6 +30,9 @@ Colour = tuple[int, int, int]
 #: (Okabe and Ito, *Color Universal Design*, 2008.)
 FOR: Colour = (0, 114, 178)
 AGAINST: Colour = (213, 94, 0)
+#: A bluish green and a red that differ in brightness too; a mark says the same.
+RIGHT: Colour = (0, 140, 100)
+WRONG: Colour = (190, 50, 20)
 INK: Colour = (32, 32, 32)
 PAPER: Colour = (255, 255, 255)
 
