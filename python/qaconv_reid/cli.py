@@ -23,8 +23,11 @@ __all__ = ["main"]
 USER_ERROR = 2
 INTERRUPTED = 130
 
-#: Import names of what the extra ``reid`` installs.
-_EXTRA = frozenset({"torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w"})
+#: Import names, and the extra that installs them.
+_EXTRAS = {
+    **dict.fromkeys(("torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w"), "reid"),
+    "jinja2": "report",
+}
 
 #: What a user can put right; all else is a fault of the program and keeps its traceback.
 _USER_ERRORS = (
@@ -57,9 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        return _complain(f"this needs {error.name}: pip install 'qaconv-ext[reid]'", USER_ERROR)
+        return _complain(f"this needs {error.name}: pip install 'qaconv-ext[{extra}]'", USER_ERROR)
     except Exception as error:
         if isinstance(error, _loaded(_INTERRUPTIONS)):
             return _complain(str(error), INTERRUPTED)
@@ -164,6 +168,25 @@ def _parser() -> argparse.ArgumentParser:
         "training)",
     )
     match.set_defaults(run=_match)
+
+    report = commands.add_parser(
+        "report",
+        help="write the page of a run: curves, tables, ranked lists, why images match",
+        description="Write one HTML file that holds all of a run and needs nothing else.",
+    )
+    _add_settings(report, "the folder of a run")
+    report.add_argument(
+        "--data",
+        action="append",
+        metavar="SPEC",
+        help="a data set to search, PATH or LAYOUT:PATH, instead of data.test; several times",
+    )
+    report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run)")
+    report.add_argument("--json", metavar="FILE", help="write every number of the page there")
+    report.add_argument(
+        "--no-images", action="store_true", help="read no image: curves and tables only"
+    )
+    report.set_defaults(run=_report)
 
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
@@ -281,11 +304,17 @@ def _models(arguments: argparse.Namespace) -> tuple[RunConfig, Foreign | None]:
     return (_settings(arguments) if foreign is None else foreign.config), foreign
 
 
+def _with_test_sets(settings: RunConfig, specs: Sequence[str] | None) -> RunConfig:
+    """The settings with these data sets to search, where there are any."""
+    if not specs:
+        return settings
+    data = settings.data.model_copy(update={"test": tuple(specs)})
+    return settings.model_copy(update={"data": data})
+
+
 def _evaluate(arguments: argparse.Namespace) -> int:
     settings, foreign = _models(arguments)
-    if arguments.data:
-        data = settings.data.model_copy(update={"test": tuple(arguments.data)})
-        settings = settings.model_copy(update={"data": data})
+    settings = _with_test_sets(settings, arguments.data)
 
     from rich.console import Console
 
@@ -321,6 +350,23 @@ def _match(arguments: argparse.Namespace) -> int:
             arguments.threshold,
             arguments.base,
         ),
+    )
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    settings = _with_test_sets(_settings(arguments), arguments.data)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.report import report
+
+    report(
+        settings,
+        console=Console(),
+        out=Path(arguments.out) if arguments.out else None,
+        json_file=Path(arguments.json) if arguments.json else None,
+        images=not arguments.no_images,
     )
     return 0
 

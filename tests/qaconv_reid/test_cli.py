@@ -36,6 +36,7 @@ def error_line(captured_error):
         ("train",),
         ("evaluate",),
         ("match",),
+        ("report",),
         ("data",),
         ("data", "check"),
         ("data", "make"),

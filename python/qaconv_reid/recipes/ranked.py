@@ -72,6 +72,11 @@ class Searched:
             average_precision=float(self.ranking.average_precision[query]),
         )
 
+    def numbers(self, query: int) -> tuple[int, int | None]:
+        """Gallery numbers of what came first for a query, and of its first true match."""
+        row = self._rows[query]
+        return row.best[0][0], None if row.first is None else row.first[0]
+
     def confusions(self) -> list[Confusion]:
         """Whom each identity is taken for, of queries that have a match."""
         gallery = self.dataset.gallery

@@ -6,6 +6,7 @@ from qaconv_reid.reports.pictures import (
     MatchPicture,
     RankedList,
     Sighting,
+    correspondence_panel,
     correspondence_picture,
     picture_format,
     ranked_picture,
@@ -13,7 +14,7 @@ from qaconv_reid.reports.pictures import (
 )
 from qaconv_reid.reports.progress import ProgressBars
 from qaconv_reid.reports.runlog import RunLog, read_run_log
-from qaconv_reid.reports.settings import settings_lines, settings_table
+from qaconv_reid.reports.settings import settings_lines, settings_records, settings_table
 from qaconv_reid.reports.tables import results_table
 from qaconv_reid.reports.weights import weights_table
 
@@ -27,6 +28,7 @@ __all__ = [
     "Sighting",
     "confusions",
     "confusions_table",
+    "correspondence_panel",
     "correspondence_picture",
     "picture_format",
     "ranked_picture",
@@ -34,6 +36,7 @@ __all__ = [
     "results_table",
     "save_picture",
     "settings_lines",
+    "settings_records",
     "settings_table",
     "weights_table",
 ]

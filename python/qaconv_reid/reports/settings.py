@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import tomli_w
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from qaconv_reid.config import RunConfig
 
-__all__ = ["settings_lines", "settings_table"]
+__all__ = ["settings_lines", "settings_records", "settings_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ def settings_lines(config: RunConfig) -> list[str]:
             given = f"# {setting.key} is not set"
         lines.append(f"{given}  # {'; '.join(told)}")
     return lines
+
+
+def settings_records(config: RunConfig) -> list[dict[str, str | None]]:
+    """A record per setting: ``key``, ``type``, ``value``, ``default``, ``meaning``."""
+    return [asdict(setting) for setting in _settings(config)]
 
 
 def _settings(config: RunConfig) -> Iterator[_Setting]:

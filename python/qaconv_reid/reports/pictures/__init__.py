@@ -1,6 +1,10 @@
 """Pictures: why two images match, and ranked lists."""
 
-from qaconv_reid.reports.pictures.correspondences import MatchPicture, correspondence_picture
+from qaconv_reid.reports.pictures.correspondences import (
+    MatchPicture,
+    correspondence_panel,
+    correspondence_picture,
+)
 from qaconv_reid.reports.pictures.paint import picture_format, save_picture
 from qaconv_reid.reports.pictures.ranked import Found, RankedList, Sighting, ranked_picture
 
@@ -9,6 +13,7 @@ __all__ = [
     "MatchPicture",
     "RankedList",
     "Sighting",
+    "correspondence_panel",
     "correspondence_picture",
     "picture_format",
     "ranked_picture",

@@ -20,9 +20,9 @@ from qaconv_reid.reports.pictures.paint import (
     text_width,
 )
 
-__all__ = ["MatchPicture", "correspondence_picture"]
+__all__ = ["MatchPicture", "correspondence_panel", "correspondence_picture"]
 
-_GAP, _BETWEEN = 12, 150
+_GAP = 12
 _TEXT, _SMALL = 17, 13
 #: Lines are drawn so many times as large, then made small: Pillow's own have steps.
 _FINER = 3
@@ -61,20 +61,12 @@ def correspondence_picture(
         threshold: lines for parts of at least this magnitude.
         height: of each image in the picture, in pixels.
     """
-    rows, columns = match.found.probe_heat.shape
-    # As the network saw them: all images of one size.
-    tile = max(round(height * columns / rows), 16), height
-    probe, gallery = (image.resize(tile, Image.Resampling.BICUBIC) for image in match.images)
     lines = match.found.strongest(top, threshold)
-    heats = match.found.probe_heat, match.found.gallery_heat
-    strongest = max(float(heat.abs().max()) for heat in heats) or 1.0
-
-    side = 2 * tile[0] + _GAP // 2
-    width = max(2 * side + _BETWEEN + 2 * _GAP, 600)
-    left = (width - 2 * side - _BETWEEN) // 2
-    starts = left, left + side + _BETWEEN
+    panel, starts, side = _panel(match, lines, height)
+    width = max(panel.width + 2 * _GAP, 600)
+    left = (width - panel.width) // 2
     above = _GAP + 3 * (_SMALL + 7) + _TEXT
-    legend = _legend(width - 2 * _GAP, strongest, lines, len(match.found.matches))
+    legend = _legend(width - 2 * _GAP, _strongest(match.found), lines, len(match.found.matches))
     sheet = Image.new("RGB", (width, above + height + 2 * _GAP + legend.height), PAPER)
     draw = ImageDraw.Draw(sheet)
     heading = fitting(match.heading, _TEXT, width - 2 * _GAP)
@@ -82,16 +74,45 @@ def correspondence_picture(
     draw.text((_GAP, _GAP + _TEXT + 6), _sum(match.found), fill=_GREY, font=font(_SMALL))
     for start, name in zip(starts, match.names, strict=True):
         name = fitting(name, _SMALL, side)
-        draw.text((start, above - _SMALL - 6), name, fill=INK, font=font(_SMALL))
-    inner, outer = tile[0] + _GAP // 2, side - tile[0]
-    sheet.paste(_heat(probe, heats[0], strongest), (starts[0], above))
-    sheet.paste(probe, (starts[0] + inner, above))
-    sheet.paste(gallery, (starts[1], above))
-    sheet.paste(_heat(gallery, heats[1], strongest), (starts[1] + outer, above))
-    corners = (starts[0] + inner, above), (starts[1], above)
-    _draw_lines(sheet, lines, corners, (tile[0] / columns, height / rows), columns)
+        draw.text((left + start, above - _SMALL - 6), name, fill=INK, font=font(_SMALL))
+    sheet.paste(panel, (left, above))
     sheet.paste(legend, (_GAP, above + height + _GAP))
     return sheet
+
+
+def correspondence_panel(
+    match: MatchPicture, *, top: int | None = None, threshold: float = 0.0, height: int = 400
+) -> Image.Image:
+    """`correspondence_picture` without any writing, for a page that has its own."""
+    return _panel(match, match.found.strongest(top, threshold), height)[0]
+
+
+def _panel(
+    match: MatchPicture, lines: tuple[Match, ...], height: int
+) -> tuple[Image.Image, tuple[int, int], int]:
+    """Images, heat maps and lines; where the two sides begin; how wide a side is."""
+    rows, columns = match.found.probe_heat.shape
+    # As the network saw them: all images of one size.
+    tile = max(round(height * columns / rows), 16), height
+    probe, gallery = (image.resize(tile, Image.Resampling.BICUBIC) for image in match.images)
+    heats = match.found.probe_heat, match.found.gallery_heat
+    strongest = _strongest(match.found)
+    gap = max(height // 64, 2)
+    side = 2 * tile[0] + gap
+    second = side + height * 3 // 8
+    sheet = Image.new("RGB", (second + side, height), PAPER)
+    sheet.paste(_heat(probe, heats[0], strongest), (0, 0))
+    sheet.paste(probe, (tile[0] + gap, 0))
+    sheet.paste(gallery, (second, 0))
+    sheet.paste(_heat(gallery, heats[1], strongest), (second + tile[0] + gap, 0))
+    corners = (tile[0] + gap, 0), (second, 0)
+    _draw_lines(sheet, lines, corners, (tile[0] / columns, height / rows), columns)
+    return sheet, (0, second), side
+
+
+def _strongest(found: Correspondences) -> float:
+    """The greatest part of a position, by magnitude: where the heat maps' colours end."""
+    return max(float(heat.abs().max()) for heat in (found.probe_heat, found.gallery_heat)) or 1.0
 
 
 def _sum(found: Correspondences) -> str:
