@@ -256,7 +256,7 @@ def _chosen_pairs(found: Searched) -> list[_Pair]:
     pairs = []
     for place, number in enumerate(found.queries(_WORST_PAIRS, 1)):
         ranked, (best, first) = found.ranked(number), found.numbers(number)
-        whose = "The best query" if place == _WORST_PAIRS else f"Bad query {place + 1}"
+        whose = "The best query" if place == _WORST_PAIRS else f"Worst query {place + 1}"
         verdict = "the right one" if ranked.found[0].right else "another person"
         what = f"{whose} and rank 1, {verdict}"
         pairs.append(_Pair(what, number, ranked.query, ranked.found[0], best))

@@ -113,6 +113,8 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _toml(value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, list | tuple):  # tomli_w takes a line for each
+        return f"[{', '.join(str(_toml(item)) for item in value)}]"
     return tomli_w.dumps({"v": value}).removeprefix("v = ").replace("\n", "").strip()
 
 

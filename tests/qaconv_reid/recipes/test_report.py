@@ -188,6 +188,19 @@ def test_a_data_set_that_is_not_there_is_told(run_folder, tmp_path):
     assert "/no/&lt;where&gt;: there is no such file" in out.read_text(encoding="utf-8")
 
 
+def test_one_epoch_is_told_in_numbers(run_folder, tmp_path):
+    """A curve of one point says less than the number."""
+    run = tmp_path / "one"
+    run.mkdir()
+    (run / "config.toml").write_text((run_folder / "config.toml").read_text())
+    lines = (run_folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text(lines[0])
+    assert cli.main(["report", str(run), "--no-images"]) == 0
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "<b>2.5</b>" in text
+    assert "<polyline" not in text
+
+
 def test_a_run_that_has_not_finished_an_epoch(run_folder, tmp_path):
     young = tmp_path / "young"
     young.mkdir()

@@ -114,7 +114,7 @@ def stacked_chart(
     """Bars at ``xs``, whole numbers that ascend, of parts that together are at most 100."""
     frame = _Frame([xs[0] - 0.5, xs[-1] + 0.5], 0, 100)
     parts = frame.axes(xs, x_label)
-    width = max(0.9 * (frame.x(xs[0] + 0.45) - frame.x(xs[0] - 0.45)), 0.5)
+    width = min(max(0.8 * (frame.x(xs[0] + 0.5) - frame.x(xs[0] - 0.5)), 0.5), 60)
     for column, x in enumerate(xs):
         base = 0.0
         for number, line in enumerate(series):

@@ -78,7 +78,9 @@ def _curves(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         told = f"{heading} by epoch: from {known[0]:.4g} to {known[-1]:.4g}{unit and ' ' + unit}"
         chart = line_chart(told, xs, [Series(heading, values)], x_label="epoch", **bounds)
         heading = f"{heading} ({unit})" if unit else heading
-        charts.append({"heading": heading, "meaning": meaning, "svg": Markup(chart)})
+        charts.append(
+            {"heading": heading, "meaning": meaning, "svg": Markup(chart), "last": known[-1]}
+        )
     return charts
 
 
