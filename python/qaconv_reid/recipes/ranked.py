@@ -135,11 +135,21 @@ def _rows(scores: Tensor, query: FeatureSet, gallery: FeatureSet, start: int) ->
         same = persons == query.persons[number]
         camera = query.cameras[number]
         left_out = same & known & (cameras == camera) if camera is not None else same & False
-        order = row.argsort(descending=True, stable=True)
-        order = order[~left_out[order]]
-        best = [(int(index), float(row[index])) for index in order[:_FOUND]]
-        right = order[same[order]][:1].tolist()
-        yield _Row(tuple(best), (right[0], float(row[right[0]])) if right else None)
+        yield _Row(
+            tuple((index, float(row[index])) for index in _best(row, ~left_out, _FOUND)),
+            next(((i, float(row[i])) for i in _best(row, same & ~left_out, 1)), None),
+        )
+
+
+def _best(scores: Tensor, kept: Tensor, count: int) -> list[int]:
+    """Numbers of the best of those kept, of equal scores the lower first, without sorting all."""
+    candidates = kept.nonzero()[:, 0]
+    values = scores[candidates]
+    if len(values) > count:
+        last = values.topk(count).values[-1]
+        candidates = candidates[values >= last]
+    order = scores[candidates].argsort(descending=True, stable=True)[:count]
+    return candidates[order].tolist()
 
 
 def draw_ranked(searched: Searched, name: str, folder: Path) -> None:

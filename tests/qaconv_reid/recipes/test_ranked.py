@@ -73,3 +73,16 @@ def test_whom_they_are_taken_for():
     assert rows[2].taken_for == ((9, 1),)
     assert (rows[1].right, rows[3].right) == (1, 1)
     assert 8 not in rows
+
+
+def test_of_equal_scores_the_lower_number_comes_first():
+    """As in the measures, however many of them there are."""
+    queries, query = a_side("q", [(0.0, 1, 1)])
+    galleries, gallery = a_side("g", [(1.0, 2, 2)] * 30 + [(1.0, 1, 2)] * 2 + [(0.5, 3, 2)])
+    dataset = ReidDataset("ties", "folder", Path(), (), queries, galleries)
+    device = torch.device("cpu")
+    found = search(Closeness(), dataset, query, gallery, device=device, chance=lambda _: None)
+    ranked = found.ranked(0)
+    names = [item.image.path.name for item in ranked.found]
+    assert names == ["g32.png", *(f"g{number}.png" for number in range(9))]
+    assert (ranked.first.rank, ranked.first.image.path.name) == (32, "g30.png")

@@ -15,6 +15,7 @@ from qaconv_reid.config import load
 from qaconv_reid.recipes.build import build_models
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import checkpoint
+from support.browser import measure_in_browser
 from support.images import draw_person
 
 torch = pytest.importorskip("torch")
@@ -52,6 +53,7 @@ def run_folder(tmp_path_factory, data):
     )
     folder = RunFolder(config.directory)
     folder.write_config(config)
+    torch.manual_seed(0)
     network, matcher = build_models(config, torch.device("cpu"), pretrained=False)
     state = {"network": network.state_dict(), "matcher": matcher.state_dict(), "epoch": 3}
     checkpoint.save(folder.checkpoint, state)
@@ -144,6 +146,28 @@ def test_it_can_be_read_without_seeing_and_without_a_mouse(made):
     assert html["lang"] == "en"
     assert "prefers-color-scheme: dark" in made[0]
     assert "@media print" in made[0]
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_is_wider_than_the_screen(made, width, tmp_path):
+    """What is wide scrolls in its own frame; every picture is drawn."""
+    found = measure_in_browser(
+        made[0],
+        """({
+            width: document.documentElement.scrollWidth,
+            scrollers: [...document.querySelectorAll(".scroll, .list")]
+                .filter(part => part.scrollWidth > part.clientWidth).length,
+            pictures: [...document.querySelectorAll("img")]
+                .filter(image => image.getBoundingClientRect().width > 30).length,
+            size: getComputedStyle(document.body).fontSize,
+        })""",
+        width=width,
+        folder=tmp_path,
+    )
+    assert found["width"] <= width
+    assert found["scrollers"] > 0 or width > 360
+    assert found["pictures"] == len(Page(made[0]).of("img"))
+    assert found["size"] == "16px"
 
 
 def test_the_numbers_are_those_of_the_run(made, run_folder):
