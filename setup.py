@@ -194,7 +194,12 @@ setup(
     package_dir={"qaconv_ext": "qaconv_ext", "qaconv_reid": "python/qaconv_reid"},
     package_data={
         "qaconv_ext": ["py.typed", "_core.pyi", "_C.so"],
-        "qaconv_reid": ["py.typed", "configs/*.toml", "people/assets/*"],
+        "qaconv_reid": [
+            "py.typed",
+            "configs/*.toml",
+            "people/assets/*",
+            "reports/html/templates/*",
+        ],
     },
     ext_modules=ext_modules,
     cmdclass=cmdclass,

@@ -31,6 +31,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._share",
         "qaconv_ext._nearest",
     },
+    "qaconv_ext.correspondence": {"qaconv_ext.qaconv"},
     "qaconv_ext.graph": {"qaconv_ext.qaconv"},
     "qaconv_ext.losses": {"qaconv_ext.qaconv", "qaconv_ext.reference"},
     "qaconv_ext.benchmark": {

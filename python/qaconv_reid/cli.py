@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qaconv_reid.config import RunConfig
+    from qaconv_reid.recipes.restore import Foreign
 
 __all__ = ["main"]
 
@@ -22,8 +23,11 @@ __all__ = ["main"]
 USER_ERROR = 2
 INTERRUPTED = 130
 
-#: Import names of what the extra ``reid`` installs.
-_EXTRA = frozenset({"torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w"})
+#: Import names, and the extra that installs them.
+_EXTRAS = {
+    **dict.fromkeys(("torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w"), "reid"),
+    "jinja2": "report",
+}
 
 #: What a user can put right; all else is a fault of the program and keeps its traceback.
 _USER_ERRORS = (
@@ -59,9 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        return _complain(f"this needs {error.name}: pip install 'qaconv-ext[reid]'", USER_ERROR)
+        return _complain(f"this needs {error.name}: pip install 'qaconv-ext[{extra}]'", USER_ERROR)
     except Exception as error:
         if isinstance(error, _loaded(_INTERRUPTIONS)):
             return _complain(str(error), INTERRUPTED)
@@ -155,6 +160,62 @@ def _parser() -> argparse.ArgumentParser:
         "--csv", metavar="FILE", help="write there what each query's image was taken for"
     )
     evaluate.set_defaults(run=_evaluate)
+
+    match = commands.add_parser(
+        "match",
+        help="match two images, and draw why they match",
+        description="The score of two images, and a picture of the positions that make it.",
+    )
+    match.add_argument("probe", metavar="A", help="an image of a person")
+    match.add_argument("gallery", metavar="B", help="another")
+    _add_settings(
+        match,
+        "the folder of a run or a checkpoint.pth.tar of QAConv's authors (with --untrained a TOML "
+        "file or a preset)",
+    )
+    match.add_argument(
+        "--untrained",
+        action="store_true",
+        help="the matcher as it is before training, on the weights that training starts from",
+    )
+    match.add_argument("--draw", metavar="FILE", help="a picture: .png, .jpg or .webp")
+    match.add_argument(
+        "--top", type=int, default=20, metavar="N", help="draw at most N lines (default: 20)"
+    )
+    match.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="draw no line for less than this part of the score (default: 0)",
+    )
+    match.add_argument(
+        "--base",
+        type=float,
+        metavar="MAXIMUM",
+        help="the correlation that says nothing: 0 shows weight × maximum (default: the mean of "
+        "training)",
+    )
+    match.set_defaults(run=_match)
+
+    report = commands.add_parser(
+        "report",
+        help="write the page of a run: curves, tables, ranked lists, why images match",
+        description="Write one HTML file that holds all of a run and needs nothing else.",
+    )
+    _add_settings(report, "the folder of a run")
+    report.add_argument(
+        "--data",
+        action="append",
+        metavar="SPEC",
+        help="a data set to search, PATH or LAYOUT:PATH, instead of data.test; several times",
+    )
+    report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run)")
+    report.add_argument("--json", metavar="FILE", help="write every number of the page there")
+    report.add_argument(
+        "--no-images", action="store_true", help="read no image: curves and tables only"
+    )
+    report.set_defaults(run=_report)
 
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
@@ -255,7 +316,8 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluate(arguments: argparse.Namespace) -> int:
+def _models(arguments: argparse.Namespace) -> tuple[RunConfig, Foreign | None]:
+    """The settings, and the checkpoint of another program where the source is one."""
     source, single = _parts(arguments)
     foreign = None
     # Every file that is no TOML is taken for a checkpoint.
@@ -269,10 +331,20 @@ def _evaluate(arguments: argparse.Namespace) -> int:
                 "model.weights takes its backbone alone"
             )
         foreign = Foreign.read(Path(source), single)
-    settings = _settings(arguments) if foreign is None else foreign.config
-    if arguments.data:
-        data = settings.data.model_copy(update={"test": tuple(arguments.data)})
-        settings = settings.model_copy(update={"data": data})
+    return (_settings(arguments) if foreign is None else foreign.config), foreign
+
+
+def _with_test_sets(settings: RunConfig, specs: Sequence[str] | None) -> RunConfig:
+    """The settings with these data sets to search, where there are any."""
+    if not specs:
+        return settings
+    data = settings.data.model_copy(update={"test": tuple(specs)})
+    return settings.model_copy(update={"data": data})
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    settings, foreign = _models(arguments)
+    settings = _with_test_sets(settings, arguments.data)
 
     from rich.console import Console
 
@@ -295,6 +367,47 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
+
+
+def _match(arguments: argparse.Namespace) -> int:
+    settings, foreign = _models(arguments)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.match import Drawing, match
+
+    match(
+        Path(arguments.probe),
+        Path(arguments.gallery),
+        settings,
+        console=Console(),
+        untrained=arguments.untrained,
+        foreign=foreign,
+        drawing=Drawing(
+            Path(arguments.draw) if arguments.draw else None,
+            arguments.top,
+            arguments.threshold,
+            arguments.base,
+        ),
+    )
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    settings = _with_test_sets(_settings(arguments), arguments.data)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.report import report
+
+    report(
+        settings,
+        console=Console(),
+        out=Path(arguments.out) if arguments.out else None,
+        json_file=Path(arguments.json) if arguments.json else None,
+        images=not arguments.no_images,
+    )
+    return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -35,6 +35,8 @@ def error_line(captured_error):
         (),
         ("train",),
         ("evaluate",),
+        ("match",),
+        ("report",),
         ("data",),
         ("data", "check"),
         ("data", "make"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -13,23 +13,23 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import Area, EvaluationResult, Measures, Protocol
+from qaconv_reid.evaluation import Area, EvaluationResult, FeatureSet, Measures, Protocol
 from qaconv_reid.files import check_replaceable
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.build import (
     Hardware,
-    build_models,
     extraction,
     find_hardware,
     seed_everything,
 )
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.outcome import write_json, write_queries
-from qaconv_reid.recipes.ranked import draw_ranked
-from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
+from qaconv_reid.recipes.probability import probability
+from qaconv_reid.recipes.ranked import Searched, draw_ranked, search
+from qaconv_reid.recipes.restore import Foreign, restore
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.reports import ProgressBars, results_table, weights_table
+from qaconv_reid.reports import ProgressBars, confusions_table, results_table, weights_table
 
 __all__ = ["evaluate", "evaluate_sets", "parse_measures", "show"]
 
@@ -87,13 +87,18 @@ def evaluate(
                 f"--ranked: got {ranked}, wanted a folder that can be written to: {error.strerror}"
             ) from None
     seed_everything(config.runtime.seed)
-    if foreign is not None:
-        models = restore_foreign(foreign, hardware.device)
-    elif untrained:
-        network, matcher = build_models(config, hardware.device)
-        models = Restored(network, matcher, 0, network.pretrained)
-    else:
-        models = restore_run(folder, config, hardware.device)
+    models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
+    searched: list[Searched] = []
+
+    def draw(dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
+        chance = partial(probability, config=config, trained=kept)
+        found = search(
+            models.matcher, dataset, query, gallery, device=hardware.device, chance=chance
+        )
+        if ranked is not None:
+            draw_ranked(found, config.name, ranked)
+        searched.append(found)
+
     with joined(hardware.device) as ranks, ProgressBars(quiet=not ranks.first) as progress:
         if models.report is not None and ranks.first:
             console.print(weights_table(models.report))
@@ -105,7 +110,7 @@ def evaluate(
             hardware,
             progress,
             measures=measures,
-            ranked=ranked if ranks.first else None,
+            draw=draw if ranked is not None and ranks.first else None,
             ranks=ranks,
         )
     if not ranks.first:
@@ -118,6 +123,9 @@ def evaluate(
         write_json(json_file, results, config, epochs=None if untrained else models.epochs)
     if csv_file is not None:
         write_queries(csv_file, results, test_sets)
+    for found in searched:
+        title = f"{found.dataset.name}: mistaken identities"
+        console.print(confusions_table(found.confusions(), title=title))
     for what, place in (("ranked lists", ranked), ("measures", json_file), ("queries", csv_file)):
         if place is not None:
             console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
@@ -133,18 +141,13 @@ def evaluate_sets(
     progress: Progress,
     *,
     measures: Measures | None = None,
-    ranked: Path | None = None,
+    draw: Callable[[ReidDataset, FeatureSet, FeatureSet], None] | None = None,
     ranks: Ranks | None = None,
 ) -> list[EvaluationResult]:
-    """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``.
+    """Evaluate on data sets that are loaded; ``draw`` is given each with its features.
 
     The processes of a distributed run all call this, divide the work and get all results.
     """
-    drawing = None
-    if ranked is not None:
-        drawing = partial(
-            draw_ranked, matcher, device=hardware.device, name=config.name, folder=ranked
-        )
     return [
         evaluation.evaluate(
             network,
@@ -152,7 +155,7 @@ def evaluate_sets(
             dataset,
             **extraction(config, hardware),
             measures=measures,
-            on_features=None if drawing is None else partial(drawing, dataset),
+            on_features=None if draw is None else partial(draw, dataset),
             ranks=ranks,
             progress=progress,
         )

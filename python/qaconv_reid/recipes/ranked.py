@@ -1,65 +1,169 @@
-"""Ranked lists of a data set, as a picture."""
+"""Ranked lists of a data set: the worst and the best, and whom each identity is taken for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from qaconv_reid.data import Record, ReidDataset
-from qaconv_reid.evaluation import FeatureSet, score_blocks
-from qaconv_reid.reports import RankedList, ranked_picture
+from qaconv_reid.evaluation import FeatureSet, Ranking, evaluate_ranking, score_blocks
+from qaconv_reid.reports import (
+    Confusion,
+    Found,
+    RankedList,
+    Sighting,
+    confusions,
+    ranked_picture,
+    save_picture,
+)
 
-__all__ = ["draw_ranked"]
+__all__ = ["Chance", "Searched", "draw_ranked", "search"]
 
-_QUERIES = 8
+_WORST, _BEST = 6, 2
 _FOUND = 10
 
+Chance = Callable[[float], float | None]
+"""From a score to a probability, or None where it says none."""
 
-def draw_ranked(
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The best of one query's ranking."""
+
+    best: tuple[tuple[int, float], ...]
+    """Gallery numbers and scores."""
+    first: tuple[int, float] | None
+    """Those of the first true match."""
+
+
+class Searched:
+    """What was found for every query of a data set."""
+
+    def __init__(
+        self, dataset: ReidDataset, ranking: Ranking, rows: list[_Row], chance: Chance
+    ) -> None:
+        self.dataset = dataset
+        self.ranking = ranking
+        self._rows = rows
+        self._chance = chance
+
+    def queries(self, worst: int, best: int) -> list[int]:
+        """Numbers of the worst queries, then of the best, by average precision, each once."""
+        precision = self.ranking.average_precision
+        order = [int(i) for i in np.argsort(precision, kind="stable") if precision[i] >= 0]
+        worst = min(worst, len(order))
+        return order[:worst] + order[max(worst, len(order) - best) :]
+
+    def ranked(self, query: int) -> RankedList:
+        """The list of one query."""
+        row, record = self._rows[query], self.dataset.query[query]
+        place = int(self.ranking.first_match[query])
+        return RankedList(
+            query=_sighting(record),
+            found=tuple(
+                self._found(record, rank, *pair) for rank, pair in enumerate(row.best, start=1)
+            ),
+            first=None if row.first is None else self._found(record, place, *row.first),
+            average_precision=float(self.ranking.average_precision[query]),
+        )
+
+    def numbers(self, query: int) -> tuple[int, int | None]:
+        """Gallery numbers of what came first for a query, and of its first true match."""
+        row = self._rows[query]
+        return row.best[0][0], None if row.first is None else row.first[0]
+
+    def confusions(self) -> list[Confusion]:
+        """Whom each identity is taken for, of queries that have a match."""
+        gallery = self.dataset.gallery
+        return confusions(
+            (record.person, gallery[row.best[0][0]].person)
+            for record, row in zip(self.dataset.query, self._rows, strict=True)
+            if row.first is not None
+        )
+
+    def _found(self, query: Record, rank: int, index: int, score: float) -> Found:
+        record = self.dataset.gallery[index]
+        right = record.person == query.person
+        return Found(_sighting(record), rank, right, score, self._chance(score))
+
+
+def search(
     matcher: nn.Module,
     dataset: ReidDataset,
     query: FeatureSet,
     gallery: FeatureSet,
     *,
     device: torch.device,
-    name: str,
-    folder: Path,
-) -> None:
-    """Write ``<folder>/<data set's name>.png`` with the lists of a few queries, evenly chosen.
+    chance: Chance,
+) -> Searched:
+    """Rank the gallery for every query; keep the best of each.
 
     Gallery images of the query's person by the query's camera are left out, as in the measures.
 
     Args:
         matcher: on ``device``.
-        dataset: whose images are drawn.
+        dataset: whose images these are.
         query: those of its queries.
         gallery: those of its gallery.
         device: where the matcher runs.
+        chance: what a score is as a probability.
+    """
+    rows: list[_Row] = []
+
+    def watched() -> Iterator[Tensor]:
+        for scores in score_blocks(matcher, query.maps, gallery.maps, device=device):
+            rows.extend(_rows(scores.cpu(), query, gallery, len(rows)))
+            yield scores
+
+    ranking = evaluate_ranking(
+        watched(), query.persons, query.cameras, gallery.persons, gallery.cameras
+    )
+    return Searched(dataset, ranking, rows, chance)
+
+
+def _rows(scores: Tensor, query: FeatureSet, gallery: FeatureSet, start: int) -> Iterator[_Row]:
+    """Of a block of scores ``[b, gallery]``, whose first query is number ``start``."""
+    persons = torch.tensor(gallery.persons)
+    cameras = torch.tensor([-1 if camera is None else camera for camera in gallery.cameras])
+    known = torch.tensor([camera is not None for camera in gallery.cameras])
+    for number, row in enumerate(scores, start=start):
+        same = persons == query.persons[number]
+        camera = query.cameras[number]
+        left_out = same & known & (cameras == camera) if camera is not None else same & False
+        yield _Row(
+            tuple((index, float(row[index])) for index in _best(row, ~left_out, _FOUND)),
+            next(((i, float(row[i])) for i in _best(row, same & ~left_out, 1)), None),
+        )
+
+
+def _best(scores: Tensor, kept: Tensor, count: int) -> list[int]:
+    """Numbers of the best of those kept, of equal scores the lower first, without sorting all."""
+    candidates = kept.nonzero()[:, 0]
+    values = scores[candidates]
+    if len(values) > count:
+        last = values.topk(count).values[-1]
+        candidates = candidates[values >= last]
+    order = scores[candidates].argsort(descending=True, stable=True)[:count]
+    return candidates[order].tolist()
+
+
+def draw_ranked(searched: Searched, name: str, folder: Path) -> None:
+    """Write ``<folder>/<data set's name>.png``: the lists of the worst queries, then of the best.
+
+    Args:
+        searched: what was found.
         name: of the run, for the title.
         folder: where the picture goes.
     """
-    chosen = range(0, len(query), max(len(query) // _QUERIES, 1))[:_QUERIES]
-    blocks = score_blocks(matcher, query.maps[list(chosen)], gallery.maps, device=device)
-    scores = torch.cat(list(blocks)).cpu()
-    lists = [
-        _list(dataset.query[number], row, dataset.gallery)
-        for number, row in zip(chosen, scores, strict=True)
-    ]
-    title = f"{name} on {dataset.name}: a query, and what was found, the best first"
-    ranked_picture(lists, title, folder / f"{dataset.name}.png")
+    lists = [searched.ranked(number) for number in searched.queries(_WORST, _BEST)]
+    title = f"{name} on {searched.dataset.name}: the worst queries, then the {_BEST} best"
+    save_picture(ranked_picture(lists, title), folder / f"{searched.dataset.name}.png")
 
 
-def _list(query: Record, scores: Tensor, gallery: Sequence[Record]) -> RankedList:
-    found: list[tuple[Path, bool]] = []
-    for index in scores.argsort(descending=True, stable=True).tolist():
-        record = gallery[index]
-        same = record.person == query.person
-        if same and record.camera is not None and record.camera == query.camera:
-            continue
-        found.append((record.path, same))
-        if len(found) == _FOUND:
-            break
-    return RankedList(query.path, tuple(found))
+def _sighting(record: Record) -> Sighting:
+    return Sighting(record.path, record.person, record.camera, record.time)

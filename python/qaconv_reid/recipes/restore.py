@@ -16,7 +16,7 @@ from qaconv_reid.recipes.build import build_models
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import CheckpointError, checkpoint
 
-__all__ = ["Foreign", "Restored", "restore_foreign", "restore_run"]
+__all__ = ["Foreign", "Restored", "restore", "restore_foreign", "restore_run"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +62,26 @@ class Foreign:
                     f"model.{key}: got {getattr(config.model, key)}, wanted {value}, as in {path}"
                 )
         return cls(found, config)
+
+
+def restore(
+    config: RunConfig,
+    device: torch.device,
+    *,
+    untrained: bool = False,
+    foreign: Foreign | None = None,
+) -> Restored:
+    """The models that a command was given: of a run, of another program, or as before training.
+
+    Raises:
+        ConfigError, CheckpointError: the settings cannot be used, or do not fit what lies there.
+    """
+    if foreign is not None:
+        return restore_foreign(foreign, device)
+    if untrained:
+        network, matcher = build_models(config, device)
+        return Restored(network, matcher, 0, network.pretrained)
+    return restore_run(RunFolder(config.directory), config, device)
 
 
 def restore_run(folder: RunFolder, config: RunConfig, device: torch.device) -> Restored:

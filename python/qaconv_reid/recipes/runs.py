@@ -103,10 +103,11 @@ class RunFolder:
         """
         new = [{**result.as_dict(), "epochs": epochs} for result in results]
         names = {_name(entry) for entry in new}
-        entries = [entry for entry in self._evaluations() if _name(entry) not in names]
+        entries = [entry for entry in self.evaluations() if _name(entry) not in names]
         _write(self.evaluation, json.dumps([*entries, *new], indent=2) + "\n")
 
-    def _evaluations(self) -> Iterable[dict[str, Any]]:
+    def evaluations(self) -> Iterable[dict[str, Any]]:
+        """The entries of ``evaluation.json``, none where nothing was evaluated."""
         try:
             entries: list[dict[str, Any]] = json.loads(self.evaluation.read_text(encoding="utf-8"))
         except FileNotFoundError:

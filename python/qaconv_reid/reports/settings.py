@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import tomli_w
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from qaconv_reid.config import RunConfig
 
-__all__ = ["settings_lines", "settings_table"]
+__all__ = ["settings_lines", "settings_records", "settings_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,11 @@ def settings_lines(config: RunConfig) -> list[str]:
     return lines
 
 
+def settings_records(config: RunConfig) -> list[dict[str, str | None]]:
+    """A record per setting: ``key``, ``type``, ``value``, ``default``, ``meaning``."""
+    return [asdict(setting) for setting in _settings(config)]
+
+
 def _settings(config: RunConfig) -> Iterator[_Setting]:
     yield from _section(config, RunConfig(), "")
 
@@ -108,6 +113,8 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _toml(value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, list | tuple):  # tomli_w takes a line for each
+        return f"[{', '.join(str(_toml(item)) for item in value)}]"
     return tomli_w.dumps({"v": value}).removeprefix("v = ").replace("\n", "").strip()
 
 

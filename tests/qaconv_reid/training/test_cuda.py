@@ -23,9 +23,7 @@ def test_no_step_waits_for_the_device(tmp_path, cache, loss, autocast):
     config = small_config(f"loss.kind={loss}", "sampler.kind=pk", f"data.cache={cache}")
     source = open_source(ImageDataset(images.records, HEIGHT, WIDTH), cache, device=device)
     network, matcher = (module.to(device) for module in small_models())
-    trainer = Trainer(
-        network, matcher, images, source, config, device=device, autocast=autocast
-    )
+    trainer = Trainer(network, matcher, images, source, config, device=device, autocast=autocast)
     asked = itertools.count(1)
     list(trainer.epochs(lambda: next(asked) >= 3))  # kernels are loaded, tables are made
     try:

@@ -1,0 +1,130 @@
+"""From the numbers of a report to its page: the one file that knows jinja2."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from qaconv_reid.reports.html.album import Album
+from qaconv_reid.reports.html.charts import LOOKS, Series, line_chart, stacked_chart
+
+__all__ = ["render_page"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+#: What is drawn of the log: heading, key of a record, factor, unit, what it is.
+_CURVES = (
+    ("Loss", "loss", 1, "", "mean over the rows of the batches"),
+    ("Batch accuracy", "accuracy", 100, "%", "rows that the loss takes for right"),
+    ("Hard gap", "gap", 1, "", "hardest positive minus hardest negative, in units of the score"),
+    ("Scale", "scale", 1, "", "weight of the matcher's last norm"),
+    ("Validation mAP", "validation_mAP", 100, "%", "on identities held back"),
+)
+
+
+def render_page(data: Mapping[str, Any], album: Album) -> str:
+    """The page as HTML.
+
+    Args:
+        data: of `qaconv_reid.recipes.report.gather`: every number of the page.
+        album: the pictures that ``data`` names.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=_percent, number=_number)
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        data=data,
+        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        curves=_curves(data["epochs"]),
+        shares=_shares(data["epochs"]),
+        cmc=_cmc(data["searches"]),
+        looks=LOOKS,
+        album=album,
+    )
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * float(value):.{digits}f}"
+
+
+def _number(value: object) -> str:
+    """A number of a log in at most four digits; anything else as it is."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _curves(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A chart of each figure that the log has."""
+    charts = []
+    xs = [record["epoch"] for record in epochs]
+    for heading, key, factor, unit, meaning in _CURVES:
+        values = [_finite(record.get(key), factor) for record in epochs]
+        known = [value for value in values if value is not None]
+        if not known:
+            continue
+        bounds = {"low": 0.0, "high": 100.0} if unit == "%" else {}
+        told = f"{heading} by epoch: from {known[0]:.4g} to {known[-1]:.4g}{unit and ' ' + unit}"
+        chart = line_chart(told, xs, [Series(heading, values)], x_label="epoch", **bounds)
+        heading = f"{heading} ({unit})" if unit else heading
+        charts.append(
+            {"heading": heading, "meaning": meaning, "svg": Markup(chart), "last": known[-1]}
+        )
+    return charts
+
+
+def _shares(epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What share of each epoch's time went where."""
+    if not epochs:
+        return None
+    keys = [key for key in epochs[0] if key.endswith("_seconds")]
+    series = []
+    for key in keys:
+        values = [
+            (_finite(record.get(key), 100) or 0.0) / max(_finite(record["seconds"]) or 0.0, 1e-9)
+            for record in epochs
+        ]
+        series.append(Series(key.removesuffix("_seconds"), values))
+    rest = [max(100 - sum(part.values[i] or 0 for part in series), 0) for i in range(len(epochs))]
+    series.append(Series("other", rest))
+    told = "Share of an epoch's time, last epoch: " + ", ".join(
+        f"{part.name} {part.values[-1] or 0:.0f} %" for part in series
+    )
+    chart = stacked_chart(told, [record["epoch"] for record in epochs], series, x_label="epoch")
+    return {"svg": Markup(chart), "names": [part.name for part in series], "told": told}
+
+
+def _cmc(searches: Sequence[Mapping[str, Any]], ranks: int = 20) -> dict[str, Any] | None:
+    """The share of queries with a match among the first k, a line for each data set."""
+    if not searches:
+        return None
+    series = [
+        Series(search["dataset"], [100 * value for value in search["cmc"][:ranks]])
+        for search in searches
+    ]
+    told = "Queries with a match among the first k: " + "; ".join(
+        f"{line.name} {line.values[0]:.1f} % at 1, {line.values[-1]:.1f} % at {len(line.values)}"
+        for line in series
+    )
+    xs = list(range(1, len(series[0].values) + 1))
+    chart = line_chart(told, xs, series, x_label="rank k", low=0, high=100)
+    return {"svg": Markup(chart), "names": [line.name for line in series], "told": told}
+
+
+def _finite(value: object, factor: float = 1) -> float | None:
+    """A number of the log, which writes those that are not finite as text."""
+    if value is None:
+        return None
+    number = float(value) * factor  # type: ignore[arg-type]
+    return number if math.isfinite(number) else None

@@ -1,0 +1,157 @@
+"""Why two maps match: each position's part of the score, and the positions that belong together.
+
+In evaluation mode the matcher's head is one affine map of the maxima (`QAConv.folded`), so a score
+is a sum over positions, and every position's part of it can be told.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from qaconv_ext.qaconv import QAConv, correlation_max
+
+__all__ = ["Correspondences", "Match", "correspondences", "correspondences_of_pairs"]
+
+
+class Match(NamedTuple):
+    """Two positions, each the other's best."""
+
+    probe: tuple[int, int]
+    """Row and column in the probe map."""
+    gallery: tuple[int, int]
+    """Row and column in the gallery map."""
+    correlation: float
+    """Of the two positions' vectors."""
+    contribution: float
+    """The two positions' part of the score: what both heat maps hold there, together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correspondences:
+    """A pair's score, taken apart: ``probe_heat.sum() + gallery_heat.sum() + bias``."""
+
+    probe_heat: Tensor
+    """``[h, w]`` float64 on the CPU: the part of each probe position, from its best correlation
+    with the gallery map. Below 0 it speaks against the match."""
+    gallery_heat: Tensor
+    """``[h, w]`` float64 on the CPU: the part of each gallery position, likewise."""
+    bias: float
+    """What no position has a part in."""
+    matches: tuple[Match, ...]
+    """All mutually best positions, the greatest contribution by magnitude first; of equal ones the
+    earlier probe position."""
+
+    @property
+    def score(self) -> float:
+        """The matcher's score of the pair, in evaluation mode."""
+        return float(self.probe_heat.sum() + self.gallery_heat.sum()) + self.bias
+
+    def strongest(self, top: int | None = None, threshold: float = 0.0) -> tuple[Match, ...]:
+        """The first ``top`` matches whose contribution is at least ``threshold`` in magnitude.
+
+        Args:
+            top: how many at most; None for all of them.
+            threshold: in units of the score; of either sign.
+
+        Raises:
+            ValueError: an argument is below 0, or no number.
+        """
+        if top is not None and top < 0:
+            raise ValueError(f"top: got {top}, wanted at least 0")
+        if not threshold >= 0:
+            raise ValueError(f"threshold: got {threshold}, wanted at least 0")
+        return tuple(m for m in self.matches if abs(m.contribution) >= threshold)[:top]
+
+
+def correspondences(
+    matcher: QAConv, probe: Tensor, gallery: Tensor, *, base: float = 0.0
+) -> Correspondences:
+    """Take the score of two maps apart.
+
+    A position's part is ``weight · (maximum - base)``, by the folded head. With ``base`` 0, that is
+    its term of the score. An even part of every term is the same for all pairs, though: with the
+    mean of the maxima in training (``float(matcher.bn.running_mean)``) as ``base`` that part goes
+    to the bias, and a position speaks for or against beside an ordinary pair.
+
+    Args:
+        matcher: whose score it is; the head is that of evaluation mode, whatever the mode.
+        probe: ``[C, height, width]`` as the matcher takes them, float32, float64, float16 or
+            bfloat16.
+        gallery: as ``probe``.
+        base: the maximum that says nothing. The sum does not depend on it.
+
+    Raises:
+        TypeError, ValueError: an argument's type, shape or range is not one of the above.
+    """
+    for name, value in (("probe", probe), ("gallery", gallery)):
+        _check(matcher, name, value, 3)
+    return correspondences_of_pairs(matcher, probe[None], gallery[None], base=base)[0]
+
+
+@torch.no_grad()
+def correspondences_of_pairs(
+    matcher: QAConv, probe: Tensor, gallery: Tensor, *, base: float = 0.0
+) -> list[Correspondences]:
+    """`correspondences` of the first probe with the first gallery map, the second with the second.
+
+    Args:
+        matcher: as there.
+        probe: ``[N, C, height, width]``.
+        gallery: ``[N, C, height, width]``.
+        base: as there.
+
+    Raises:
+        TypeError, ValueError: as there; or the numbers of maps differ.
+    """
+    for name, value in (("probe", probe), ("gallery", gallery)):
+        _check(matcher, name, value, 4)
+    if len(probe) != len(gallery):
+        raise ValueError(f"gallery: got {len(gallery)} maps, wanted {len(probe)} as probe has")
+    if not math.isfinite(base):
+        raise ValueError(f"base: got {base}, wanted a finite number")
+    weight, bias = (part.cpu() for part in matcher.folded())
+    weight = weight.reshape(matcher.height, matcher.width)
+    rest = float(bias) + 2 * base * float(weight.sum())
+    return [
+        _take_apart(probe[i : i + 1], gallery[i : i + 1], weight, rest, base)
+        for i in range(len(probe))
+    ]
+
+
+def _take_apart(
+    probe: Tensor, gallery: Tensor, weight: Tensor, rest: float, base: float
+) -> Correspondences:
+    """Of maps ``[1, C, h, w]``; ``weight`` is ``[h, w]``."""
+    found = correlation_max(probe, gallery)
+    over_gallery, over_probe, there, back = (part[0, 0].cpu() for part in found)  # [h·w] each
+    probe_heat, gallery_heat = (
+        weight * (maxima.double() - base).reshape(weight.shape)
+        for maxima in (over_gallery, over_probe)
+    )
+    positions = torch.arange(len(there))
+    mutual = positions[back.long()[there.long()] == positions].tolist()
+    columns = weight.shape[1]
+    matches = []
+    for position in mutual:
+        here, other = divmod(position, columns), divmod(int(there[position]), columns)
+        part = float(probe_heat[here] + gallery_heat[other])
+        matches.append(Match(here, other, float(over_gallery[position]), part))
+    matches.sort(key=lambda match: -abs(match.contribution))
+    return Correspondences(probe_heat, gallery_heat, rest, tuple(matches))
+
+
+def _check(matcher: QAConv, name: str, value: object, dimensions: int) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: got {type(value).__name__}, wanted a torch.Tensor")
+    wanted = [matcher.num_features, matcher.height, matcher.width]
+    if value.dim() != dimensions or list(value.shape[-3:]) != wanted:
+        sizes = ", ".join(str(n) for n in wanted)
+        raise ValueError(
+            f"{name}: got shape {list(value.shape)}, wanted "
+            f"[{'N, ' if dimensions == 4 else ''}{sizes}] as the matcher was made for"
+        )
