@@ -120,7 +120,7 @@ def extensions() -> tuple[list, dict]:
         ("TORCH_TARGET_VERSION", TORCH_TARGET_VERSION),
         ("QACONV_VERSION", f'"{version()}"'),
     ]
-    # No path of the machine that builds is left in the library: two of them build the same one.
+    # No error names a path of the machine that built the library.
     mapped = f"-ffile-prefix-map={ROOT}=."
     cxx = ["-O3", "-std=c++17", "-fvisibility=hidden", "-Wall", mapped]
     link = ["-Wl,-z,defs", "-Wl,--as-needed"] if sys.platform == "linux" else []

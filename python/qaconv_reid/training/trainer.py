@@ -37,7 +37,7 @@ from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
 __all__ = ["Trainer"]
 
 #: Losses that drive the matcher's scale through zero while the gap is negative.
-_HELD = ("triplet", "class_memory", "softmax+triplet")
+_HELD = ("triplet", "softmax+triplet")
 
 
 class Trainer:
