@@ -55,7 +55,16 @@ PYTHON_ARROWS = {
         "qaconv_reid.config",
         "qaconv_reid.files",
     },
+    "qaconv_reid.build": {"qaconv_reid.models", "qaconv_reid.config"},
+    "qaconv_reid.restore": {
+        "qaconv_reid.build",
+        "qaconv_reid.training",  # what a checkpoint is
+        "qaconv_reid.models",
+        "qaconv_reid.config",
+    },
     "qaconv_reid.recipes": {
+        "qaconv_reid.build",
+        "qaconv_reid.restore",
         "qaconv_reid.training",
         "qaconv_reid.evaluation",
         "qaconv_reid.reports",
@@ -69,6 +78,7 @@ PYTHON_ARROWS = {
     "qaconv_reid.cli": {
         "qaconv_reid.recipes",
         "qaconv_reid.reports",
+        "qaconv_reid.restore",
         "qaconv_reid.data",
         "qaconv_reid.config",
     },

@@ -231,7 +231,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     # Every file that is no TOML is taken for a checkpoint.
     if source is not None and os.path.isfile(source) and not source.endswith(".toml"):
         from qaconv_reid.config import ConfigError
-        from qaconv_reid.recipes.restore import Foreign
+        from qaconv_reid.restore import Foreign
 
         if arguments.untrained:
             raise ConfigError(

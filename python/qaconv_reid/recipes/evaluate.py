@@ -10,22 +10,22 @@ from rich.console import Console
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
-from qaconv_reid.config import ConfigError, RunConfig
-from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import EvaluationResult
-from qaconv_reid.models import FeatureMapNetwork, Progress
-from qaconv_reid.recipes.build import (
+from qaconv_reid.build import (
     Hardware,
     build_models,
     extraction,
     find_hardware,
     seed_everything,
 )
+from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.data import ReidDataset
+from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.ranked import draw_ranked
-from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, results_table, weights_table
+from qaconv_reid.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.training import Ranks
 
 __all__ = ["evaluate", "evaluate_sets", "show"]
@@ -78,7 +78,7 @@ def evaluate(
         network, matcher = build_models(config, hardware.device)
         models = Restored(network, matcher, 0, network.pretrained)
     else:
-        models = restore_run(folder, config, hardware.device)
+        models = restore_run(folder.path, config, hardware.device)
     if models.report is not None:
         console.print(weights_table(models.report))
     with ProgressBars() as progress:
