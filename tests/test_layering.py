@@ -63,6 +63,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.config",
     },
     "qaconv_reid.calibration": {"qaconv_reid.files"},
+    "qaconv_reid.gallery": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.files"},
     "qaconv_reid.recipes": {
         "qaconv_reid.build",
         "qaconv_reid.restore",
