@@ -1,8 +1,8 @@
 """A gallery: maps of images that are kept, and searched with images."""
 
-from qaconv_reid.gallery.gallery import Added, Encoder, Gallery
+from qaconv_reid.gallery.gallery import Added, Encoder, Engine, Gallery, remove
 from qaconv_reid.gallery.opening import open_table
-from qaconv_reid.gallery.report import Info, Recall
+from qaconv_reid.gallery.report import Info, Recall, describe
 from qaconv_reid.gallery.search import EXACT_ROWS, Hit
 from qaconv_reid.gallery.table import GalleryError, Maker, Row, Table
 
@@ -10,6 +10,7 @@ __all__ = [
     "EXACT_ROWS",
     "Added",
     "Encoder",
+    "Engine",
     "Gallery",
     "GalleryError",
     "Hit",
@@ -18,5 +19,7 @@ __all__ = [
     "Recall",
     "Row",
     "Table",
+    "describe",
     "open_table",
+    "remove",
 ]
