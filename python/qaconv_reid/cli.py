@@ -155,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("-k", type=int, default=10, help="hits for each image (default: 10)")
     search.add_argument("--where", help=_WHERE)
     search.add_argument("--exact", action="store_true", help="score every image, however many")
+    search.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="here (default), or ray: shards in Ray's workers (the extra cluster)",
+    )
     search.add_argument("--json", action="store_true", help="print JSON")
     _add_device(search)
     search.set_defaults(run=_search)
@@ -379,7 +385,7 @@ def _search(arguments: argparse.Namespace) -> int:
         k=arguments.k,
         where=arguments.where,
         exact=arguments.exact,
-        engine="here",
+        engine=arguments.engine,
         device=arguments.device,
         as_json=arguments.json,
         console=Console(),

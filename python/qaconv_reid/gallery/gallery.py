@@ -167,7 +167,17 @@ class Gallery:
     def _rescore(self, engine: Engine) -> Rescore:
         if engine == "here":
             return rescore_here
-        raise GalleryError(f"engine: got {engine!r}, wanted here")
+        if engine != "ray":
+            raise GalleryError(f"engine: got {engine!r}, wanted here or ray")
+        try:
+            from qaconv_reid.gallery.ray import RayRescore
+        except ModuleNotFoundError as error:
+            if error.name != "ray":
+                raise
+            raise GalleryError(
+                "engine: got 'ray', and ray is not installed (pip install 'qaconv-ext[cluster]')"
+            ) from None
+        return RayRescore()
 
     def _hits(self, found: Found) -> list[Hit]:
         scores = found.scores.tolist()

@@ -37,6 +37,7 @@ class LanceTable:
         kept = (table.schema.metadata or {}).get(_MAKER)
         self.maker = Maker.loads(None if kept is None else kept.decode(), place)
         self._held = Candidates(np.empty(0, np.int64), torch.empty((0, 0), dtype=torch.float16))
+        self._all: tuple[int, Numbers] = -1, np.empty(0, np.int64)
         newest = self.numbers()
         self._next = int(newest[-1]) + 1 if len(newest) else 0
 
@@ -118,7 +119,12 @@ class LanceTable:
 
     def numbers(self, where: str | None = None) -> Numbers:
         """Of the rows of a condition, ascending."""
-        return np.sort(self._read(("number",), where)["number"].to_numpy())
+        if where is None and self._all[0] == self.version:
+            return self._all[1]
+        found: Numbers = np.sort(self._read(("number",), where)["number"].to_numpy())
+        if where is None:
+            self._all = self.version, found
+        return found
 
     def candidates(self, where: str | None = None) -> Candidates:
         """The same with their vectors, which are read once and held: 2·D bytes a row."""
@@ -188,6 +194,8 @@ def _among(numbers: Numbers) -> str:
 def _places(found: Any, numbers: Numbers) -> Tensor:
     """Where each of ``numbers`` lies in what was read."""
     there = found["number"].to_numpy()
+    if len(there) != len(numbers):
+        raise GalleryError("gallery: some rows were removed while they were read: search again")
     order = np.argsort(there)
     return torch.from_numpy(order[np.searchsorted(there, numbers, sorter=order)])
 

@@ -66,7 +66,7 @@ def _open_lance(name: str, maker: Maker | None) -> Table | None:
     folder, _, table = name.rpartition("/")
     folder = folder or "."
     if "://" not in folder:
-        folder = str(Path(folder).expanduser())
+        folder = str(Path(folder).expanduser().absolute())
     table = table.removesuffix(_LANCE)
     found: LanceTable | None = LanceTable.open(folder, table)
     if found is None and maker is not None:
