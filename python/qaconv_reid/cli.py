@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qaconv_reid.config import RunConfig
-    from qaconv_reid.recipes.restore import Foreign
+    from qaconv_reid.restore import Foreign
 
 __all__ = ["main"]
 
@@ -34,6 +34,8 @@ _USER_ERRORS = (
     ("qaconv_reid.config", "ConfigError"),
     ("qaconv_reid.data.records", "DataError"),
     ("qaconv_reid.people.dataset", "PeopleError"),
+    ("qaconv_reid.calibration", "CalibrationError"),
+    ("qaconv_reid.gallery.table", "GalleryError"),
     ("qaconv_reid.training.checkpoint", "CheckpointError"),
     ("qaconv_reid.training.watch", "CollapsedError"),
 )
@@ -217,6 +219,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(run=_report)
 
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="what a run's scores mean: probabilities and thresholds",
+        description="Fit probabilities and thresholds on labelled images; kept with the run.",
+    )
+    calibrate.add_argument("source", metavar="RUN", help=_RUN)
+    calibrate.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="SPEC",
+        help="a data set of identities that were not trained on, several times",
+    )
+    _add_device(calibrate)
+    calibrate.set_defaults(run=_calibrate)
+
+    _add_gallery(commands.add_parser("gallery", help="images that can be searched: add, look"))
+    search = commands.add_parser(
+        "search", help="search a gallery with images", description="The best matches of images."
+    )
+    search.add_argument("source", metavar="RUN", help=_RUN)
+    search.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    search.add_argument("images", nargs="+", metavar="IMAGE", help="files")
+    search.add_argument("-k", type=int, default=10, help="hits for each image (default: 10)")
+    search.add_argument("--where", help=_WHERE)
+    search.add_argument("--exact", action="store_true", help="score every image, however many")
+    search.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="here (default), or ray: shards in Ray's workers (the extra cluster)",
+    )
+    search.add_argument("--json", action="store_true", help="print JSON")
+    _add_device(search)
+    search.set_defaults(run=_search)
+
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(
@@ -275,6 +313,40 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_RUN = "the folder of a run, a saved matcher or a checkpoint.pth.tar of QAConv's authors"
+_GALLERY = "NAME.lance (any size; the extra search) or NAME.safetensors (held in memory)"
+_WHERE = "a condition, such as \"camera != 3 AND identity = '7'\""
+
+
+def _add_gallery(gallery: argparse.ArgumentParser) -> None:
+    commands = gallery.add_subparsers(metavar="COMMAND", required=True)
+    add = commands.add_parser(
+        "add",
+        help="add images, what is there already passed over",
+        description="Add images; an interrupted add goes on when it is given again.",
+    )
+    add.add_argument("source", metavar="RUN", help=_RUN)
+    add.add_argument("gallery", metavar="GALLERY", help=f"{_GALLERY}; made if it is not there")
+    add.add_argument("paths", nargs="+", metavar="PATH", help="folders, images, CSV files")
+    add.add_argument("--batch-size", type=int, default=64, help="images at a time (default: 64)")
+    _add_device(add)
+    add.set_defaults(run=_gallery_add)
+    info = commands.add_parser("info", help="what a gallery holds, what its shortlist keeps")
+    info.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    info.add_argument(
+        "--queries", type=int, help="that the recall is measured with; 0 does not measure it"
+    )
+    info.set_defaults(run=_gallery_info)
+    remove = commands.add_parser("remove", help="remove images")
+    remove.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    remove.add_argument("--where", required=True, help=_WHERE)
+    remove.set_defaults(run=_gallery_remove)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+
+
 def _add_settings(parser: argparse.ArgumentParser, source: str) -> None:
     parser.add_argument(
         "settings",
@@ -323,7 +395,7 @@ def _models(arguments: argparse.Namespace) -> tuple[RunConfig, Foreign | None]:
     # Every file that is no TOML is taken for a checkpoint.
     if source is not None and os.path.isfile(source) and not source.endswith(".toml"):
         from qaconv_reid.config import ConfigError
-        from qaconv_reid.recipes.restore import Foreign
+        from qaconv_reid.restore import Foreign
 
         if arguments.untrained:
             raise ConfigError(
@@ -406,6 +478,69 @@ def _report(arguments: argparse.Namespace) -> int:
         out=Path(arguments.out) if arguments.out else None,
         json_file=Path(arguments.json) if arguments.json else None,
         images=not arguments.no_images,
+    )
+    return 0
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid.recipes.calibrate import calibrate
+
+    calibrate(arguments.source, arguments.data, device=arguments.device, console=Console())
+    return 0
+
+
+def _gallery_add(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid.recipes.gallery import add
+
+    add(
+        arguments.source,
+        arguments.gallery,
+        arguments.paths,
+        batch_size=arguments.batch_size,
+        device=arguments.device,
+        console=Console(),
+    )
+    return 0
+
+
+def _gallery_info(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid.recipes.gallery import info
+
+    info(arguments.gallery, queries=arguments.queries, console=Console())
+    return 0
+
+
+def _gallery_remove(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid.recipes.gallery import remove
+
+    remove(arguments.gallery, arguments.where, console=Console())
+    return 0
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid.recipes.search import search
+
+    search(
+        arguments.source,
+        arguments.gallery,
+        arguments.images,
+        k=arguments.k,
+        where=arguments.where,
+        exact=arguments.exact,
+        engine=arguments.engine,
+        device=arguments.device,
+        as_json=arguments.json,
+        console=Console(),
     )
     return 0
 

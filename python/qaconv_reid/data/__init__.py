@@ -6,6 +6,15 @@ from qaconv_reid.data.augmentation import Augmentation
 from qaconv_reid.data.check import CheckReport, check, check_dataset, render
 from qaconv_reid.data.counts import PartCheck
 from qaconv_reid.data.images import ImageDataset, open_rgb
+from qaconv_reid.data.inputs import (
+    Box,
+    Crop,
+    ImageLike,
+    Images,
+    images_below,
+    input_batches,
+    list_inputs,
+)
 from qaconv_reid.data.layouts import LAYOUTS, Layout
 from qaconv_reid.data.loading import DatasetSpec, load, parse_spec, recognise
 from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, class_labels
@@ -15,11 +24,15 @@ __all__ = [
     "LAYOUTS",
     "PARTS",
     "Augmentation",
+    "Box",
     "CheckReport",
+    "Crop",
     "DataError",
     "DatasetSpec",
     "ImageDataset",
+    "ImageLike",
     "ImageSource",
+    "Images",
     "Layout",
     "PartCheck",
     "Record",
@@ -27,6 +40,9 @@ __all__ = [
     "check",
     "check_dataset",
     "class_labels",
+    "images_below",
+    "input_batches",
+    "list_inputs",
     "load",
     "open_rgb",
     "open_source",

@@ -5,6 +5,7 @@ from qaconv_reid.models.backbones import BACKBONES
 from qaconv_reid.models.inference import Progress, as_floats, evaluation_mode, extract_maps
 from qaconv_reid.models.network import FeatureMapNetwork, build_network
 from qaconv_reid.models.packaged import AUTO, PACKAGED_WEIGHTS, about_weights, find_weights
+from qaconv_reid.models.stripes import stripes
 from qaconv_reid.models.weights import LoadReport
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "extract_maps",
     "find_weights",
     "read_authors",
+    "stripes",
 ]

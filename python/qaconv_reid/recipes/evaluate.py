@@ -11,25 +11,25 @@ from rich.console import Console
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
+from qaconv_reid.build import (
+    Hardware,
+    extraction,
+    find_hardware,
+    seed_everything,
+)
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
 from qaconv_reid.evaluation import Area, EvaluationResult, FeatureSet, Measures, Protocol
 from qaconv_reid.files import check_replaceable
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks, joined
-from qaconv_reid.recipes.build import (
-    Hardware,
-    extraction,
-    find_hardware,
-    seed_everything,
-)
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.outcome import write_json, write_queries
 from qaconv_reid.recipes.probability import probability
 from qaconv_reid.recipes.ranked import Searched, draw_ranked, search
-from qaconv_reid.recipes.restore import Foreign, restore
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, confusions_table, results_table, weights_table
+from qaconv_reid.restore import Foreign, restore
 
 __all__ = ["evaluate", "evaluate_sets", "parse_measures", "show"]
 

@@ -13,12 +13,11 @@ from torch import Tensor
 
 from qaconv_ext.correspondence import Correspondences, correspondences
 from qaconv_ext.qaconv import QAConv
+from qaconv_reid.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, Record, open_rgb
 from qaconv_reid.models import FeatureMapNetwork, extract_maps
-from qaconv_reid.recipes.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.recipes.probability import probability, score_words
-from qaconv_reid.recipes.restore import Foreign, restore
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
     MatchPicture,
@@ -27,6 +26,7 @@ from qaconv_reid.reports import (
     save_picture,
     weights_table,
 )
+from qaconv_reid.restore import Foreign, restore
 
 __all__ = ["Drawing", "match", "ordinary_maximum"]
 

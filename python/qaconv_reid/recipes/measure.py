@@ -17,15 +17,14 @@ from torch import Tensor, nn
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
+from qaconv_reid.build import Hardware, extraction, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.data import DataError, Record, ReidDataset
 from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
 from qaconv_reid.files import replaced
 from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
-from qaconv_reid.recipes.build import Hardware, extraction, find_hardware, seed_everything
-from qaconv_reid.recipes.restore import Restored, restore_run
-from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars
+from qaconv_reid.restore import Restored, restore_run
 
 __all__ = ["Figure", "measure"]
 
@@ -136,7 +135,7 @@ def _domains(folder: Path) -> dict[str, ReidDataset]:
 def _trained(run: Path) -> tuple[Restored, RunConfig]:
     """The models of a run, on the run's device, and its settings."""
     config = load(run)
-    return restore_run(RunFolder(run), config, find_hardware(config.runtime).device), config
+    return restore_run(run, config, find_hardware(config.runtime).device), config
 
 
 def _histograms(dataset: ReidDataset) -> _Features:

@@ -13,16 +13,15 @@ from rich.console import Console
 
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.correspondence import correspondences
+from qaconv_reid.build import Hardware, extraction, find_hardware
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset, open_rgb
 from qaconv_reid.evaluation import FeatureSet, extract
 from qaconv_reid.files import replaced
-from qaconv_reid.recipes.build import Hardware, extraction, find_hardware
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.match import ordinary_maximum
 from qaconv_reid.recipes.probability import probability
 from qaconv_reid.recipes.ranked import Searched, search
-from qaconv_reid.recipes.restore import Restored, restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
     Found,
@@ -35,6 +34,7 @@ from qaconv_reid.reports import (
     settings_records,
 )
 from qaconv_reid.reports.html import Album, render_page
+from qaconv_reid.restore import Restored, restore_run
 
 __all__ = ["report"]
 
@@ -104,7 +104,7 @@ def report(
         datasets, data["not_searched"] = _test_sets(config.data.test)
         if datasets:
             hardware = find_hardware(config.runtime)
-            models = restore_run(folder, config, hardware.device)
+            models = restore_run(folder.path, config, hardware.device)
             with ProgressBars() as progress:
                 searching = _Searching(config, hardware, models, album, progress)
                 data["searches"] = [

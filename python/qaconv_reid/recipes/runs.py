@@ -11,6 +11,7 @@ from qaconv_reid.config import CONFIG_FILE, ConfigError, RunConfig, differences,
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.files import replaced
 from qaconv_reid.reports import read_run_log
+from qaconv_reid.restore import BEST, CHECKPOINT
 from qaconv_reid.training import checkpoint
 
 __all__ = ["RunFolder"]
@@ -45,8 +46,8 @@ class RunFolder:
         self.path = path
         self.config_file = path / CONFIG_FILE
         self.metrics = path / "metrics.jsonl"
-        self.checkpoint = path / "checkpoint"
-        self.best = path / "best"
+        self.checkpoint = path / CHECKPOINT
+        self.best = path / BEST
         self.evaluation = path / "evaluation.json"
 
     def check_new(self) -> None:

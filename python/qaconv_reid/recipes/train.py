@@ -10,18 +10,18 @@ from typing import Any
 
 from rich.console import Console
 
+from qaconv_reid.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import about_weights, find_weights
 from qaconv_reid.ranks import Ranks, joined
-from qaconv_reid.recipes.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
-from qaconv_reid.recipes.restore import restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import Metrics, ProgressBars
+from qaconv_reid.restore import restore_run
 from qaconv_reid.training import (
     CheckpointError,
     EpochReport,
@@ -155,7 +155,7 @@ def _train(
         network, matcher = trainer.evaluated()
         if config.evaluation.weights == "best":
             ranks.wait()  # for the first process to have written them
-            restored = restore_run(folder, config, hardware.device)
+            restored = restore_run(folder.path, config, hardware.device)
             network, matcher = restored.network, restored.matcher
         results = evaluate_sets(
             network, matcher, test_sets, config, hardware, progress, ranks=ranks

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from qaconv_reid import cli, config
+from qaconv_reid.build import build_models
 from qaconv_reid.recipes import evaluate as recipe
-from qaconv_reid.recipes.build import build_models
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import checkpoint
 from support.foreign import authors_document

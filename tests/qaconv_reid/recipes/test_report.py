@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 import pytest
 
 from qaconv_reid import cli
+from qaconv_reid.build import build_models
 from qaconv_reid.config import load
-from qaconv_reid.recipes.build import build_models
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import checkpoint
 from support.browser import measure_in_browser

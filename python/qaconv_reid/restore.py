@@ -10,13 +10,16 @@ from pathlib import Path
 import torch
 
 from qaconv_ext.qaconv import QAConv
+from qaconv_reid.build import build_models
 from qaconv_reid.config import ConfigError, RunConfig, load
 from qaconv_reid.models import AuthorsCheckpoint, FeatureMapNetwork, LoadReport, read_authors
-from qaconv_reid.recipes.build import build_models
-from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import CheckpointError, checkpoint
 
-__all__ = ["Foreign", "Restored", "restore", "restore_foreign", "restore_run"]
+__all__ = ["BEST", "CHECKPOINT", "Foreign", "Restored", "restore", "restore_foreign", "restore_run"]
+
+#: Where the folder of a run keeps its weights: those it goes on from, and those of its best mAP.
+CHECKPOINT = "checkpoint"
+BEST = "best"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,17 +84,17 @@ def restore(
     if untrained:
         network, matcher = build_models(config, device)
         return Restored(network, matcher, 0, network.pretrained)
-    return restore_run(RunFolder(config.directory), config, device)
+    return restore_run(config.directory, config, device)
 
 
-def restore_run(folder: RunFolder, config: RunConfig, device: torch.device) -> Restored:
+def restore_run(folder: Path, config: RunConfig, device: torch.device) -> Restored:
     """The models of a run's checkpoint, or of its best one, as the settings say.
 
     Raises:
         ConfigError, CheckpointError: the settings cannot be used, or do not fit what lies there.
     """
     network, matcher = build_models(config, device, pretrained=False)
-    place = folder.best if config.evaluation.weights == "best" else folder.checkpoint
+    place = folder / (BEST if config.evaluation.weights == "best" else CHECKPOINT)
     saved = checkpoint.load(place)
     try:
         network.load_state_dict(saved["network"])

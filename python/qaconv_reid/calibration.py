@@ -1,0 +1,186 @@
+"""Is it the same person? Probabilities and thresholds from scores, fitted on labelled pairs.
+
+The probability is Platt's (*Probabilistic Outputs for Support Vector Machines*, 1999): a sigmoid of
+an affine map of the score, fitted by Newton's method, his smoothed targets keeping it finite where
+the pairs are told apart without an error. Pairs of the same and of different identities weigh
+alike in all, whatever their numbers, so a probability is at even odds; `Calibration.probability`
+takes other odds. Thresholds are order statistics of the scores of pairs of different identities.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qaconv_reid.files import replaced
+
+__all__ = ["CALIBRATION_FILE", "Calibration", "CalibrationError", "sigmoid"]
+
+#: Its name within the folder of a run or of a saved matcher.
+CALIBRATION_FILE = "calibration.json"
+
+_FORMAT = 1
+#: Thresholds that are kept, evenly spaced in the logarithm of the rate.
+_POINTS = 512
+_STEPS = 100
+
+Floats = NDArray[np.float64]
+
+
+class CalibrationError(ValueError):
+    """The pairs cannot be used, or a file is no calibration; the message says why."""
+
+
+def sigmoid(x: ArrayLike) -> Floats:
+    """``1 / (1 + exp(-x))`` in float64, without overflow."""
+    x = np.asarray(x, np.float64)
+    small = np.exp(-np.abs(x))
+    result: Floats = np.where(x >= 0, 1.0, small) / (1 + small)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What scores of one matcher mean, as fitted on labelled pairs."""
+
+    slope: float
+    offset: float
+    """The log odds of a score, at even odds, are ``slope * score + offset``."""
+    rates: tuple[float, ...]
+    """Shares of the pairs of different identities, ascending."""
+    thresholds: tuple[float, ...]
+    """For each rate: no greater share of those pairs reached this score."""
+    same: int
+    """Pairs of one identity it was fitted on."""
+    different: int
+    """Pairs of different identities it was fitted on."""
+    model: str | None = None
+    """Checksum of the weights that made the scores."""
+
+    @classmethod
+    def fit(cls, scores: ArrayLike, same: ArrayLike, *, model: str | None = None) -> Self:
+        """Fit on pairs.
+
+        Args:
+            scores: any shape, finite; higher for more alike.
+            same: of that shape, True where both are of one identity.
+            model: checksum of the weights that made the scores.
+
+        Raises:
+            CalibrationError: shapes differ, a score is not finite, there are fewer than two pairs
+                of a kind, or the scores of one identity are not the higher ones on the whole.
+        """
+        x, y = np.asarray(scores, np.float64).ravel(), np.asarray(same).ravel()
+        if np.shape(scores) != np.shape(same) or y.dtype != np.bool_:
+            raise CalibrationError(
+                f"same: got {y.dtype} of shape {list(np.shape(same))}, wanted bool of the shape of "
+                f"scores, {list(np.shape(scores))}"
+            )
+        if not np.isfinite(x).all():
+            raise CalibrationError("scores: got some that are not finite, wanted numbers")
+        counts = int(y.sum()), int((~y).sum())
+        if min(counts) < 2:
+            raise CalibrationError(
+                f"same: got {counts[0]} pairs of one identity and {counts[1]} of different ones, "
+                "wanted at least 2 of each"
+            )
+        slope, offset = _platt(x, y, *counts)
+        if slope <= 0:
+            raise CalibrationError(
+                "scores: got pairs of one identity that score no higher than those of different "
+                "ones, wanted a matcher that tells them apart"
+            )
+        ranks = np.unique(np.geomspace(1, counts[1], _POINTS).astype(np.int64)) - 1
+        # Just above the score of that rank, so many pairs and no more reach it.
+        # In float32, as scores come: a comparison in that type must tell them apart too.
+        reached = np.sort(x[~y])[::-1][ranks].astype(np.float32)
+        points = np.nextafter(reached, np.float32(np.inf))
+        rates = tuple(((ranks + 1) / counts[1]).tolist())
+        return cls(slope, offset, rates, tuple(points.tolist()), *counts, model)
+
+    def probability(self, scores: ArrayLike, *, prior: float = 0.5) -> Floats:
+        """Of being one identity, of each score; any shape, float64.
+
+        Args:
+            scores: of the matcher it was fitted for.
+            prior: the share of pairs that are of one identity where it is used; a search in a
+                gallery of a thousand strangers has a small one.
+
+        Raises:
+            CalibrationError: ``prior`` is not between 0 and 1.
+        """
+        if not 0 < prior < 1:
+            raise CalibrationError(f"prior: got {prior}, wanted between 0 and 1")
+        odds = math.log(prior / (1 - prior))
+        return sigmoid(self.slope * np.asarray(scores, np.float64) + self.offset + odds)
+
+    def threshold_at(self, false_positive_rate: float) -> float:
+        """The score from which on pairs are called the same, for a chosen rate of errors.
+
+        Args:
+            false_positive_rate: the share of pairs of different identities that may be called the
+                same; of the pairs it was fitted on no more were.
+
+        Raises:
+            CalibrationError: the rate is above 1, or smaller than the fitted pairs can tell.
+        """
+        least = self.rates[0]
+        if not least <= false_positive_rate <= 1:
+            raise CalibrationError(
+                f"false_positive_rate: got {false_positive_rate}, wanted {least:.2g} to 1: it was "
+                f"fitted on {self.different} pairs of different identities"
+            )
+        return self.thresholds[int(np.searchsorted(self.rates, false_positive_rate, "right")) - 1]
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON; the file is replaced whole."""
+        with replaced(path) as temporary:
+            text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=1)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            CalibrationError: the file is not there, or is no calibration.
+        """
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if document.pop("format") != _FORMAT:
+                raise ValueError(f"not of format {_FORMAT}")
+            document.update({key: tuple(document[key]) for key in ("rates", "thresholds")})
+            return cls(**document)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CalibrationError(f"{path}: cannot be read as a calibration: {error}") from None
+
+
+def _platt(x: Floats, y: NDArray[np.bool_], same: int, different: int) -> tuple[float, float]:
+    """Slope and offset of greatest likelihood, both kinds of pairs weighing alike."""
+    target = np.where(y, (same + 1) / (same + 2), 1 / (different + 2))
+    weight = np.where(y, 0.5 / same, 0.5 / different)
+    centre, spread = float(weight @ x), float(np.sqrt(weight @ (x - weight @ x) ** 2)) or 1.0
+    design = np.stack([(x - centre) / spread, np.ones_like(x)])
+
+    def loss(theta: Floats) -> float:
+        z = theta @ design
+        return float(weight @ (np.logaddexp(0, z) - target * z))
+
+    theta = np.zeros(2)
+    for _ in range(_STEPS):
+        p = sigmoid(theta @ design)
+        slope = design @ (weight * (p - target))
+        curvature = (design * (weight * p * (1 - p))) @ design.T + 1e-12 * np.eye(2)
+        step, length = np.linalg.solve(curvature, slope), 1.0
+        while loss(theta - length * step) > loss(theta) and length > 1e-6:
+            length /= 2
+        theta = theta - length * step
+        if np.abs(length * step).max() < 1e-10:
+            break
+    return float(theta[0] / spread), float(theta[1] - theta[0] * centre / spread)

@@ -1,0 +1,25 @@
+"""A gallery: maps of images that are kept, and searched with images."""
+
+from qaconv_reid.gallery.gallery import Added, Encoder, Engine, Gallery, remove
+from qaconv_reid.gallery.opening import open_table
+from qaconv_reid.gallery.report import Info, Recall, describe
+from qaconv_reid.gallery.search import EXACT_ROWS, Hit
+from qaconv_reid.gallery.table import GalleryError, Maker, Row, Table
+
+__all__ = [
+    "EXACT_ROWS",
+    "Added",
+    "Encoder",
+    "Engine",
+    "Gallery",
+    "GalleryError",
+    "Hit",
+    "Info",
+    "Maker",
+    "Recall",
+    "Row",
+    "Table",
+    "describe",
+    "open_table",
+    "remove",
+]

@@ -1,0 +1,75 @@
+"""``qaconv calibrate``: what a run's scores mean, fitted on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from qaconv_reid import data, matcher
+from qaconv_reid.calibration import Calibration
+from qaconv_reid.data import DataError, Record
+from qaconv_reid.reports import ProgressBars
+
+__all__ = ["calibrate"]
+
+_RATES = (0.1, 0.01, 0.001, 0.0001)
+
+
+def calibrate(run: str, specs: Sequence[str], *, device: str, console: Console) -> Calibration:
+    """Fit probabilities on the queries and galleries of data sets, and keep them with the run.
+
+    Pairs of one identity by one camera are left out, as in the measures: they are too easy.
+
+    Args:
+        run: as `qaconv_reid.load` takes it; the calibration is kept in its folder.
+        specs: data sets, ``PATH`` or ``LAYOUT:PATH``, of identities that were not trained on.
+        device: where the network runs.
+        console: for the thresholds.
+
+    Raises:
+        ConfigError, CheckpointError, CalibrationError, DataError: what cannot be used.
+    """
+    sets = [data.load(*data.parse_spec(spec)) for spec in specs]
+    for dataset in sets:
+        if not dataset.query or not dataset.gallery:
+            raise DataError(f"{dataset.root}: got no query or no gallery, wanted both")
+    loaded = matcher.load(run, device=device)
+    scores: list[NDArray[np.float32]] = []
+    same: list[NDArray[np.bool_]] = []
+    with ProgressBars() as progress:
+        for dataset in sets:
+            maps = [
+                loaded.features([record.path for record in part], progress=progress)
+                for part in (dataset.query, dataset.gallery)
+            ]
+            kept, alike = _pairs(dataset.query, dataset.gallery)
+            scores.append(loaded.match(*maps, progress=progress).scores.numpy()[kept])
+            same.append(alike[kept])
+    fitted = loaded.calibrate(np.concatenate(scores), np.concatenate(same))
+    counts = f"{fitted.same:,} pairs of one identity and {fitted.different:,} of different ones"
+    lines = [f"fitted on {counts}"]
+    lines += [
+        f"of different ones {rate:.2%} score {fitted.threshold_at(rate):.3f} or more"
+        for rate in _RATES
+        if rate >= fitted.rates[0]
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return fitted
+
+
+def _pairs(
+    query: Sequence[Record], gallery: Sequence[Record]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pairs count, and which are of one identity, ``[Q, G]``."""
+    persons = [np.array([record.person for record in side]) for side in (query, gallery)]
+    # Unknown cameras are those of no other image.
+    cameras = [
+        np.array([missing if record.camera is None else record.camera for record in side])
+        for side, missing in ((query, -1), (gallery, -2))
+    ]
+    alike = persons[0][:, None] == persons[1]
+    return ~(alike & (cameras[0][:, None] == cameras[1])), alike

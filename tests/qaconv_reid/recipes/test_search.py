@@ -1,0 +1,110 @@
+"""``qaconv gallery``, ``search`` and ``calibrate``, from a run's folder to an answer."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from qaconv_reid import cli
+from qaconv_reid.calibration import Calibration
+from qaconv_reid.gallery import search as stages
+from support.images import write_market
+from support.trained import write_run
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_market(tmp_path / "market", 0, 5)
+    write_run(tmp_path / "run")
+    return tmp_path
+
+
+@pytest.fixture(params=["people.safetensors", "people.lance"])
+def place(request):
+    if request.param.endswith("lance"):
+        pytest.importorskip("lancedb")
+    return request.param
+
+
+def said(capsys, *argv):
+    assert cli.main([*argv]) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def test_from_images_to_an_answer(home, place, capsys):
+    add = ("gallery", "add", "run", place, "market", "--batch-size", "4", "--device", "cpu")
+    assert said(capsys, *add) == f"{place}: 15 images added; 15 in all\n"
+    assert said(capsys, *add) == f"{place}: 0 images added, 15 were there; 15 in all\n"
+    told = said(capsys, "gallery", "info", place)
+    assert "images   15, of 5 known identities\ncameras  1: 5, 2: 5, 3: 5\n" in told
+    assert "every image is scored (up to 2,000)" in told
+    query = sorted(str(path) for path in (home / "market" / "query").iterdir())[:2]
+    search = ("search", "run", place, *query, "-k", "3", "--where", "camera != 1")
+    lines = said(capsys, *search).splitlines()
+    assert [line.split(":")[0] for line in lines[::4]] == [
+        *query,
+        "probabilities are not calibrated",
+    ]
+    entries = json.loads(said(capsys, *search, "--json"))
+    assert [entry["query"] for entry in entries] == query
+    for entry, block in zip(entries, (lines[1:4], lines[5:8]), strict=True):
+        assert not entry["calibrated"]
+        assert all(hit["camera"] != 1 for hit in entry["hits"])
+        for hit, line in zip(entry["hits"], block, strict=True):
+            assert f"{hit['score']:8.3f}  {hit['path']}  identity {hit['identity']}" in line
+    removed = said(capsys, "gallery", "remove", place, "--where", "identity = '2'")
+    assert removed == f"{place}: 3 images removed; 12 in all\n"
+
+
+def test_recall_of_a_shortlist_is_told(home, place, capsys, monkeypatch):
+    monkeypatch.setattr(stages, "EXACT_ROWS", 10)
+    monkeypatch.setattr(stages, "_LEAST", 12)
+    said(capsys, "gallery", "add", "run", place, "market")
+    told = said(capsys, "gallery", "info", place, "--queries", "3")
+    assert "12 of 15 are scored, which keep " in told
+    assert "% of the exact best 10 (3 images of the gallery as queries)" in told
+
+
+def test_a_calibration_is_kept_with_the_run(home, capsys):
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    told = said(capsys, "calibrate", "run", "--data", "market", "--device", "cpu")
+    fitted = Calibration.load(home / "run" / "calibration.json")
+    # Each of 15 queries: two cameras beside its own, and all others' images by any camera.
+    assert (fitted.same, fitted.different) == (15 * 2, 15 * 12)
+    assert told.startswith("fitted on 30 pairs of one identity and 180 of different ones\n")
+    assert f"of different ones 1.00% score {fitted.threshold_at(0.01):.3f} or more" in told
+    query = next((home / "market" / "query").iterdir())
+    (entry,) = json.loads(said(capsys, "search", "run", "g.safetensors", str(query), "--json"))
+    assert entry["calibrated"]
+    scores = np.array([hit["score"] for hit in entry["hits"]], np.float32)
+    assert [hit["probability"] for hit in entry["hits"]] == fitted.probability(scores).tolist()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("search", "run", "none.safetensors", "a.png"), "none.safetensors: there is no such"),
+        (("search", "none", "g.safetensors", "a.png"), "none: there is no trained run"),
+        (("search", "other", "g.safetensors", "a.png"), "its maps were made by 'run'"),
+        (("search", "run", "g.safetensors", "a.png"), "a.png: there is no such file"),
+        (("search", "run", "g.safetensors", "market/query"), "with a folder, wanted files"),
+        (("search", "run", "g.safetensors", "QUERY", "--where", "camra=1"), "where: got 'camra=1'"),
+        (("search", "run", "g.safetensors", "QUERY", "-k", "0"), "k: got 0"),
+        (("search", "run", "g.txt", "QUERY"), "wanted a name ending in .lance or .safetensors"),
+        (("gallery", "add", "run", "g.safetensors", "none"), "none: there is no such file or fold"),
+        (("gallery", "info", "none.safetensors"), "there is no such gallery"),
+        (("gallery", "remove", "g.safetensors", "--where", ""), "where: got an empty text"),
+        (("calibrate", "run", "--data", "none"), "none: there is no such file or folder"),
+    ],
+)
+def test_a_mistake_is_said_in_a_sentence(home, capsys, argv, message):
+    write_run(home / "other", seed=6)
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    query = str(next((home / "market" / "query").iterdir()))
+    assert cli.main([query if word == "QUERY" else word for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error

@@ -1,0 +1,176 @@
+"""A run as one object: maps, scores, probabilities, and a folder to take elsewhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import qaconv_reid
+from qaconv_reid.calibration import CalibrationError
+from qaconv_reid.config import ConfigError
+from qaconv_reid.data import load as load_data
+from qaconv_reid.evaluation import extract
+from qaconv_reid.models import evaluation_mode
+from qaconv_reid.training import CheckpointError
+from support.foreign import authors_document
+from support.images import write_market
+from support.trained import BACKBONE, HEIGHT, WIDTH, write_run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    write_market(home / "market", 0, 4)
+    return home
+
+
+@pytest.fixture
+def run(tmp_path):
+    return tmp_path / "runs" / "small"
+
+
+@pytest.fixture
+def models(run):
+    return write_run(run)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    script = (
+        "import sys, qaconv_reid; dir(qaconv_reid)\n"
+        "print(*{'torch', 'numpy', 'pydantic', 'PIL', 'lancedb', 'ray'} & set(sys.modules))\n"
+        "print(qaconv_reid.load.__name__, qaconv_reid.Matcher.__name__, 'load' in dir(qaconv_reid))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stdout == "\nload Matcher True\n"
+    with pytest.raises(AttributeError, match="has no attribute 'laod'"):
+        _ = qaconv_reid.laod
+
+
+def test_maps_and_scores_are_those_of_an_evaluation(home, run, models):
+    network, matcher = models
+    records = load_data(home / "market").gallery
+    wanted = extract(network, records, HEIGHT, WIDTH, batch=64).maps
+    m = qaconv_reid.load(run, device="cpu")
+    told = []
+    maps = m.features([record.path for record in records], progress=lambda *step: told.append(step))
+    assert maps.equal(wanted)
+    assert maps.shape[1:] == m.map_shape == (16, 4, 2)
+    assert told == [("features", len(records), len(records))]
+    with evaluation_mode(matcher), torch.no_grad():
+        scores = matcher(wanted[:3], wanted)
+    result = m.match(maps[:3], maps)
+    assert result.scores.equal(scores)
+    assert not result.calibrated
+    assert result.probabilities.equal(torch.sigmoid(scores.double()).float())
+    # Images serve as well as their maps.
+    again = m.match([record.path for record in records[:3]], home / "market" / "bounding_box_test")
+    torch.testing.assert_close(again.scores, scores)
+
+
+def test_half_precision_maps(home, run, models):
+    m = qaconv_reid.load(run, device="cpu", precision="bfloat16")
+    maps = m.features(home / "market" / "query")
+    assert maps.dtype == torch.float16
+    assert m.match(maps, maps.float()).scores.dtype == torch.float32
+
+
+def test_a_checkpoint_of_the_authors(home, run, models, tmp_path):
+    torch.save(authors_document(*models, BACKBONE), tmp_path / "checkpoint.pth.tar")
+    size = (f"model.height={HEIGHT}", f"model.width={WIDTH}")
+    theirs = qaconv_reid.load(tmp_path / "checkpoint.pth.tar", device="cpu", settings=size)
+    ours = qaconv_reid.load(run, device="cpu")
+    assert (theirs.name, theirs.epochs) == ("checkpoint", 3)
+    query = home / "market" / "query"
+    assert theirs.match(query, query).scores.equal(ours.match(query, query).scores)
+
+
+def test_a_saved_matcher_is_the_same(home, run, models, tmp_path):
+    m = qaconv_reid.load(run, device="cpu")
+    m.save_pretrained(tmp_path / "saved")
+    names = sorted(path.name for path in (tmp_path / "saved").iterdir())
+    assert names == ["matcher.json", "model.safetensors"]
+    query = home / "market" / "query"
+    for again in (
+        qaconv_reid.Matcher.from_pretrained(tmp_path / "saved", device="cpu"),
+        qaconv_reid.load(tmp_path / "saved", device="cpu"),
+    ):
+        assert (again.name, again.epochs, again.checksum) == (m.name, m.epochs, m.checksum)
+        assert again.match(query, query).scores.equal(m.match(query, query).scores)
+
+
+def test_a_calibration_is_kept(home, run, models, tmp_path):
+    dataset = load_data(home / "market")
+    m = qaconv_reid.load(run, device="cpu")
+    scores = m.match(*([r.path for r in part] for part in (dataset.query, dataset.gallery))).scores
+    persons = [np.array([r.person for r in part]) for part in (dataset.query, dataset.gallery)]
+    with pytest.raises(RuntimeError, match="got an uncalibrated matcher"):
+        m.threshold_at(0.1)
+    fitted = m.calibrate(scores, persons[0][:, None] == persons[1])
+    m.save_pretrained(tmp_path / "saved")
+    for folder in (run, tmp_path / "saved"):
+        again = qaconv_reid.load(folder, device="cpu")
+        assert again.calibrated
+        assert again.calibration == fitted
+        assert again.threshold_at(0.5) == fitted.threshold_at(0.5)
+        result = again.match(home / "market" / "query", home / "market" / "query")
+        assert result.calibrated
+        wanted = fitted.probability(result.scores.numpy())
+        np.testing.assert_allclose(result.probabilities.numpy(), wanted, rtol=1e-6)
+    with pytest.raises(CalibrationError, match="wanted at least 2 of each"):
+        m.calibrate(scores, torch.ones_like(scores, dtype=torch.bool))
+
+
+def test_a_calibration_of_other_weights_is_not_used(run, models, tmp_path):
+    m = qaconv_reid.load(run, device="cpu")
+    m.calibrate([0.0, 1.0, 2.0, 3.0], [False, False, True, True])
+    write_run(tmp_path / "other" / "small", seed=6)
+    (run / "calibration.json").rename(tmp_path / "other" / "small" / "calibration.json")
+    with pytest.warns(UserWarning, match="fitted for other weights"):
+        assert not qaconv_reid.load(tmp_path / "other" / "small", device="cpu").calibrated
+
+
+def test_the_checksum_is_of_weights_and_size(run, models, tmp_path):
+    m = qaconv_reid.load(run, device="cpu")
+    write_run(tmp_path / "copy" / "renamed")
+    assert qaconv_reid.load(tmp_path / "copy" / "renamed", device="cpu").checksum == m.checksum
+    write_run(tmp_path / "other" / "small", seed=6)
+    assert qaconv_reid.load(tmp_path / "other" / "small", device="cpu").checksum != m.checksum
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error", "said"),
+    [
+        ("nowhere", {}, CheckpointError, "there is no trained run"),
+        ("empty", {}, CheckpointError, "there is no trained run"),
+        ("begun", {}, CheckpointError, "state.json: there is no checkpoint"),
+        ("text.pth", {}, CheckpointError, "text.pth"),
+        ("torn", {}, CheckpointError, "matcher.json: cannot be read as a saved matcher"),
+        ("small", {"device": "gpu"}, ConfigError, "runtime.device: got 'gpu'"),
+        ("small", {"precision": "half"}, ConfigError, "runtime.precision: got 'half'"),
+        ("small", {"settings": ["evaluation.wieghts=best"]}, ConfigError, "did you mean"),
+        ("small", {"settings": ["evaluation.weights=best"]}, ConfigError, "evaluation"),
+    ],
+)
+def test_what_cannot_be_loaded_is_named_in_a_sentence(
+    run, models, source, options, error, said, tmp_path
+):
+    place = run.parent / source
+    if source == "empty":
+        place.mkdir()
+    if source == "begun":
+        place.mkdir()
+        (place / "config.toml").write_text((run / "config.toml").read_text())
+    if source == "text.pth":
+        place.write_text("no checkpoint")
+    if source == "torn":
+        place.mkdir()
+        (place / "matcher.json").write_text('{"format": 1')
+    with pytest.raises(error, match=said) as caught:
+        qaconv_reid.load(place, **{"device": "cpu", **options})
+    assert "\n" not in str(caught.value)
