@@ -62,11 +62,17 @@ def test_measure_within_and_across_domains(folder, tmp_path, capsys):
     assert written["command"] == f"qaconv data measure {folder.name} {' '.join(UNTRAINED)}"
     assert {"commit", "uncommitted_changes", "made", "machine"} <= written.keys()
     figures = written["figures"]
-    assert len(figures) == 3 * 4
+    untrained = ("pooled embedding", "stripes", "8 stripes", "untrained QAConv")
+    methods = ["colour histogram", *(f"{method}, random weights" for method in untrained)]
+    assert list(dict.fromkeys(figure["method"] for figure in figures)) == methods
+    assert len(figures) == 5 * 4
     for figure in figures:
         assert 0 <= figure["rank1"] <= 1
         # 16 persons, one query of each camera, each of which another camera's picture answers.
         assert figure["queries"] == 32
+        for measure in ("rank1", "mAP"):
+            low, high = figure[f"{measure}_interval"]
+            assert 0 <= low <= figure[measure] <= high <= 1
 
 
 def test_a_histogram_finds_a_picture_of_itself(folder, tmp_path):
@@ -105,7 +111,7 @@ def test_measure_finds_what_is_missing_before_it_measures(
     argv, said, folder, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure_recipe, "stripe_histograms", None)
+    monkeypatch.setattr(measure_recipe, "domain_rankings", None)
     assert cli.main(["data", "measure", str(folder), *UNTRAINED, *argv]) == 2
     assert said in capsys.readouterr().err
 
