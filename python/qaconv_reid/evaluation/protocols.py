@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qaconv_reid.data import ReidDataset
+from qaconv_reid.data import ReidDataset, Views
 from qaconv_reid.evaluation.labels import Rule
 from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
 from qaconv_reid.evaluation.single_shot import evaluate_single_shot
@@ -59,6 +59,8 @@ class Measures:
     """Also the re-ranked scores."""
     tlift: bool = False
     """Also the temporally lifted scores."""
+    views: Views = field(default_factory=Views)
+    """Of each data set."""
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,18 @@ __all__ = ["Figure", "figures_table", "origin", "write_figures"]
 class Figure:
     """One method on the queries of one domain and the gallery of one."""
 
+    variant: str
+    """Of the images."""
     method: str
     found: DomainRanking
 
     def as_dict(self) -> dict[str, object]:
         """The numbers as plain values, 0 to 1."""
-        return {"method": self.method, **self.found.as_dict()}
+        return {"variant": self.variant, "method": self.method, **self.found.as_dict()}
 
 
 def figures_table(figures: Sequence[Figure]) -> Table:
-    """A row for each method, in per cent: means over domains and over pairs of domains."""
+    """A row for each variant and method, in per cent: means over domains, and over their pairs."""
     # Narrow enough for a terminal of 80 columns; where it is not, names fold and numbers do not.
     table = Table(
         title="Rank-1 and mAP (%), means over domains and over pairs of domains",
@@ -48,17 +50,17 @@ def figures_table(figures: Sequence[Figure]) -> Table:
     for place in ("within", "across"):
         for measure in ("Rank-1", "mAP"):
             table.add_column(f"{place}:\n{measure}", justify="right", no_wrap=True)
-    for method, own in _by_method(figures):
-        within = [figure.found for figure in own if figure.found.within]
-        across = [figure.found for figure in own if not figure.found.within]
-        # Names come from folders: as Text, square brackets in them are not markup.
-        table.add_row(Text(method), *_cells(within), *_cells(across))
+    variants = list(dict.fromkeys(figure.variant for figure in figures))
+    for variant in variants:
+        if len(variants) > 1:
+            table.add_row(Text(variant, style="italic"))
+        for method in dict.fromkeys(figure.method for figure in figures):
+            own = [f.found for f in figures if (f.variant, f.method) == (variant, method)]
+            within, across = ([f for f in own if f.within == same] for same in (True, False))
+            # Names come from folders: as Text, square brackets in them are not markup.
+            table.add_row(Text(method), *_cells(within), *_cells(across))
+        table.add_section()
     return table
-
-
-def _by_method(figures: Sequence[Figure]) -> Iterator[tuple[str, list[Figure]]]:
-    for method in dict.fromkeys(figure.method for figure in figures):
-        yield method, [figure for figure in figures if figure.method == method]
 
 
 def _cells(found: Sequence[DomainRanking]) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -12,8 +13,15 @@ from torch import Tensor
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
 from qaconv_reid.config import ConfigError, RunConfig, load
-from qaconv_reid.data import DataError, Record, ReidDataset
-from qaconv_reid.evaluation import BASELINES, Baseline, Images, domain_rankings, extract
+from qaconv_reid.data import DataError, Record, ReidDataset, Views, variant_name
+from qaconv_reid.evaluation import (
+    BASELINES,
+    Baseline,
+    DomainRanking,
+    Images,
+    domain_rankings,
+    extract,
+)
 from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
 from qaconv_reid.recipes.build import extraction, find_hardware, seed_everything
 from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
@@ -26,6 +34,8 @@ __all__ = ["measure"]
 _Domains = Mapping[str, ReidDataset]
 #: Of the queries and of the gallery of each domain.
 _Sides = Mapping[str, tuple[Tensor, Tensor]]
+#: A ranking and the name of its method.
+_Found = tuple[str, DomainRanking]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +54,7 @@ def measure(
     folder: str,
     config: RunConfig,
     *,
+    views: Views | None = None,
     said: Sequence[str] = (),
     runs: Sequence[str],
     file: str | None,
@@ -57,6 +68,7 @@ def measure(
     Args:
         folder: of the domains, or a single data set.
         config: which backbone, weights and picture size the untrained methods take.
+        views: of the images of each domain.
         said: the words on the command line that ``config`` was made from, for the file.
         runs: folders of training runs, each a further method.
         file: where the figures are written as JSON, None for nowhere.
@@ -67,14 +79,17 @@ def measure(
     """
     if file is not None and not Path(file).absolute().parent.is_dir():
         raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
+    views = views or Views()
     domains = _domains(Path(folder))
     models = [_untrained(config), *(_trained(Path(run)) for run in runs)]
     # The commit is that of the beginning, whatever becomes of the checkout meanwhile.
-    about = origin(folder, config, said, runs)
+    about = origin(folder, config, [*said, *views.words], runs)
+    figures: list[Figure] = []
     with ProgressBars() as progress:
-        figures = list(_of_images(domains, progress))
-        for model in models:
-            figures += _of_maps(model, domains, progress)
+        for variant in views.variants:
+            seen = {name: views.seen(dataset, variant) for name, dataset in domains.items()}
+            parts = [_of_images(seen, progress), *(_of_maps(m, seen, progress) for m in models)]
+            figures += [Figure(variant_name(variant), *found) for found in chain(*parts)]
     console.print(figures_table(figures))
     if file is not None:
         write_figures(Path(file), about, [model.config for model in models[1:]], figures)
@@ -126,14 +141,14 @@ def _trained(run: Path) -> _Model:
     return _Model(name, name, models.network, models.matcher, config)
 
 
-def _of_images(domains: _Domains, progress: Progress) -> Iterator[Figure]:
+def _of_images(domains: _Domains, progress: Progress) -> Iterator[_Found]:
     """The baselines that need no network."""
     for baseline in BASELINES:
         if not baseline.of_maps:
             yield from _baseline(baseline, baseline.name, domains, None, progress)
 
 
-def _of_maps(model: _Model, domains: _Domains, progress: Progress) -> Iterator[Figure]:
+def _of_maps(model: _Model, domains: _Domains, progress: Progress) -> Iterator[_Found]:
     """The baselines on a network's maps, and its matcher."""
     hardware, size = find_hardware(model.config.runtime), model.config.model
     how = extraction(model.config, hardware)
@@ -161,7 +176,7 @@ def _of_maps(model: _Model, domains: _Domains, progress: Progress) -> Iterator[F
         progress=progress,
         what=model.name,
     ):
-        yield Figure(model.name, found)
+        yield model.name, found
 
 
 def _baseline(
@@ -170,7 +185,7 @@ def _baseline(
     domains: _Domains,
     maps: _Sides | None,
     progress: Progress,
-) -> Iterator[Figure]:
+) -> Iterator[_Found]:
     vectors = {
         domain: (
             baseline.vectors(Images(dataset.query, None if maps is None else maps[domain][0])),
@@ -179,4 +194,4 @@ def _baseline(
         for domain, dataset in domains.items()
     }
     for found in domain_rankings(baseline, vectors, domains, progress=progress, what=name):
-        yield Figure(name, found)
+        yield name, found

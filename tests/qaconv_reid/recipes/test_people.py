@@ -159,3 +159,34 @@ def test_evaluate_by_another_protocol(protocol, folder, tmp_path, capsys):
     (result,) = json.loads(file.read_text())["results"]
     assert result["protocol"] == protocol
     assert "refined" not in result
+
+
+def test_variants_stand_beside_each_other_and_apart(folder, tmp_path, capsys):
+    chosen = ["--variant", "plain", "--variant", "hidden=0.33"]
+    file = tmp_path / "figures.json"
+    argv = ["data", "measure", str(folder / "plaza"), *UNTRAINED, *chosen, "--json", str(file)]
+    assert cli.main(argv) == 0
+    assert "hidden=0.33" in capsys.readouterr().out
+    written = json.loads(file.read_text())
+    assert written["command"].endswith("--variant plain --variant hidden=0.33")
+    of = {
+        variant: [figure["mAP"] for figure in written["figures"] if figure["variant"] == variant]
+        for variant in ("plain", "hidden=0.33")
+    }
+    assert len(of["plain"]) == len(of["hidden=0.33"]) == 5
+    assert of["hidden=0.33"][0] < of["plain"][0]  # colours: a random network may gain by chance
+
+    file = tmp_path / "measures.json"
+    argv = ["evaluate", *UNTRAINED, "--untrained", "--data", str(folder / "plaza"), *chosen]
+    argv.append("model.neck_features=0")
+    assert cli.main([*argv, "--json", str(file)]) == 0
+    assert "hidden=0.33" in capsys.readouterr().out
+    plain, hidden = json.loads(file.read_text())["results"]
+    assert (plain["dataset"], hidden["dataset"]) == ("plaza", "plaza, hidden=0.33")
+    assert hidden["mAP"] == of["hidden=0.33"][-1] != plain["mAP"] == of["plain"][-1]
+
+
+def test_a_variant_that_does_not_exist_is_named(folder, capsys):
+    for command in (("evaluate", "--untrained"), ("data", "measure", str(folder))):
+        assert cli.main([*command, *UNTRAINED, "--variant", "bent=1"]) == 2
+        assert "--variant: got 'bent', wanted one of shaken, hidden" in capsys.readouterr().err

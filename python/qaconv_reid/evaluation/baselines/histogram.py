@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from qaconv_reid.data import open_rgb
+from qaconv_reid.data import read_image
 from qaconv_reid.evaluation.baselines.baseline import Baseline, Images
 
 __all__ = ["ColourHistogram"]
@@ -36,7 +36,7 @@ class ColourHistogram(Baseline):
         Raises:
             DataError: an image cannot be read.
         """
-        return torch.stack([torch.from_numpy(_histogram(open_rgb(r.path))) for r in images.records])
+        return torch.stack([torch.from_numpy(_histogram(read_image(r))) for r in images.records])
 
     def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
         """The sum of absolute differences with its sign turned, ``[P, G]``."""
