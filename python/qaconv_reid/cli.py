@@ -237,12 +237,17 @@ def _add_views(parser: argparse.ArgumentParser) -> None:
         "of the box by up to that share, hidden=0.33 covers so much of the top, the bottom or a "
         "side, plain is as they are (default)",
     )
+    parser.add_argument(
+        "--every-crop",
+        action="store_true",
+        help="every test image is a query against all others",
+    )
 
 
 def _views(arguments: argparse.Namespace) -> Views:
     from qaconv_reid.data import Views
 
-    return Views.parse(arguments.variants)
+    return Views.parse(arguments.variants, every_crop=arguments.every_crop)
 
 
 def _parts(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:

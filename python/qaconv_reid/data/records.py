@@ -65,6 +65,11 @@ class ReidDataset:
         """The records by the name of their part."""
         return {"train": self.train, "query": self.query, "gallery": self.gallery}
 
+    @property
+    def every_crop(self) -> bool:
+        """Whether the queries are the gallery's first images: none is searched in itself."""
+        return bool(self.query) and self.query == self.gallery[: len(self.query)]
+
 
 def class_labels(records: Iterable[Record]) -> list[int]:
     """Labels ``0 .. persons-1`` of the records, in ascending order of the identity number."""

@@ -20,6 +20,7 @@ from qaconv_reid.evaluation.cross_domain import (
 from qaconv_reid.evaluation.evaluator import evaluate, score_blocks
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.open_set import OpenSet, evaluate_open_set
+from qaconv_reid.evaluation.parts import features_of_parts
 from qaconv_reid.evaluation.protocols import (
     PROTOCOLS,
     Identities,
@@ -76,6 +77,7 @@ __all__ = [
     "evaluate_single_shot",
     "evaluate_verification",
     "extract",
+    "features_of_parts",
     "interval_of_means",
     "pool_tracklets",
     "rerank",

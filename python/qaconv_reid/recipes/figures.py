@@ -15,6 +15,7 @@ from rich.text import Text
 
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_reid.config import RunConfig
+from qaconv_reid.data import Views
 from qaconv_reid.evaluation import DomainRanking, Interval, domain_means
 from qaconv_reid.files import replaced
 from qaconv_reid.recipes.build import find_hardware
@@ -75,7 +76,7 @@ def _cell(value: float, interval: Interval) -> str:
 
 
 def origin(
-    folder: str, config: RunConfig, said: Sequence[str], runs: Sequence[str]
+    folder: str, config: RunConfig, views: Views, said: Sequence[str], runs: Sequence[str]
 ) -> dict[str, Any]:
     """Where the figures come from: the data, the command, the machine."""
     manifest = Path(folder) / "manifest.json"
@@ -83,10 +84,11 @@ def origin(
     # Names for paths: where things lay is nobody's concern.
     words = ["qaconv data measure", Path(folder).name]
     words += [Path(word).name if os.path.exists(word) else word for word in said]
-    words += [f"--run {Path(run).name}" for run in runs]
+    words += [*views.words, *(f"--run {Path(run).name}" for run in runs)]
     return {
         **provenance(" ".join(words), find_hardware(config.runtime).device.type),
         "data": made or Path(folder).name,
+        "every_crop": views.every_crop,
         "model": config.model.model_dump(mode="json"),
     }
 

@@ -18,9 +18,11 @@ from qaconv_reid.evaluation import (
     BASELINES,
     Baseline,
     DomainRanking,
+    FeatureSet,
     Images,
     domain_rankings,
     extract,
+    features_of_parts,
 )
 from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
 from qaconv_reid.recipes.build import extraction, find_hardware, seed_everything
@@ -83,7 +85,7 @@ def measure(
     domains = _domains(Path(folder))
     models = [_untrained(config), *(_trained(Path(run)) for run in runs)]
     # The commit is that of the beginning, whatever becomes of the checkout meanwhile.
-    about = origin(folder, config, [*said, *views.words], runs)
+    about = origin(folder, config, views, said, runs)
     figures: list[Figure] = []
     with ProgressBars() as progress:
         for variant in views.variants:
@@ -153,24 +155,21 @@ def _of_maps(model: _Model, domains: _Domains, progress: Progress) -> Iterator[_
     hardware, size = find_hardware(model.config.runtime), model.config.model
     how = extraction(model.config, hardware)
 
-    def maps(records: Sequence[Record], what: str) -> Tensor:
-        return extract(model.network, records, **how, progress=progress, what=what).maps
+    def features(records: Sequence[Record], what: str) -> FeatureSet:
+        return extract(model.network, records, **how, progress=progress, what=what)
 
-    features = {
-        name: (
-            maps(dataset.query, f"{name}: query features"),
-            maps(dataset.gallery, f"{name}: gallery features"),
-        )
-        for name, dataset in domains.items()
-    }
+    maps = {}
+    for name, dataset in domains.items():
+        query, gallery = features_of_parts(dataset, features, name)
+        maps[name] = query.maps, gallery.maps
     rows, _ = model.network.map_size(size.height, size.width)
     for baseline in BASELINES:
         if baseline.of_maps and baseline.tells_apart(rows):
             name = f"{baseline.name}, {model.source}"
-            yield from _baseline(baseline, name, domains, features, progress)
+            yield from _baseline(baseline, name, domains, maps, progress)
     for found in domain_rankings(
         model.matcher,
-        features,
+        maps,
         domains,
         device=hardware.device,
         progress=progress,

@@ -56,6 +56,8 @@ def _list(query: Record, scores: Tensor, gallery: Sequence[Record]) -> RankedLis
     found: list[tuple[Path, bool]] = []
     for index in scores.argsort(descending=True, stable=True).tolist():
         record = gallery[index]
+        if record == query:
+            continue
         same = record.person == query.person
         if same and record.camera is not None and record.camera == query.camera:
             continue

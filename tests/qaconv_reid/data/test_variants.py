@@ -20,7 +20,7 @@ from qaconv_reid.data import (
     read_image,
     variant_name,
 )
-from support.images import write_market
+from support.images import save_images, write_market
 
 
 @pytest.fixture
@@ -137,6 +137,20 @@ def test_words_become_variants_and_back():
     assert views.words == ["--variant plain", "--variant shaken=0.1"]
     assert Views.parse([]) == Views()
     assert Views().words == []
+    assert Views.parse([], every_crop=True).words == ["--every-crop"]
+
+
+def test_every_image_but_distractors_becomes_a_query(tmp_path):
+    write_market(tmp_path / "people", 1, 2)
+    save_images(tmp_path / "people" / "bounding_box_test", ["0000_c1s1_000007_01.jpg"])
+    dataset = load(tmp_path / "people")
+    seen = Views(every_crop=True).seen(dataset, Variant("shaken", 0.1))
+    assert seen.every_crop
+    assert not dataset.every_crop
+    assert len(seen.query) == len(dataset.query) + len(dataset.gallery) - 1
+    assert seen.gallery[:-1] == seen.query
+    assert [record.person for record in seen.gallery].index(0) == len(seen.query)
+    assert all(record.variant == Variant("shaken", 0.1) for record in seen.gallery)
 
 
 @pytest.mark.parametrize(

@@ -190,3 +190,27 @@ def test_a_variant_that_does_not_exist_is_named(folder, capsys):
     for command in (("evaluate", "--untrained"), ("data", "measure", str(folder))):
         assert cli.main([*command, *UNTRAINED, "--variant", "bent=1"]) == 2
         assert "--variant: got 'bent', wanted one of shaken, hidden" in capsys.readouterr().err
+
+
+def test_every_crop_as_query(folder, tmp_path, capsys):
+    plaza, file = str(folder / "plaza"), tmp_path / "a.json"
+    argv = ["data", "measure", str(folder), *UNTRAINED, "--every-crop", "--json", str(file)]
+    assert cli.main(argv) == 0
+    written = json.loads(file.read_text())
+    assert written["every_crop"] is True
+    assert written["command"].endswith("--every-crop")
+    assert {figure["queries"] for figure in written["figures"]} == {64}
+    argv = ["evaluate", *UNTRAINED, "--untrained", "--data", plaza, "--every-crop"]
+    argv.append("model.neck_features=0")
+    assert cli.main([*argv, "--json", str(file), "--ranked", str(tmp_path)]) == 0
+    (result,) = json.loads(file.read_text())["results"]
+    (measured,) = (
+        figure
+        for figure in written["figures"]
+        if figure["query"] == figure["gallery"] == "plaza" and "QAConv" in figure["method"]
+    )
+    assert (result["queries"], result["gallery"], result["every_crop"]) == (64, 64, True)
+    assert result["mAP"] == measured["mAP"]
+    capsys.readouterr()
+    assert cli.main([*argv, "--rerank"]) == 2
+    assert "--rerank: got it with every crop as query" in capsys.readouterr().err
