@@ -80,7 +80,12 @@ def methods(data: dict[str, Any]) -> dict[str, list[Figures]]:
             sys.exit(f"run {run['name']}: got other settings than the others of its sampler")
     found: dict[str, dict[str, Figures]] = {}
     for figure in data["figures"]:
-        name = names.get(figure["method"], figure["method"])
+        # Other variants of the images are of another page.
+        if figure.get("variant", "plain") != "plain":
+            continue
+        # A baseline on the maps of a run is called after it: "stripes, run x".
+        kind, comma, source = figure["method"].rpartition(", ")
+        name = kind + comma + names.get(source, source)
         found.setdefault(name, {}).setdefault(figure["method"], []).append(figure)
     return {
         name if len(runs) == 1 else f"{name}, {len(runs)} seeds": list(runs.values())

@@ -56,6 +56,15 @@ def test_seeds_of_one_method_share_a_row(render):
     ]
 
 
+def test_a_baseline_on_the_maps_of_runs_is_a_row_of_its_own(render):
+    figures = measured("stripes, run x", 0.4, 0.4, 0.4, 0.4)
+    figures += measured("stripes, run y", 0.6, 0.6, 0.6, 0.6)
+    others = [{**figure, "variant": "shaken=0.1", "rank1": 0} for figure in figures]
+    data = {"runs": [run("x", 0), run("y", 1)], "figures": figures + others}
+    (row,) = render.by_place(data)[2:]
+    assert row.startswith("| stripes, trained, graph sampler, 2 seeds | 50.0 (40.0–60.0) / 25.0")
+
+
 def test_runs_of_other_settings_are_not_averaged(render):
     figures = measured("run x", 1, 1, 1, 1) + measured("run y", 1, 1, 1, 1)
     with pytest.raises(SystemExit, match="other settings"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qaconv_reid.config import RunConfig
+    from qaconv_reid.data import Views
     from qaconv_reid.restore import Foreign
 
 __all__ = ["main"]
@@ -146,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         help="market (default): a query's images by its own camera are left out; cross-camera: all "
         "images by its camera; cuhk03: one gallery image a person, ten times; none: nothing",
     )
+    _add_views(evaluate)
     evaluate.add_argument(
         "--rerank", action="store_true", help="also after k-reciprocal re-ranking"
     )
@@ -281,8 +283,8 @@ def _parser() -> argparse.ArgumentParser:
     measure = data_commands.add_parser(
         "measure",
         help="how hard a data set is, within its domains and across them",
-        description="Rank-1 and mAP of a colour histogram, a pooled embedding, the untrained "
-        "matcher and trained runs, within domains and across them.",
+        description="Rank-1 and mAP of a colour histogram, of pooled embeddings and row stripes of "
+        "feature maps, of the untrained matcher and of trained runs, within and across domains.",
     )
     measure.add_argument("path", metavar="PATH", help="a folder of data sets, or a data set")
     _add_settings(measure, "a TOML file or a preset: its model is what untrained methods take")
@@ -294,6 +296,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="a trained run, several times",
     )
+    _add_views(measure)
     measure.add_argument("--json", metavar="FILE", help="write the figures there")
     measure.set_defaults(run=_measure)
 
@@ -354,6 +357,30 @@ def _add_settings(parser: argparse.ArgumentParser, source: str) -> None:
         metavar="CONFIG | key=value",
         help=f"first {source}; then single settings over it, such as sampler.batch_size=32",
     )
+
+
+def _add_views(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        dest="variants",
+        metavar="KIND=SHARE",
+        help="test images made worse as they are read, several times: shaken=0.1 moves each side "
+        "of the box by up to that share, hidden=0.33 covers so much of the top, the bottom or a "
+        "side, plain is as they are (default)",
+    )
+    parser.add_argument(
+        "--every-crop",
+        action="store_true",
+        help="every test image is a query against all others",
+    )
+
+
+def _views(arguments: argparse.Namespace) -> Views:
+    from qaconv_reid.data import Views
+
+    return Views.parse(arguments.variants, every_crop=arguments.every_crop)
 
 
 def _parts(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
@@ -428,7 +455,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         untrained=arguments.untrained,
         foreign=foreign,
         measures=parse_measures(
-            arguments.protocol, arguments.area, rerank=arguments.rerank, tlift=arguments.tlift
+            arguments.protocol,
+            arguments.area,
+            rerank=arguments.rerank,
+            tlift=arguments.tlift,
+            views=_views(arguments),
         ),
         ranked=_path(arguments.ranked),
         json_file=_path(arguments.json),
@@ -582,6 +613,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     measure(
         arguments.path,
         settings,
+        views=_views(arguments),
         said=arguments.settings,
         runs=arguments.runs,
         file=arguments.json,

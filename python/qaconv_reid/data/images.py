@@ -31,6 +31,16 @@ def open_rgb(path: Path) -> Image.Image:
         raise DataError(f"{path}: cannot be read as an image ({error})") from error
 
 
+def read_image(record: Record) -> Image.Image:
+    """The image of a record as its variant makes it, in RGB.
+
+    Raises:
+        DataError: as `open_rgb`.
+    """
+    image = open_rgb(record.path)
+    return image if record.variant is None else record.variant.applied(image, record.path)
+
+
 class ImageDataset(Dataset[tuple[Tensor, int]]):
     """The images of records, resized (bicubic); item i is (image uint8 ``[3, height, width]``, i).
 
@@ -55,7 +65,7 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         return len(self.records)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = open_rgb(self.records[index].path)
+        image = read_image(self.records[index])
         if image.size != (self.width, self.height):
             image = image.resize((self.width, self.height), Image.Resampling.BICUBIC)
         # A copy: torch wants memory that it may write to.

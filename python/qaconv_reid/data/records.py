@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qaconv_reid.data.variants import Variant
 
 #: The parts of a data set, in the order they are listed everywhere.
 PARTS = ("train", "query", "gallery")
@@ -23,12 +27,14 @@ class Record:
         person: Identity number; one number means one person in all parts of its data set.
         camera: The data set's own camera number, or None where it is not known.
         time: Seconds on that camera's clock, or None where it is not known.
+        variant: What is made of the image when it is read, or None.
     """
 
     path: Path
     person: int
     camera: int | None = None
     time: float | None = None
+    variant: Variant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,11 @@ class ReidDataset:
     def parts(self) -> dict[str, tuple[Record, ...]]:
         """The records by the name of their part."""
         return {"train": self.train, "query": self.query, "gallery": self.gallery}
+
+    @property
+    def every_crop(self) -> bool:
+        """Whether the queries are the gallery's first images: none is searched in itself."""
+        return bool(self.query) and self.query == self.gallery[: len(self.query)]
 
 
 def class_labels(records: Iterable[Record]) -> list[int]:

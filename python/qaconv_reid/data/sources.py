@@ -221,5 +221,7 @@ def _fingerprint(dataset: ImageDataset) -> str:
         except OSError as error:
             raise DataError(f"{record.path}: cannot be read ({error.strerror})") from None
         line = f"{record.path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\n"
+        if record.variant is not None:
+            line += f"{record.variant}\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]

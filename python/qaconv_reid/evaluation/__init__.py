@@ -1,12 +1,26 @@
 """Measuring how well persons are found again: features, ranking, the whole evaluation."""
 
-from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
+from qaconv_reid.evaluation.baselines import (
+    BASELINES,
+    Baseline,
+    ColourHistogram,
+    Images,
+    PooledEmbedding,
+    Stripes,
+)
+from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval, interval_of_means
 from qaconv_reid.evaluation.camera_pairs import CameraPairs, evaluate_camera_pairs
 from qaconv_reid.evaluation.comparison import Comparison, Difference, compare
+from qaconv_reid.evaluation.cross_domain import (
+    DomainMean,
+    DomainRanking,
+    domain_means,
+    domain_rankings,
+)
 from qaconv_reid.evaluation.evaluator import evaluate, score_blocks
 from qaconv_reid.evaluation.features import FeatureSet, extract
-from qaconv_reid.evaluation.histogram import stripe_histograms
 from qaconv_reid.evaluation.open_set import OpenSet, evaluate_open_set
+from qaconv_reid.evaluation.parts import features_of_parts
 from qaconv_reid.evaluation.protocols import (
     PROTOCOLS,
     Identities,
@@ -24,28 +38,38 @@ from qaconv_reid.evaluation.tracklets import pool_tracklets, tracklet_labels
 from qaconv_reid.evaluation.verification import Verification, evaluate_verification
 
 __all__ = [
+    "BASELINES",
     "PROTOCOLS",
     "Area",
+    "Baseline",
     "CameraPairs",
+    "ColourHistogram",
     "Comparison",
     "Difference",
+    "DomainMean",
+    "DomainRanking",
     "EvaluationResult",
     "FeatureSet",
     "Identities",
+    "Images",
     "Interval",
     "Measured",
     "Measures",
     "OpenSet",
+    "PooledEmbedding",
     "Protocol",
     "Ranking",
     "RepeatedRanking",
     "Reranking",
+    "Stripes",
     "TemporalLifting",
     "Verification",
     "compare",
     "confidence_interval",
     "count_by_protocol",
     "count_matches",
+    "domain_means",
+    "domain_rankings",
     "evaluate",
     "evaluate_camera_pairs",
     "evaluate_open_set",
@@ -53,12 +77,13 @@ __all__ = [
     "evaluate_single_shot",
     "evaluate_verification",
     "extract",
+    "features_of_parts",
+    "interval_of_means",
     "pool_tracklets",
     "rerank",
     "rerank_matches",
     "reranked",
     "score_blocks",
-    "stripe_histograms",
     "temporal_lifting",
     "tracklet_labels",
 ]

@@ -6,7 +6,7 @@ bootstrap): intervals over queries would be too narrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from qaconv_reid.evaluation.labels import Persons
 
-__all__ = ["Interval", "by_identity", "confidence_interval", "resampled_means"]
+__all__ = [
+    "Interval",
+    "by_identity",
+    "confidence_interval",
+    "interval_of_means",
+    "resampled_means",
+]
 
 _CELLS_AT_ONCE = 1 << 22
 
@@ -42,9 +48,52 @@ def confidence_interval(
     Raises:
         ValueError: a number is out of range, not as many of both, or nothing is counted.
     """
+    _check_level(level)
+    return _between(resampled_means(*by_identity(values, persons), draws=draws, seed=seed), level)
+
+
+def interval_of_means(
+    parts: Sequence[tuple[ArrayLike, Persons]],
+    *,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """The interval of the mean of several means, such as those of the domains of a data set.
+
+    Identities are drawn once for all parts: one who is in several is in all of them or in none.
+
+    Args:
+        parts: values and persons of each, as for `confidence_interval`; at least one part.
+        level: confidence, between 0 and 1.
+        draws: how often as many identities as there are are drawn, with replacement.
+        seed: of the drawing.
+
+    Raises:
+        ValueError: there is no part, or as `confidence_interval`.
+    """
+    _check_level(level)
+    if not parts:
+        raise ValueError("parts: got none, wanted at least one")
+    everybody = np.unique(np.concatenate([np.asarray(persons) for _, persons in parts]))
+    sums, counts = np.zeros((2, len(everybody), len(parts)))
+    for place, (values, persons) in enumerate(parts):
+        who = np.unique(np.asarray(persons)[~np.isnan(np.asarray(values, dtype=np.float64))])
+        rows = np.searchsorted(everybody, who)
+        sums[rows, place], counts[rows, place] = by_identity(values, persons)
+    seen = counts.any(axis=1)
+    means = resampled_means(sums[seen], counts[seen], draws=draws, seed=seed)
+    # Draws that leave out a part of few identities have no mean of means.
+    means = means.mean(axis=1)
+    return _between(means[~np.isnan(means)], level)
+
+
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise ValueError(f"level: got {level}, wanted more than 0 and less than 1")
-    means = resampled_means(*by_identity(values, persons), draws=draws, seed=seed)
+
+
+def _between(means: NDArray[np.float64], level: float) -> Interval:
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
@@ -75,13 +124,17 @@ def by_identity(
 
 
 def resampled_means(
-    sums: NDArray[np.float64], counts: NDArray[np.int64], *, draws: int, seed: int
+    sums: NDArray[np.float64],
+    counts: NDArray[np.int64] | NDArray[np.float64],
+    *,
+    draws: int,
+    seed: int,
 ) -> NDArray[np.float64]:
-    """The mean over the queries of redrawn identities, ``[draws]``.
+    """The mean over the queries of redrawn identities, ``[draws]`` or ``[draws, parts]``.
 
     Args:
-        sums: ``[identities]``.
-        counts: ``[identities]``, at least 1 each.
+        sums: ``[identities]`` or ``[identities, parts]``.
+        counts: as ``sums``; where none of a part's is drawn, its mean is NaN.
         draws: how often.
         seed: of the drawing.
 
@@ -90,8 +143,9 @@ def resampled_means(
     """
     if draws < 1:
         raise ValueError(f"draws: got {draws}, wanted at least 1")
-    parts = [(weight @ sums) / (weight @ counts) for weight in _weights(len(sums), draws, seed)]
-    return np.concatenate(parts)
+    with np.errstate(invalid="ignore"):
+        means = [(weight @ sums) / (weight @ counts) for weight in _weights(len(sums), draws, seed)]
+    return np.concatenate(means)
 
 
 def _weights(identities: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:

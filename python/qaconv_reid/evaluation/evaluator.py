@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from qaconv_reid.data import Record, ReidDataset
 from qaconv_reid.evaluation.features import FeatureSet, extract
+from qaconv_reid.evaluation.parts import features_of_parts
 from qaconv_reid.evaluation.protocols import Identities, Measures, count_by_protocol, measure
 from qaconv_reid.evaluation.ranking import Ranking
 from qaconv_reid.evaluation.refinement import has_times, refinements
@@ -75,10 +76,11 @@ def evaluate(
         if value < 1:
             raise ValueError(f"{name}: got {value}, wanted at least 1")
     measures = measures or Measures()
-    _check_parts(dataset, measures)
+    identities = Identities.of(dataset)
+    _check_parts(dataset, measures, identities)
     _rehearse(network, matcher, height, width, device, dtype)
 
-    def features(records: Sequence[Record], part: str) -> FeatureSet:
+    def features(records: Sequence[Record], what: str) -> FeatureSet:
         return extract(
             network,
             records,
@@ -91,11 +93,11 @@ def evaluate(
             workers=workers,
             ranks=ranks,
             progress=progress,
-            what=f"{dataset.name}: {part} features",
+            what=what,
         )
 
     started = time.perf_counter()
-    query, gallery = features(dataset.query, "query"), features(dataset.gallery, "gallery")
+    query, gallery = features_of_parts(dataset, features, dataset.name)
     extracted = time.perf_counter()
     blocks = score_blocks(
         matcher,
@@ -108,7 +110,6 @@ def evaluate(
         progress=progress,
         what=f"{dataset.name}: matching",
     )
-    identities = Identities(query.persons, query.cameras, gallery.persons, gallery.cameras)
     with StoredScores(len(gallery)) as stored:
         wanted = measures.rerank or measures.tlift
         rankings = [
@@ -132,12 +133,16 @@ def evaluate(
     return EvaluationResult(
         dataset=dataset.name,
         protocol=measures.protocol,
+        every_crop=identities.every_crop,
         area=measures.area,
         measured=tuple(Measured.of(*named, query.persons) for named in rankings),
         gallery=len(gallery),
         feature_seconds=extracted - started,
         matching_seconds=matched - extracted,
-        notes=(*dataset.notes, *_notes(query, gallery, rankings[0][1], measures)),
+        notes=(
+            *dataset.notes,
+            *_notes(query, gallery, rankings[0][1], measures, every_crop=identities.every_crop),
+        ),
     )
 
 
@@ -190,11 +195,11 @@ def score_blocks(
                 progress(what, start + len(scores), len(query))
 
 
-def _check_parts(dataset: ReidDataset, measures: Measures) -> None:
+def _check_parts(dataset: ReidDataset, measures: Measures, identities: Identities) -> None:
     for part, records in (("query", dataset.query), ("gallery", dataset.gallery)):
         if not records:
             raise ValueError(f"{dataset.name}: got an empty {part} part, wanted images in it")
-    if not count_by_protocol(measures.protocol, Identities.of(dataset)).any():
+    if not count_by_protocol(measures.protocol, identities).any():
         raise ValueError(
             f"{dataset.name}: got no query with a match in the gallery (same person, another "
             "camera), wanted at least one"
@@ -218,20 +223,28 @@ def _rehearse(
 
 
 def _notes(
-    query: FeatureSet, gallery: FeatureSet, ranking: Ranking, measures: Measures
+    query: FeatureSet,
+    gallery: FeatureSet,
+    ranking: Ranking,
+    measures: Measures,
+    *,
+    every_crop: bool,
 ) -> tuple[str, ...]:
     notes = []
-    query_known = [camera is not None for camera in query.cameras]
+    # Every crop as query: the gallery has all images.
+    query_known = [camera is not None for camera in query.cameras if not every_crop]
     gallery_known = [camera is not None for camera in gallery.cameras]
-    unknown = (query_known + gallery_known).count(False)
+    known = query_known + gallery_known
+    unknown = known.count(False)
+    if every_crop:
+        notes.append("every image is a query against all others")
     if measures.protocol == "none":
-        notes.append("protocol none: no image is left out")
-    elif not any(query_known) or not any(gallery_known):
+        notes.append(f"protocol none: no {'other ' if every_crop else ''}image is left out")
+    elif not any(gallery_known) or not (every_crop or any(query_known)):
         notes.append("no cameras: same-camera rule off")
     elif unknown:
         notes.append(
-            f"{unknown} of {len(query) + len(gallery)} images have no camera: same-camera rule off "
-            "for them"
+            f"{unknown} of {len(known)} images have no camera: same-camera rule off for them"
         )
     if ranking.uncounted:
         notes.append(f"{ranking.uncounted} of {ranking.queries} queries have no match: not counted")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qaconv_reid.data import ReidDataset
+from qaconv_reid.data import ReidDataset, Views
 from qaconv_reid.evaluation.labels import Rule
 from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
 from qaconv_reid.evaluation.single_shot import evaluate_single_shot
@@ -37,6 +37,8 @@ class Identities(NamedTuple):
     query_cams: tuple[int | None, ...]
     gallery_ids: tuple[int, ...]
     gallery_cams: tuple[int | None, ...]
+    every_crop: bool = False
+    """The queries are the gallery's first images: none is in its own ranking."""
 
     @classmethod
     def of(cls, dataset: ReidDataset) -> Identities:
@@ -46,6 +48,7 @@ class Identities(NamedTuple):
             tuple(record.camera for record in dataset.query),
             tuple(record.person for record in dataset.gallery),
             tuple(record.camera for record in dataset.gallery),
+            dataset.every_crop,
         )
 
 
@@ -59,8 +62,15 @@ class Measures:
     """Also the re-ranked scores."""
     tlift: bool = False
     """Also the temporally lifted scores."""
+    views: Views = field(default_factory=Views)
+    """Of each data set."""
 
     def __post_init__(self) -> None:
+        if self.views.every_crop and (self.rerank or self.tlift):
+            raise ValueError(
+                f"{'rerank' if self.rerank else 'tlift'}: got it with every crop as query, wanted "
+                "plain scores: each image would be its own neighbour"
+            )
         if self.protocol not in PROTOCOLS:
             raise ValueError(
                 f"protocol: got {self.protocol!r}, wanted one of {', '.join(PROTOCOLS)}"
@@ -101,7 +111,23 @@ def _labels(
 ) -> tuple[
     tuple[int, ...], tuple[int | None, ...] | None, tuple[int, ...], tuple[int | None, ...] | None
 ]:
-    query_ids, query_cams, gallery_ids, gallery_cams = identities
+    query_ids, query_cams, gallery_ids, gallery_cams, every_crop = identities
+    if every_crop:
+        cameras = _own_cameras(gallery_cams, all_own=protocol == "none")
+        return query_ids, cameras[: len(query_ids)], gallery_ids, cameras
     if protocol == "none":
         return query_ids, None, gallery_ids, None
     return query_ids, query_cams, gallery_ids, gallery_cams
+
+
+def _own_cameras(cameras: tuple[int | None, ...], *, all_own: bool) -> tuple[int, ...]:
+    """A camera of its own for each image that has none, or for all.
+
+    Every rule leaves the query's person by the query's camera out of a ranking, so that with every
+    crop as query each image leaves out itself.
+    """
+    first = min((camera for camera in cameras if camera is not None), default=0)
+    return tuple(
+        first - 1 - place if all_own or camera is None else camera
+        for place, camera in enumerate(cameras)
+    )

@@ -59,6 +59,8 @@ class EvaluationResult:
     matching_seconds: float
     """Time for matching every pair and ranking."""
     protocol: str = "market"
+    every_crop: bool = False
+    """Whether every image was searched in all others."""
     area: str = "plain"
     """How average precision was summed up."""
     notes: tuple[str, ...] = field(default=())
@@ -101,6 +103,7 @@ class EvaluationResult:
         return {
             "dataset": self.dataset,
             "protocol": self.protocol,
+            "every_crop": self.every_crop,
             "area": self.area,
             **plain.as_dict(),
             **({"refined": beside} if beside else {}),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from qaconv_reid import data
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset
-from qaconv_reid.evaluation import Identities, Protocol, count_by_protocol
+from qaconv_reid.evaluation import Identities, Measures, Protocol, count_by_protocol
 from qaconv_reid.training import TrainingImages, hold_back, join
 
 __all__ = ["load_test_sets", "load_training_images"]
@@ -39,13 +39,14 @@ def load_training_images(config: RunConfig) -> tuple[TrainingImages, ReidDataset
     return images, validation
 
 
-def load_test_sets(specs: Iterable[str], protocol: Protocol = "market") -> list[ReidDataset]:
-    """Data sets to evaluate on by a protocol, in this order.
+def load_test_sets(specs: Iterable[str], measures: Measures | None = None) -> list[ReidDataset]:
+    """Data sets to evaluate on, in this order, each in all the views that are asked for.
 
     Raises:
         DataError: one cannot be read, or nothing can be searched in it.
     """
-    return [_load_test_set(spec, protocol) for spec in specs]
+    measures = measures or Measures()
+    return [seen for spec in specs for seen in _load_test_set(spec, measures)]
 
 
 def _load_training_set(spec: str, config: RunConfig) -> ReidDataset:
@@ -60,11 +61,12 @@ def _load_training_set(spec: str, config: RunConfig) -> ReidDataset:
     return dataset
 
 
-def _load_test_set(spec: str, protocol: Protocol) -> ReidDataset:
-    dataset = _load_checked(spec)
-    for complaint in _complaints(dataset, protocol):
+def _load_test_set(spec: str, measures: Measures) -> list[ReidDataset]:
+    dataset, views = _load_checked(spec), measures.views
+    seen = [views.seen(dataset, variant) for variant in views.variants]
+    for complaint in _complaints(seen[0], measures.protocol):
         raise DataError(f"data.test: {spec}: {complaint}")
-    return dataset
+    return seen
 
 
 def _load_checked(spec: str) -> ReidDataset:

@@ -18,7 +18,7 @@ from qaconv_reid.build import (
     seed_everything,
 )
 from qaconv_reid.config import ConfigError, RunConfig
-from qaconv_reid.data import ReidDataset
+from qaconv_reid.data import ReidDataset, Views
 from qaconv_reid.evaluation import Area, EvaluationResult, FeatureSet, Measures, Protocol
 from qaconv_reid.files import check_replaceable
 from qaconv_reid.models import FeatureMapNetwork, Progress
@@ -78,7 +78,7 @@ def evaluate(
         folder.check_same(config)
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
-    test_sets = load_test_sets(config.data.test, measures.protocol)
+    test_sets = load_test_sets(config.data.test, measures)
     if ranked is not None:
         try:
             ranked.mkdir(parents=True, exist_ok=True)
@@ -163,14 +163,16 @@ def evaluate_sets(
     ]
 
 
-def parse_measures(protocol: str, area: str, *, rerank: bool, tlift: bool) -> Measures:
+def parse_measures(
+    protocol: str, area: str, *, rerank: bool, tlift: bool, views: Views | None = None
+) -> Measures:
     """What the words of the command line ask for.
 
     Raises:
         ConfigError: there is no such protocol or area, or they do not go together.
     """
     try:
-        return Measures(cast(Protocol, protocol), cast(Area, area), rerank, tlift)
+        return Measures(cast(Protocol, protocol), cast(Area, area), rerank, tlift, views or Views())
     except ValueError as error:
         raise ConfigError(f"--{error}") from None
 

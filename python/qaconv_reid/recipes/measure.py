@@ -2,72 +2,60 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import torch
 from rich.console import Console
-from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 
-from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
-from qaconv_reid.build import Hardware, extraction, find_hardware, seed_everything
+from qaconv_reid.build import extraction, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig, load
-from qaconv_reid.data import DataError, Record, ReidDataset
-from qaconv_reid.evaluation import evaluate_ranking, extract, score_blocks, stripe_histograms
-from qaconv_reid.files import replaced
+from qaconv_reid.data import DataError, Record, ReidDataset, Views, variant_name
+from qaconv_reid.evaluation import (
+    BASELINES,
+    Baseline,
+    DomainRanking,
+    FeatureSet,
+    Images,
+    domain_rankings,
+    extract,
+    features_of_parts,
+)
 from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
+from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
 from qaconv_reid.reports import ProgressBars
-from qaconv_reid.restore import Restored, restore_run
+from qaconv_reid.restore import restore_run
 
-__all__ = ["Figure", "measure"]
+__all__ = ["measure"]
 
-#: Added to the cameras of each further domain: they are others than the first one's.
-_CAMERAS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One method on the queries of one domain and the gallery of one."""
-
-    method: str
-    query: str
-    gallery: str
-    rank1: float
-    """0 to 1."""
-    mAP: float
-    """0 to 1."""
-    queries: int
-
-
-class _HistogramMatcher(nn.Module):
-    def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
-        return -torch.cdist(probe, gallery, p=1)
-
-
-class _Cosine(nn.Module):
-    def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
-        return probe @ gallery.T
+_Domains = Mapping[str, ReidDataset]
+#: Of the queries and of the gallery of each domain.
+_Sides = Mapping[str, tuple[Tensor, Tensor]]
+#: A ranking and the name of its method.
+_Found = tuple[str, DomainRanking]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Features:
-    """The features of a domain's two sides, by one method."""
+class _Model:
+    """A network and a matcher on their device, with how tables call them."""
 
-    query: Tensor
-    gallery: Tensor
+    name: str
+    source: str
+    """Of the maps: what the baselines on them are called after."""
+    network: FeatureMapNetwork
+    matcher: QAConv
+    config: RunConfig
 
 
 def measure(
     folder: str,
     config: RunConfig,
     *,
+    views: Views | None = None,
     said: Sequence[str] = (),
     runs: Sequence[str],
     file: str | None,
@@ -81,6 +69,7 @@ def measure(
     Args:
         folder: of the domains, or a single data set.
         config: which backbone, weights and picture size the untrained methods take.
+        views: of the images of each domain.
         said: the words on the command line that ``config`` was made from, for the file.
         runs: folders of training runs, each a further method.
         file: where the figures are written as JSON, None for nowhere.
@@ -91,23 +80,20 @@ def measure(
     """
     if file is not None and not Path(file).absolute().parent.is_dir():
         raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
+    views = views or Views()
     domains = _domains(Path(folder))
-    plain = _plain_network(config)
-    trained = [_trained(Path(run)) for run in runs]
+    models = [_untrained(config), *(_trained(Path(run)) for run in runs)]
     # The commit is that of the beginning, whatever becomes of the checkout meanwhile.
-    origin = _origin(folder, config, said, runs)
+    about = origin(folder, config, views, said, runs)
     figures: list[Figure] = []
     with ProgressBars() as progress:
-        features = {n: _histograms(d) for n, d in domains.items()}
-        figures += _all_pairs("colour histogram", features, _HistogramMatcher(), domains, progress)
-        figures += _untrained(plain, config, domains, progress)
-        for models, own in trained:
-            maps = _maps(models.network, domains, own, find_hardware(own.runtime), progress)
-            figures += _all_pairs(f"run {own.name}", maps, models.matcher, domains, progress)
-    console.print(_table(figures))
+        for variant in views.variants:
+            seen = {name: views.seen(dataset, variant) for name, dataset in domains.items()}
+            parts = [_of_images(seen, progress), *(_of_maps(m, seen, progress) for m in models)]
+            figures += [Figure(variant_name(variant), *found) for found in chain(*parts)]
+    console.print(figures_table(figures))
     if file is not None:
-        settings = [_settings(own) for _, own in trained]
-        _write(Path(file), {**origin, "runs": settings}, figures)
+        write_figures(Path(file), about, [model.config for model in models[1:]], figures)
     return figures
 
 
@@ -132,166 +118,78 @@ def _domains(folder: Path) -> dict[str, ReidDataset]:
     return found
 
 
-def _trained(run: Path) -> tuple[Restored, RunConfig]:
-    """The models of a run, on the run's device, and its settings."""
-    config = load(run)
-    return restore_run(run, config, find_hardware(config.runtime).device), config
-
-
-def _histograms(dataset: ReidDataset) -> _Features:
-    return _Features(stripe_histograms(dataset.query), stripe_histograms(dataset.gallery))
-
-
-def _plain_network(config: RunConfig) -> FeatureMapNetwork:
-    """The network as it is before training, without a neck."""
+def _untrained(config: RunConfig) -> _Model:
+    """The plain matcher on the network as it is before training, without a neck."""
     seed_everything(config.runtime.seed)
-    model = config.model
+    model, device = config.model, find_hardware(config.runtime).device
     try:
         network = build_network(
             model.backbone, stage=model.stage, neck_features=0, weights=model.weights
         )
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(f"model.{error}") from None
-    return network.to(find_hardware(config.runtime).device)
-
-
-def _untrained(
-    network: FeatureMapNetwork,
-    config: RunConfig,
-    domains: dict[str, ReidDataset],
-    progress: Progress,
-) -> list[Figure]:
-    """The pooled embedding and the plain matcher on the same maps."""
-    hardware, model = find_hardware(config.runtime), config.model
     matcher = QAConv(network.num_features, *network.map_size(model.height, model.width))
-    maps = _maps(network, domains, config, hardware, progress)
-    pooled = {
-        name: _Features(_pooled(both.query), _pooled(both.gallery)) for name, both in maps.items()
-    }
-    weights = "random weights" if model.weights is None else "pretrained"
-    return [
-        *_all_pairs(f"pooled embedding, {weights}", pooled, _Cosine(), domains, progress),
-        *_all_pairs(
-            f"untrained QAConv, {weights}", maps, matcher.to(hardware.device), domains, progress
-        ),
-    ]
+    source = "random weights" if model.weights is None else "pretrained"
+    name = f"untrained QAConv, {source}"
+    return _Model(name, source, network.to(device), matcher.to(device), config)
 
 
-def _maps(
-    network: nn.Module,
-    domains: dict[str, ReidDataset],
-    config: RunConfig,
-    hardware: Hardware,
+def _trained(run: Path) -> _Model:
+    """Network and matcher of a run, on the run's device."""
+    config = load(run)
+    models = restore_run(run, config, find_hardware(config.runtime).device)
+    name = f"run {config.name}"
+    return _Model(name, name, models.network, models.matcher, config)
+
+
+def _of_images(domains: _Domains, progress: Progress) -> Iterator[_Found]:
+    """The baselines that need no network."""
+    for baseline in BASELINES:
+        if not baseline.of_maps:
+            yield from _baseline(baseline, baseline.name, domains, None, progress)
+
+
+def _of_maps(model: _Model, domains: _Domains, progress: Progress) -> Iterator[_Found]:
+    """The baselines on a network's maps, and its matcher."""
+    hardware, size = find_hardware(model.config.runtime), model.config.model
+    how = extraction(model.config, hardware)
+
+    def features(records: Sequence[Record], what: str) -> FeatureSet:
+        return extract(model.network, records, **how, progress=progress, what=what)
+
+    maps = {}
+    for name, dataset in domains.items():
+        query, gallery = features_of_parts(dataset, features, name)
+        maps[name] = query.maps, gallery.maps
+    rows, _ = model.network.map_size(size.height, size.width)
+    for baseline in BASELINES:
+        if baseline.of_maps and baseline.tells_apart(rows):
+            name = f"{baseline.name}, {model.source}"
+            yield from _baseline(baseline, name, domains, maps, progress)
+    for found in domain_rankings(
+        model.matcher,
+        maps,
+        domains,
+        device=hardware.device,
+        progress=progress,
+        what=model.name,
+    ):
+        yield model.name, found
+
+
+def _baseline(
+    baseline: Baseline,
+    name: str,
+    domains: _Domains,
+    maps: _Sides | None,
     progress: Progress,
-) -> dict[str, _Features]:
-    how = extraction(config, hardware)
-
-    def maps(records: Sequence[Record], what: str) -> Tensor:
-        return extract(network, records, **how, progress=progress, what=what).maps
-
-    return {
-        name: _Features(
-            maps(dataset.query, f"{name}: query features"),
-            maps(dataset.gallery, f"{name}: gallery features"),
+) -> Iterator[_Found]:
+    vectors = {
+        domain: (
+            baseline.vectors(Images(dataset.query, None if maps is None else maps[domain][0])),
+            baseline.vectors(Images(dataset.gallery, None if maps is None else maps[domain][1])),
         )
-        for name, dataset in domains.items()
+        for domain, dataset in domains.items()
     }
-
-
-def _pooled(maps: Tensor) -> Tensor:
-    return nn.functional.normalize(maps.float().mean(dim=(2, 3)), dim=1)
-
-
-def _all_pairs(
-    method: str,
-    features: dict[str, _Features],
-    matcher: nn.Module,
-    domains: dict[str, ReidDataset],
-    progress: Progress,
-) -> list[Figure]:
-    names = list(domains)
-    device = next(matcher.parameters(), torch.empty(0)).device
-    figures = []
-    for i, query in enumerate(names):
-        for j, gallery in enumerate(names):
-            probes, candidates = domains[query].query, domains[gallery].gallery
-            if i != j and not {r.person for r in probes} & {r.person for r in candidates}:
-                continue
-            ranking = evaluate_ranking(
-                score_blocks(
-                    matcher, features[query].query, features[gallery].gallery, device=device
-                ),
-                [record.person for record in probes],
-                _cameras(probes, i),
-                [record.person for record in candidates],
-                _cameras(candidates, j),
-            )
-            figures.append(
-                Figure(method, query, gallery, ranking.rank(1), ranking.mAP, ranking.counted)
-            )
-            progress(method, len(figures), len(names) ** 2)
-    return figures
-
-
-def _cameras(records: Sequence[Record], domain: int) -> list[int | None]:
-    return [None if r.camera is None else r.camera + _CAMERAS * domain for r in records]
-
-
-def _mean(figures: Sequence[Figure]) -> tuple[str, str]:
-    if not figures:
-        return "–", "–"
-    count = len(figures)
-    rank1, mAP = sum(f.rank1 for f in figures) / count, sum(f.mAP for f in figures) / count
-    return f"{100 * rank1:.1f}", f"{100 * mAP:.1f}"
-
-
-def _table(figures: Sequence[Figure]) -> Table:
-    table = Table(title="Rank-1 and mAP (%), means over domains and over pairs of domains")
-    table.add_column("Method")
-    for head in ("within: Rank-1", "mAP", "across: Rank-1", "mAP"):
-        table.add_column(head, justify="right")
-    for method in dict.fromkeys(figure.method for figure in figures):
-        own = [figure for figure in figures if figure.method == method]
-        within = _mean([f for f in own if f.query == f.gallery])
-        across = _mean([f for f in own if f.query != f.gallery])
-        table.add_row(method, *within, *across)
-    return table
-
-
-def _origin(
-    folder: str, config: RunConfig, said: Sequence[str], runs: Sequence[str]
-) -> dict[str, Any]:
-    """Where the figures come from."""
-    manifest = Path(folder) / "manifest.json"
-    made = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else None
-    # Names for paths: where things lay is nobody's concern.
-    words = ["qaconv data measure", Path(folder).name]
-    words += [Path(word).name if os.path.exists(word) else word for word in said]
-    words += [f"--run {Path(run).name}" for run in runs]
-    return {
-        **provenance(" ".join(words), find_hardware(config.runtime).device.type),
-        "data": made or Path(folder).name,
-        "model": config.model.model_dump(mode="json"),
-    }
-
-
-def _write(path: Path, origin: dict[str, Any], figures: Sequence[Figure]) -> None:
-    content = {
-        **origin,
-        "figures": [
-            {name: getattr(figure, name) for name in Figure.__dataclass_fields__}
-            for figure in figures
-        ],
-    }
-    with replaced(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _settings(config: RunConfig) -> dict[str, Any]:
-    """What a run was trained on, and how."""
-    return {
-        "name": config.name,
-        "train": [Path(place).name for place in config.data.train],
-        **config.model_dump(mode="json", include={"sampler", "loss", "schedule", "optimiser"}),
-        "seed": config.runtime.seed,
-    }
+    for found in domain_rankings(baseline, vectors, domains, progress=progress, what=name):
+        yield name, found

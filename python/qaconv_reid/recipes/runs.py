@@ -116,9 +116,14 @@ class RunFolder:
         return entries
 
 
-def _name(entry: dict[str, Any]) -> tuple[str, str, str]:
+def _name(entry: dict[str, Any]) -> tuple[str, str, bool, str]:
     """What no two entries have in common; the earliest ones knew of one way to measure."""
-    return entry["dataset"], entry.get("protocol", "market"), entry.get("area", "plain")
+    return (
+        entry["dataset"],
+        entry.get("protocol", "market"),
+        entry.get("every_crop", False),
+        entry.get("area", "plain"),
+    )
 
 
 def _write(path: Path, text: str) -> None:

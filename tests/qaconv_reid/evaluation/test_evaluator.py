@@ -7,7 +7,7 @@ from torch import distributed, nn
 from torch.nn.functional import avg_pool2d, normalize
 
 from qaconv_ext.qaconv import QAConv
-from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.data import Record, ReidDataset, Views
 from qaconv_reid.evaluation import Measures, evaluate, extract, score_blocks
 from qaconv_reid.ranks import Ranks
 from support.processes import in_processes
@@ -266,8 +266,48 @@ def test_a_protocol_decides_whether_there_is_anything_to_find(make):
 
 
 @pytest.mark.parametrize(
+    ("protocol", "left_out"),
+    # 3 + 7 images: themselves, and those of the person (market) or of all by the camera.
+    [("market", 12), ("cross-camera", 42), ("none", 10)],
+)
+def test_every_crop_is_searched_in_all_others(make, protocol, left_out):
+    dataset = Views(every_crop=True).seen(make(QUERY, GALLERY), None)
+    assert len(dataset.query) == len(dataset.gallery) == 10
+    result, _ = run(dataset, measures=Measures(protocol=protocol))
+    assert (result.ranking.queries, result.ranking.left_out) == (10, left_out)
+    assert result.rank1 == result.mAP == 1
+    assert result.as_dict()["every_crop"] is True
+    assert result.as_dict()["protocol"] == protocol
+    assert "every image is a query against all others" in result.notes
+    assert [a != b for a, b in enumerate(result.ranking.taken_for)] == [True] * 10
+
+
+def test_without_cameras_an_image_is_left_out_of_its_own_ranking_alone(make):
+    dataset = make([(1, None), (2, None)], [(2, None), (1, 3), (3, None)])
+    result, _ = run(Views(every_crop=True).seen(dataset, None))
+    assert (result.ranking.left_out, result.ranking.counted) == (5, 4)
+    assert result.mAP == 1
+    assert "4 of 5 images have no camera: same-camera rule off for them" in result.notes
+
+
+def test_no_image_is_mapped_twice(make):
+    seen = []
+
+    class Counting(ColourNetwork):
+        def forward(self, images):
+            seen.append(len(images))
+            return super().forward(images)
+
+    dataset = Views(every_crop=True).seen(make(QUERY, GALLERY), None)
+    evaluate(Counting(), MeanCorrelation(), dataset, HEIGHT, WIDTH)
+    assert seen == [1, 10]  # the rehearsal, then all
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"rerank": True, "views": Views(every_crop=True)}, "rerank: got it with every crop"),
+        ({"tlift": True, "views": Views(every_crop=True)}, "tlift: got it with every crop"),
         ({"protocol": "duke"}, "protocol: got 'duke', wanted one of market, cuhk03"),
         ({"area": "round"}, "area: got 'round', wanted one of plain, trapezoid"),
         ({"protocol": "cuhk03", "area": "trapezoid"}, "with the protocol cuhk03, wanted plain"),

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from qaconv_reid.data import Record
-from qaconv_reid.evaluation import stripe_histograms
+from qaconv_reid.evaluation import ColourHistogram, Images
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def histogram(tmp_path):
     def of(pixels):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.png"
         Image.fromarray(pixels).save(path)
-        return stripe_histograms([Record(path, person=1)])[0].reshape(6, 3, 16)
+        return ColourHistogram().vectors(Images([Record(path, person=1)]))[0].reshape(6, 3, 16)
 
     return of
 

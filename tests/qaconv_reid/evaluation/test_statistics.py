@@ -7,7 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from qaconv_reid.evaluation import compare, confidence_interval, evaluate_ranking
+from qaconv_reid.evaluation import (
+    compare,
+    confidence_interval,
+    evaluate_ranking,
+    interval_of_means,
+)
 
 
 def test_an_interval_is_that_of_the_normal_distribution_where_identities_are_many():
@@ -102,3 +107,25 @@ def test_other_queries_cannot_be_compared():
         compare(one, other, who)
     with pytest.raises(ValueError, match="draws: got 0"):
         compare(one, one, who, draws=0)
+
+
+def test_identities_of_several_parts_are_drawn_together():
+    """Two parts that are alike, of the same people, say no more than one; of others they do."""
+    random = np.random.default_rng(4)
+    values, persons = random.random(300), np.arange(300) // 3
+    alone = confidence_interval(values, persons)
+    assert interval_of_means([(values, persons)]) == pytest.approx(alone)
+    assert interval_of_means([(values, persons)] * 2) == pytest.approx(alone)
+    opposite = interval_of_means([(values, persons), (1 - values, persons)])
+    assert opposite == pytest.approx((0.5, 0.5))
+    low, high = interval_of_means([(values, persons), (values, persons + 100)], draws=4000)
+    assert high - low == pytest.approx((alone.high - alone.low) / 2**0.5, rel=0.1)
+
+
+def test_the_interval_of_means_is_of_means_and_not_of_all_queries():
+    values = np.random.default_rng(5).random(1000)
+    parts = [(values, np.arange(1000)), ([0.0, 0.0, np.nan], [2000, 2001, 2002])]
+    low, high = interval_of_means(parts)
+    assert low < values.mean() / 2 < high < 0.3
+    with pytest.raises(ValueError, match="parts: got none, wanted at least one"):
+        interval_of_means([])

@@ -62,11 +62,17 @@ def test_measure_within_and_across_domains(folder, tmp_path, capsys):
     assert written["command"] == f"qaconv data measure {folder.name} {' '.join(UNTRAINED)}"
     assert {"commit", "uncommitted_changes", "made", "machine"} <= written.keys()
     figures = written["figures"]
-    assert len(figures) == 3 * 4
+    untrained = ("pooled embedding", "stripes", "8 stripes", "untrained QAConv")
+    methods = ["colour histogram", *(f"{method}, random weights" for method in untrained)]
+    assert list(dict.fromkeys(figure["method"] for figure in figures)) == methods
+    assert len(figures) == 5 * 4
     for figure in figures:
         assert 0 <= figure["rank1"] <= 1
         # 16 persons, one query of each camera, each of which another camera's picture answers.
         assert figure["queries"] == 32
+        for measure in ("rank1", "mAP"):
+            low, high = figure[f"{measure}_interval"]
+            assert 0 <= low <= figure[measure] <= high <= 1
 
 
 def test_a_histogram_finds_a_picture_of_itself(folder, tmp_path):
@@ -105,7 +111,7 @@ def test_measure_finds_what_is_missing_before_it_measures(
     argv, said, folder, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure_recipe, "stripe_histograms", None)
+    monkeypatch.setattr(measure_recipe, "domain_rankings", None)
     assert cli.main(["data", "measure", str(folder), *UNTRAINED, *argv]) == 2
     assert said in capsys.readouterr().err
 
@@ -153,3 +159,58 @@ def test_evaluate_by_another_protocol(protocol, folder, tmp_path, capsys):
     (result,) = json.loads(file.read_text())["results"]
     assert result["protocol"] == protocol
     assert "refined" not in result
+
+
+def test_variants_stand_beside_each_other_and_apart(folder, tmp_path, capsys):
+    chosen = ["--variant", "plain", "--variant", "hidden=0.33"]
+    file = tmp_path / "figures.json"
+    argv = ["data", "measure", str(folder / "plaza"), *UNTRAINED, *chosen, "--json", str(file)]
+    assert cli.main(argv) == 0
+    assert "hidden=0.33" in capsys.readouterr().out
+    written = json.loads(file.read_text())
+    assert written["command"].endswith("--variant plain --variant hidden=0.33")
+    of = {
+        variant: [figure["mAP"] for figure in written["figures"] if figure["variant"] == variant]
+        for variant in ("plain", "hidden=0.33")
+    }
+    assert len(of["plain"]) == len(of["hidden=0.33"]) == 5
+    assert of["hidden=0.33"][0] < of["plain"][0]  # colours: a random network may gain by chance
+
+    file = tmp_path / "measures.json"
+    argv = ["evaluate", *UNTRAINED, "--untrained", "--data", str(folder / "plaza"), *chosen]
+    argv.append("model.neck_features=0")
+    assert cli.main([*argv, "--json", str(file)]) == 0
+    assert "hidden=0.33" in capsys.readouterr().out
+    plain, hidden = json.loads(file.read_text())["results"]
+    assert (plain["dataset"], hidden["dataset"]) == ("plaza", "plaza, hidden=0.33")
+    assert hidden["mAP"] == of["hidden=0.33"][-1] != plain["mAP"] == of["plain"][-1]
+
+
+def test_a_variant_that_does_not_exist_is_named(folder, capsys):
+    for command in (("evaluate", "--untrained"), ("data", "measure", str(folder))):
+        assert cli.main([*command, *UNTRAINED, "--variant", "bent=1"]) == 2
+        assert "--variant: got 'bent', wanted one of shaken, hidden" in capsys.readouterr().err
+
+
+def test_every_crop_as_query(folder, tmp_path, capsys):
+    plaza, file = str(folder / "plaza"), tmp_path / "a.json"
+    argv = ["data", "measure", str(folder), *UNTRAINED, "--every-crop", "--json", str(file)]
+    assert cli.main(argv) == 0
+    written = json.loads(file.read_text())
+    assert written["every_crop"] is True
+    assert written["command"].endswith("--every-crop")
+    assert {figure["queries"] for figure in written["figures"]} == {64}
+    argv = ["evaluate", *UNTRAINED, "--untrained", "--data", plaza, "--every-crop"]
+    argv.append("model.neck_features=0")
+    assert cli.main([*argv, "--json", str(file), "--ranked", str(tmp_path)]) == 0
+    (result,) = json.loads(file.read_text())["results"]
+    (measured,) = (
+        figure
+        for figure in written["figures"]
+        if figure["query"] == figure["gallery"] == "plaza" and "QAConv" in figure["method"]
+    )
+    assert (result["queries"], result["gallery"], result["every_crop"]) == (64, 64, True)
+    assert result["mAP"] == measured["mAP"]
+    capsys.readouterr()
+    assert cli.main([*argv, "--rerank"]) == 2
+    assert "--rerank: got it with every crop as query" in capsys.readouterr().err

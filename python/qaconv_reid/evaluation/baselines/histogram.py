@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from qaconv_reid.data import Record, open_rgb
+from qaconv_reid.data import read_image
+from qaconv_reid.evaluation.baselines.baseline import Baseline, Images
 
-__all__ = ["stripe_histograms"]
+__all__ = ["ColourHistogram"]
 
 #: Horizontal stripes, and bins of each of hue, saturation and value in each stripe.
 _STRIPES = 6
@@ -22,15 +21,26 @@ _SIZE = (64, 128)
 _MARGIN = 12
 
 
-def stripe_histograms(records: Sequence[Record]) -> Tensor:
-    """Histograms of hue, of saturation and of value in six stripes, ``[N, 288]``; each sums to 1.
+class ColourHistogram(Baseline):
+    """Histograms of hue, of saturation and of value in six stripes; each sums to 1.
 
-    To be compared by the sum of absolute differences. Only the middle of a picture counts.
-
-    Args:
-        records: the images.
+    Compared by the sum of absolute differences. Only the middle of a picture counts.
     """
-    return torch.stack([torch.from_numpy(_histogram(open_rgb(r.path))) for r in records])
+
+    name = "colour histogram"
+    of_maps = False
+
+    def vectors(self, images: Images) -> Tensor:
+        """The histograms of each image, ``[N, 288]`` float32.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+        return torch.stack([torch.from_numpy(_histogram(read_image(r))) for r in images.records])
+
+    def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
+        """The sum of absolute differences with its sign turned, ``[P, G]``."""
+        return -torch.cdist(probe, gallery, p=1)
 
 
 def _histogram(image: Image.Image) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
