@@ -48,7 +48,8 @@ def runs(data: dict[str, Any]) -> list[str]:
     """What each trained method is."""
     return [
         f"`run {run['name']}`: trained on {', '.join(run['train'])}, epochs: "
-        f"{run['schedule']['max_epochs']}, {run['sampler']['kind']} sampler, {run['loss']['kind']} loss."
+        f"{run['schedule']['max_epochs']}, {run['sampler']['kind']} sampler, "
+        f"{run['loss']['kind']} loss."
         for run in data["runs"]
     ]
 
