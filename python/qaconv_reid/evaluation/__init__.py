@@ -3,6 +3,7 @@
 from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
 from qaconv_reid.evaluation.camera_pairs import CameraPairs, evaluate_camera_pairs
 from qaconv_reid.evaluation.comparison import Comparison, Difference, compare
+from qaconv_reid.evaluation.cost import Cost, Rates
 from qaconv_reid.evaluation.evaluator import evaluate, score_blocks
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.histogram import stripe_histograms
@@ -28,6 +29,7 @@ __all__ = [
     "Area",
     "CameraPairs",
     "Comparison",
+    "Cost",
     "Difference",
     "EvaluationResult",
     "FeatureSet",
@@ -38,6 +40,7 @@ __all__ = [
     "OpenSet",
     "Protocol",
     "Ranking",
+    "Rates",
     "RepeatedRanking",
     "Reranking",
     "TemporalLifting",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import Area, EvaluationResult, Measures, Protocol
+from qaconv_reid.evaluation import Area, Cost, EvaluationResult, Measures, Protocol, Rates
 from qaconv_reid.files import check_replaceable
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks, joined
@@ -29,7 +29,7 @@ from qaconv_reid.recipes.outcome import write_json, write_queries
 from qaconv_reid.recipes.ranked import draw_ranked
 from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.reports import ProgressBars, results_table, weights_table
+from qaconv_reid.reports import ProgressBars, cost_line, results_table, weights_table
 
 __all__ = ["evaluate", "evaluate_sets", "parse_measures", "show"]
 
@@ -97,6 +97,9 @@ def evaluate(
     with joined(hardware.device) as ranks, ProgressBars(quiet=not ranks.first) as progress:
         if models.report is not None and ranks.first:
             console.print(weights_table(models.report))
+        if ranks.first:
+            for line in _foreseen(models, test_sets, config, hardware, measures, ranks.size):
+                progress.print(line)
         results = evaluate_sets(
             models.network,
             models.matcher,
@@ -175,6 +178,29 @@ def parse_measures(protocol: str, area: str, *, rerank: bool, tlift: bool) -> Me
 def show(results: Sequence[EvaluationResult], title: str, console: Console) -> None:
     """Print the table of results, in per cent."""
     console.print(results_table(results, title=f"{title} (%)"))
+
+
+def _foreseen(
+    models: Restored,
+    datasets: Sequence[ReidDataset],
+    config: RunConfig,
+    hardware: Hardware,
+    measures: Measures,
+    processes: int,
+) -> Iterator[str]:
+    """What each data set will take, a line each."""
+    rates = Rates.measured(
+        models.network,
+        models.matcher,
+        datasets[0].gallery,
+        config.model.height,
+        config.model.width,
+        device=hardware.device,
+        dtype=hardware.map_type,
+        autocast=hardware.autocast,
+    )
+    for dataset in datasets:
+        yield cost_line(Cost.of(dataset, rates, measures, processes=processes))
 
 
 def _check_target(option: str, file: Path) -> None:

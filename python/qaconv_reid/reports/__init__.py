@@ -1,5 +1,6 @@
 """What a run shows and keeps: tables, progress bars, pictures, the log."""
 
+from qaconv_reid.reports.cost import cost_line
 from qaconv_reid.reports.metrics import Metrics
 from qaconv_reid.reports.progress import ProgressBars
 from qaconv_reid.reports.ranked import RankedList, ranked_picture
@@ -13,6 +14,7 @@ __all__ = [
     "ProgressBars",
     "RankedList",
     "RunLog",
+    "cost_line",
     "ranked_picture",
     "read_run_log",
     "results_table",
