@@ -154,6 +154,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--csv", metavar="FILE", help="write there what each query's image was taken for"
     )
+    evaluate.add_argument(
+        "--fresh",
+        action="store_true",
+        help="begin anew, where an interrupted evaluation would be gone on with",
+    )
     evaluate.set_defaults(run=_evaluate)
 
     data = commands.add_parser("data", help="look at data sets, make one")
@@ -289,6 +294,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         ranked=_path(arguments.ranked),
         json_file=_path(arguments.json),
         csv_file=_path(arguments.csv),
+        fresh=arguments.fresh,
     )
     return 0
 

@@ -23,6 +23,7 @@ from qaconv_reid.evaluation.single_shot import RepeatedRanking, evaluate_single_
 from qaconv_reid.evaluation.temporal_lifting import TemporalLifting, temporal_lifting
 from qaconv_reid.evaluation.tracklets import pool_tracklets, tracklet_labels
 from qaconv_reid.evaluation.verification import Verification, evaluate_verification
+from qaconv_reid.evaluation.work import SetWork, Work
 
 __all__ = [
     "PROTOCOLS",
@@ -43,8 +44,10 @@ __all__ = [
     "Rates",
     "RepeatedRanking",
     "Reranking",
+    "SetWork",
     "TemporalLifting",
     "Verification",
+    "Work",
     "compare",
     "confidence_interval",
     "count_by_protocol",

@@ -14,6 +14,7 @@ from qaconv_reid.data import Record, ReidDataset
 from qaconv_reid.evaluation.features import extract
 from qaconv_reid.evaluation.k_reciprocal import Settings
 from qaconv_reid.evaluation.protocols import Measures
+from qaconv_reid.evaluation.work import SetWork
 from qaconv_reid.models import evaluation_mode
 
 __all__ = ["Cost", "Rates"]
@@ -119,7 +120,7 @@ class Cost:
     queries: int
     gallery: int
     pairs: int
-    """To be matched, for re-ranking too."""
+    """That are left to be matched, for re-ranking too."""
     feature_seconds: float
     matching_seconds: float
     maps: int
@@ -138,6 +139,7 @@ class Cost:
         *,
         processes: int = 1,
         query_block: int = 256,
+        work: SetWork | None = None,
     ) -> Cost:
         """Reckoned from the sizes of a data set.
 
@@ -147,18 +149,23 @@ class Cost:
             measures: whether scores are kept and neighbours found.
             processes: that divide the maps, and the pairs of queries with the gallery.
             query_block: queries matched at a time.
+            work: what an earlier process finished: it is not done again.
         """
         queries, gallery = len(dataset.query), len(dataset.gallery)
         images = queries + gallery
         among = (queries**2 + gallery**2) // 2 if measures.rerank else 0
-        kept = queries if measures.rerank or measures.tlift else min(queries, query_block)
+        maps_left, across = images, queries * gallery
+        if work is not None:
+            maps_left -= work.done("query") + work.done("gallery")
+            across -= work.done("scores") * gallery
+        kept = queries if work or measures.rerank or measures.tlift else min(queries, query_block)
         return cls(
             dataset=dataset.name,
             queries=queries,
             gallery=gallery,
-            pairs=queries * gallery + among,
-            feature_seconds=images * rates.image_seconds / processes,
-            matching_seconds=(queries * gallery / processes + among) * rates.pair_seconds,
+            pairs=across + among,
+            feature_seconds=maps_left * rates.image_seconds / processes,
+            matching_seconds=(across / processes + among) * rates.pair_seconds,
             maps=images * rates.map_bytes,
             scores=4 * kept * gallery,
             neighbours=(images * Settings().kept(images) * _NEIGHBOUR if measures.rerank else 0),

@@ -13,7 +13,7 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import Area, Cost, EvaluationResult, Measures, Protocol, Rates
+from qaconv_reid.evaluation import Area, Cost, EvaluationResult, Measures, Protocol, Rates, Work
 from qaconv_reid.files import check_replaceable
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks, joined
@@ -44,6 +44,7 @@ def evaluate(
     ranked: Path | None = None,
     json_file: Path | None = None,
     csv_file: Path | None = None,
+    fresh: bool = False,
 ) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
 
@@ -59,6 +60,7 @@ def evaluate(
         ranked: a folder for pictures of ranked lists, one for each test set.
         json_file: for the measures.
         csv_file: for what became of every query.
+        fresh: do not go on with what an interrupted evaluation left, but begin anew.
 
     Returns:
         One result per test set.
@@ -97,8 +99,12 @@ def evaluate(
     with joined(hardware.device) as ranks, ProgressBars(quiet=not ranks.first) as progress:
         if models.report is not None and ranks.first:
             console.print(weights_table(models.report))
+        work = None
+        if kept and ranks.size == 1:
+            work = _work(folder, models, config, hardware, fresh=fresh)
         if ranks.first:
-            for line in _foreseen(models, test_sets, config, hardware, measures, ranks.size):
+            foreseen = _foreseen(models, test_sets, config, hardware, measures, work, ranks.size)
+            for line in foreseen:
                 progress.print(line)
         results = evaluate_sets(
             models.network,
@@ -109,6 +115,7 @@ def evaluate(
             progress,
             measures=measures,
             ranked=ranked if ranks.first else None,
+            work=work,
             ranks=ranks,
         )
     if not ranks.first:
@@ -124,6 +131,8 @@ def evaluate(
     for what, place in (("ranked lists", ranked), ("measures", json_file), ("queries", csv_file)):
         if place is not None:
             console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
+    if work is not None:
+        work.finish()
     return results
 
 
@@ -137,10 +146,12 @@ def evaluate_sets(
     *,
     measures: Measures | None = None,
     ranked: Path | None = None,
+    work: Work | None = None,
     ranks: Ranks | None = None,
 ) -> list[EvaluationResult]:
     """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``.
 
+    What is finished is kept in ``work``, of which the caller says when it has served its turn.
     The processes of a distributed run all call this, divide the work and get all results.
     """
     drawing = None
@@ -156,6 +167,7 @@ def evaluate_sets(
             **extraction(config, hardware),
             measures=measures,
             on_features=None if drawing is None else partial(drawing, dataset),
+            work=None if work is None else work.of(dataset),
             ranks=ranks,
             progress=progress,
         )
@@ -186,6 +198,7 @@ def _foreseen(
     config: RunConfig,
     hardware: Hardware,
     measures: Measures,
+    work: Work | None,
     processes: int,
 ) -> Iterator[str]:
     """What each data set will take, a line each."""
@@ -200,7 +213,26 @@ def _foreseen(
         autocast=hardware.autocast,
     )
     for dataset in datasets:
-        yield cost_line(Cost.of(dataset, rates, measures, processes=processes))
+        finished = None if work is None else work.of(dataset)
+        yield cost_line(Cost.of(dataset, rates, measures, processes=processes, work=finished))
+
+
+def _work(
+    folder: RunFolder, models: Restored, config: RunConfig, hardware: Hardware, *, fresh: bool
+) -> Work:
+    """What earlier evaluations of these weights finished."""
+    work = Work(
+        folder.evaluation_work,
+        (models.network, models.matcher),
+        height=config.model.height,
+        width=config.model.width,
+        device=hardware.device.type,
+        autocast=hardware.autocast,
+        dtype=hardware.map_type,
+    )
+    if fresh:
+        work.forget()
+    return work
 
 
 def _check_target(option: str, file: Path) -> None:

@@ -35,7 +35,8 @@ _FREE = (
 class RunFolder:
     """``config.toml``, ``metrics.jsonl``, ``checkpoint/``, ``evaluation.json`` of one run.
 
-    With a validation part there is ``best/`` too: the weights of its best mAP.
+    With a validation part there is ``best/`` too: the weights of its best mAP. While the run is
+    evaluated there is ``evaluation-work/``: what is finished of that.
 
     Args:
         path: the folder; it need not be there yet.
@@ -48,6 +49,7 @@ class RunFolder:
         self.checkpoint = path / "checkpoint"
         self.best = path / "best"
         self.evaluation = path / "evaluation.json"
+        self.evaluation_work = path / "evaluation-work"
 
     def check_new(self) -> None:
         """That nothing is there.
