@@ -22,6 +22,7 @@ from qaconv_reid.recipes.build import (
     build_models,
     extraction,
     find_hardware,
+    map_type,
     seed_everything,
 )
 from qaconv_reid.recipes.datasets import load_test_sets
@@ -209,7 +210,7 @@ def _foreseen(
         config.model.height,
         config.model.width,
         device=hardware.device,
-        dtype=hardware.map_type,
+        dtype=map_type(config, hardware),
         autocast=hardware.autocast,
     )
     for dataset in datasets:
@@ -228,7 +229,7 @@ def _work(
         width=config.model.width,
         device=hardware.device.type,
         autocast=hardware.autocast,
-        dtype=hardware.map_type,
+        dtype=map_type(config, hardware),
     )
     if fresh:
         work.forget()

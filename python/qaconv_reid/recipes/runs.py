@@ -22,6 +22,7 @@ _FREE = (
     "output",
     "data.test",
     "evaluation.batch_size",
+    "evaluation.maps",
     "evaluation.weights",
     "data.cache",
     "data.cache_folder",
