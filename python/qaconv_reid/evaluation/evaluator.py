@@ -160,6 +160,7 @@ def evaluate(
             on_features(query, gallery)
     return EvaluationResult(
         dataset=dataset.name,
+        root=dataset.root.resolve(),
         protocol=measures.protocol,
         area=measures.area,
         measured=tuple(Measured.of(*named, query.persons) for named in rankings),

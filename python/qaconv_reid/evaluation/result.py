@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
 from qaconv_reid.evaluation.labels import Persons
@@ -61,6 +62,8 @@ class EvaluationResult:
     protocol: str = "market"
     area: str = "plain"
     """How average precision was summed up."""
+    root: Path | None = None
+    """Where the data set lies: what tells two of one name apart."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the numbers has to know of how they came about."""
 

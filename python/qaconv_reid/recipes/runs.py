@@ -104,9 +104,12 @@ class RunFolder:
             results: to be kept.
             epochs: that the network was trained for.
         """
-        new = [{**result.as_dict(), "epochs": epochs} for result in results]
-        names = {_name(entry) for entry in new}
-        entries = [entry for entry in self._evaluations() if _name(entry) not in names]
+        new = [
+            {**result.as_dict(), "root": str(result.root), "epochs": epochs} for result in results
+        ]
+        entries = [
+            entry for entry in self._evaluations() if not any(_alike(entry, it) for it in new)
+        ]
         _write(self.evaluation, json.dumps([*entries, *new], indent=2) + "\n")
 
     def _evaluations(self) -> Iterable[dict[str, Any]]:
@@ -117,9 +120,16 @@ class RunFolder:
         return entries
 
 
-def _name(entry: dict[str, Any]) -> tuple[str, str, str]:
-    """What no two entries have in common; the earliest ones knew of one way to measure."""
-    return entry["dataset"], entry.get("protocol", "market"), entry.get("area", "plain")
+def _alike(entry: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether both are of one data set and measured alike.
+
+    The earliest entries knew of one way to measure, and of data sets by their names alone.
+    """
+    place = "root" if "root" in entry else "dataset"
+    return all(
+        entry.get(key, default) == new.get(key, default)
+        for key, default in ((place, None), ("protocol", "market"), ("area", "plain"))
+    )
 
 
 def _write(path: Path, text: str) -> None:
