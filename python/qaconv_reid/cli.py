@@ -155,6 +155,13 @@ def _parser() -> argparse.ArgumentParser:
         "--csv", metavar="FILE", help="write there what each query's image was taken for"
     )
     evaluate.add_argument(
+        "--features",
+        metavar="FOLDER",
+        help="write the feature maps of query and gallery there, with persons, cameras, times and "
+        "paths, as safetensors",
+    )
+    evaluate.add_argument("--npz", action="store_true", help="write features as .npz instead")
+    evaluate.add_argument(
         "--fresh",
         action="store_true",
         help="begin anew, where an interrupted evaluation would be gone on with",
@@ -282,6 +289,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from qaconv_reid.recipes.evaluate import evaluate, parse_measures
+    from qaconv_reid.recipes.outputs import Outputs
 
     evaluate(
         settings,
@@ -291,9 +299,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         measures=parse_measures(
             arguments.protocol, arguments.area, rerank=arguments.rerank, tlift=arguments.tlift
         ),
-        ranked=_path(arguments.ranked),
-        json_file=_path(arguments.json),
-        csv_file=_path(arguments.csv),
+        outputs=Outputs(
+            ranked=_path(arguments.ranked),
+            features=_path(arguments.features),
+            npz=arguments.npz,
+            json=_path(arguments.json),
+            csv=_path(arguments.csv),
+        ),
         fresh=arguments.fresh,
     )
     return 0

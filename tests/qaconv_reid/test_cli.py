@@ -146,6 +146,7 @@ def test_doctor_gives_its_own_exit_code(monkeypatch):
         (("--area", "round"), "--area: got 'round', wanted one of plain, trapezoid"),
         (("--protocol", "cuhk03", "--area", "trapezoid"), "--area: got 'trapezoid' with"),
         (("--json", "no/where.json"), "--json: got no/where.json, wanted a file that can be"),
+        (("--npz",), "--npz: got it alone, wanted --features FOLDER beside it"),
         (("--csv", "."), "--csv: got ., wanted a file that can be written: Is a directory"),
     ],
 )

@@ -5,6 +5,11 @@ from qaconv_reid.evaluation.camera_pairs import CameraPairs, evaluate_camera_pai
 from qaconv_reid.evaluation.comparison import Comparison, Difference, compare
 from qaconv_reid.evaluation.cost import Cost, Rates
 from qaconv_reid.evaluation.evaluator import evaluate, score_blocks
+from qaconv_reid.evaluation.feature_file import (
+    FEATURE_FORMATS,
+    read_features,
+    write_features,
+)
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.histogram import stripe_histograms
 from qaconv_reid.evaluation.open_set import OpenSet, evaluate_open_set
@@ -26,6 +31,7 @@ from qaconv_reid.evaluation.verification import Verification, evaluate_verificat
 from qaconv_reid.evaluation.work import SetWork, Work
 
 __all__ = [
+    "FEATURE_FORMATS",
     "PROTOCOLS",
     "Area",
     "CameraPairs",
@@ -60,6 +66,7 @@ __all__ = [
     "evaluate_verification",
     "extract",
     "pool_tracklets",
+    "read_features",
     "rerank",
     "rerank_matches",
     "reranked",
@@ -67,4 +74,5 @@ __all__ = [
     "stripe_histograms",
     "temporal_lifting",
     "tracklet_labels",
+    "write_features",
 ]

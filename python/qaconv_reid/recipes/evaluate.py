@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 from rich.console import Console
@@ -13,8 +12,16 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset
-from qaconv_reid.evaluation import Area, Cost, EvaluationResult, Measures, Protocol, Rates, Work
-from qaconv_reid.files import check_replaceable
+from qaconv_reid.evaluation import (
+    Area,
+    Cost,
+    EvaluationResult,
+    FeatureSet,
+    Measures,
+    Protocol,
+    Rates,
+    Work,
+)
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.build import (
@@ -27,7 +34,7 @@ from qaconv_reid.recipes.build import (
 )
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.outcome import write_json, write_queries
-from qaconv_reid.recipes.ranked import draw_ranked
+from qaconv_reid.recipes.outputs import Outputs
 from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, cost_line, results_table, weights_table
@@ -42,9 +49,7 @@ def evaluate(
     untrained: bool = False,
     foreign: Foreign | None = None,
     measures: Measures | None = None,
-    ranked: Path | None = None,
-    json_file: Path | None = None,
-    csv_file: Path | None = None,
+    outputs: Outputs | None = None,
     fresh: bool = False,
 ) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
@@ -58,9 +63,7 @@ def evaluate(
             ``model.weights``, and keep nothing; else those of the run's checkpoint.
         foreign: take those of another program's checkpoint, and keep nothing; ``config`` is its.
         measures: the protocol, and what is measured beside the plain scores.
-        ranked: a folder for pictures of ranked lists, one for each test set.
-        json_file: for the measures.
-        csv_file: for what became of every query.
+        outputs: the files and folders that are written.
         fresh: do not go on with what an interrupted evaluation left, but begin anew.
 
     Returns:
@@ -72,9 +75,8 @@ def evaluate(
     """
     hardware = find_hardware(config.runtime)
     measures = measures or Measures()
-    for option, file in (("--json", json_file), ("--csv", csv_file)):
-        if file is not None:
-            _check_target(option, file)
+    outputs = outputs or Outputs()
+    outputs.check()
     folder = RunFolder(config.directory)
     kept = foreign is None and not untrained
     if kept:
@@ -82,13 +84,7 @@ def evaluate(
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
     test_sets = load_test_sets(config.data.test, measures.protocol)
-    if ranked is not None:
-        try:
-            ranked.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"--ranked: got {ranked}, wanted a folder that can be written to: {error.strerror}"
-            ) from None
+    outputs.make_folders()
     seed_everything(config.runtime.seed)
     if foreign is not None:
         models = restore_foreign(foreign, hardware.device)
@@ -115,7 +111,11 @@ def evaluate(
             hardware,
             progress,
             measures=measures,
-            ranked=ranked if ranks.first else None,
+            on_features=(
+                partial(outputs.take_features, models.matcher, config, hardware)
+                if ranks.first
+                else None
+            ),
             work=work,
             ranks=ranks,
         )
@@ -125,13 +125,12 @@ def evaluate(
     show(results, f"{config.name}: {how}", console)
     if kept:
         folder.write_evaluation(results, models.epochs)
-    if json_file is not None:
-        write_json(json_file, results, config, epochs=None if untrained else models.epochs)
-    if csv_file is not None:
-        write_queries(csv_file, results, test_sets)
-    for what, place in (("ranked lists", ranked), ("measures", json_file), ("queries", csv_file)):
-        if place is not None:
-            console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
+    if outputs.json is not None:
+        write_json(outputs.json, results, config, epochs=None if untrained else models.epochs)
+    if outputs.csv is not None:
+        write_queries(outputs.csv, results, test_sets)
+    for what, place in outputs.places():
+        console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
     if work is not None:
         work.finish()
     return results
@@ -146,20 +145,15 @@ def evaluate_sets(
     progress: Progress,
     *,
     measures: Measures | None = None,
-    ranked: Path | None = None,
+    on_features: Callable[[ReidDataset, FeatureSet, FeatureSet], None] | None = None,
     work: Work | None = None,
     ranks: Ranks | None = None,
 ) -> list[EvaluationResult]:
-    """Evaluate on data sets that are loaded; draw ranked lists into the folder ``ranked``.
+    """Evaluate on data sets that are loaded, and give each one's features to ``on_features``.
 
     What is finished is kept in ``work``, of which the caller says when it has served its turn.
     The processes of a distributed run all call this, divide the work and get all results.
     """
-    drawing = None
-    if ranked is not None:
-        drawing = partial(
-            draw_ranked, matcher, device=hardware.device, name=config.name, folder=ranked
-        )
     return [
         evaluation.evaluate(
             network,
@@ -167,7 +161,7 @@ def evaluate_sets(
             dataset,
             **extraction(config, hardware),
             measures=measures,
-            on_features=None if drawing is None else partial(drawing, dataset),
+            on_features=None if on_features is None else partial(on_features, dataset),
             work=None if work is None else work.of(dataset),
             ranks=ranks,
             progress=progress,
@@ -234,12 +228,3 @@ def _work(
     if fresh:
         work.forget()
     return work
-
-
-def _check_target(option: str, file: Path) -> None:
-    try:
-        check_replaceable(file)
-    except OSError as error:
-        raise ConfigError(
-            f"{option}: got {file}, wanted a file that can be written: {error.strerror}"
-        ) from None
