@@ -168,6 +168,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.set_defaults(run=_evaluate)
 
+    compare = commands.add_parser(
+        "compare",
+        help="compare two evaluated runs, query by query",
+        description="The differences in Rank-1 and mAP of two runs on the queries that both were "
+        "evaluated on, whether they are chance, and which queries changed most.",
+    )
+    for name in ("first", "second"):
+        compare.add_argument(
+            name, metavar="RUN", help="the folder of a run, or a file of evaluate --csv"
+        )
+    compare.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="a data set by name or place, instead of all; may be given several times",
+    )
+    compare.add_argument(
+        "--changed", type=int, default=10, metavar="N", help="queries to show (default: 10)"
+    )
+    compare.set_defaults(run=_compare)
+
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(
@@ -307,6 +329,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             csv=_path(arguments.csv),
         ),
         fresh=arguments.fresh,
+    )
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from qaconv_reid.recipes.compare import compare
+
+    compare(
+        arguments.first,
+        arguments.second,
+        specs=arguments.data,
+        changed=arguments.changed,
+        console=Console(),
     )
     return 0
 

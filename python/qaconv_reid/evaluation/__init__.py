@@ -2,7 +2,7 @@
 
 from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
 from qaconv_reid.evaluation.camera_pairs import CameraPairs, evaluate_camera_pairs
-from qaconv_reid.evaluation.comparison import Comparison, Difference, compare
+from qaconv_reid.evaluation.comparison import Comparison, Difference, PerQuery, compare
 from qaconv_reid.evaluation.cost import Cost, Rates
 from qaconv_reid.evaluation.evaluator import evaluate, score_blocks
 from qaconv_reid.evaluation.feature_file import (
@@ -45,6 +45,7 @@ __all__ = [
     "Measured",
     "Measures",
     "OpenSet",
+    "PerQuery",
     "Protocol",
     "Ranking",
     "Rates",

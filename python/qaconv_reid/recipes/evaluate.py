@@ -33,8 +33,9 @@ from qaconv_reid.recipes.build import (
     seed_everything,
 )
 from qaconv_reid.recipes.datasets import load_test_sets
-from qaconv_reid.recipes.outcome import write_json, write_queries
+from qaconv_reid.recipes.outcome import write_json
 from qaconv_reid.recipes.outputs import Outputs
+from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import ProgressBars, cost_line, results_table, weights_table
@@ -125,6 +126,7 @@ def evaluate(
     show(results, f"{config.name}: {how}", console)
     if kept:
         folder.write_evaluation(results, models.epochs)
+        write_queries(folder.evaluation_queries, results, test_sets, beside=True)
     if outputs.json is not None:
         write_json(outputs.json, results, config, epochs=None if untrained else models.epochs)
     if outputs.csv is not None:

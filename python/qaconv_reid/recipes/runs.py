@@ -36,6 +36,8 @@ _FREE = (
 class RunFolder:
     """``config.toml``, ``metrics.jsonl``, ``checkpoint/``, ``evaluation.json`` of one run.
 
+    What became of every query of an evaluation is in ``evaluation-queries.csv``.
+
     With a validation part there is ``best/`` too: the weights of its best mAP. While the run is
     evaluated there is ``evaluation-work/``: what is finished of that.
 
@@ -50,6 +52,7 @@ class RunFolder:
         self.checkpoint = path / "checkpoint"
         self.best = path / "best"
         self.evaluation = path / "evaluation.json"
+        self.evaluation_queries = path / "evaluation-queries.csv"
         self.evaluation_work = path / "evaluation-work"
 
     def check_new(self) -> None:
