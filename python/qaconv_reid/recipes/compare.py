@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -116,20 +117,22 @@ def _pairs(
 
 
 def _table(found: Sequence[Compared], title: str) -> Table:
-    table = Table(title=title)
+    # Narrow enough for a terminal of 80 columns: a row for each measure.
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column("Data set", overflow="fold")
-    table.add_column("Scores")
-    for heading in ("Rank-1", "difference", "p", "mAP", "difference", "p", "gained", "lost"):
-        table.add_column(heading, justify="right")
+    for heading in ("Scores", "Measure"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("First", "Second", "Change", "±", "p"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for one, other, comparison in found:
         table.add_row(
             Text(_title(one)),
             one.kind.scores,
+            "Rank-1",
             *_cells(one.found.rank1, other.found.rank1, comparison.rank1),
-            *_cells(one.found.average_precision, other.found.average_precision, comparison.mAP),
-            str(len(comparison.gained)),
-            str(len(comparison.lost)),
         )
+        precisions = one.found.average_precision, other.found.average_precision
+        table.add_row("", "", "mAP", *_cells(*precisions, comparison.mAP))
     return table
 
 
@@ -141,24 +144,29 @@ def _title(results: QueryResults) -> str:
 
 def _cells(
     one: NDArray[np.float64], other: NDArray[np.float64], difference: Difference
-) -> tuple[str, str, str]:
+) -> tuple[str, ...]:
     low, high = difference.interval
     return (
-        f"{100 * np.nanmean(one):.1f} → {100 * np.nanmean(other):.1f}",
-        f"{100 * difference.value:+.1f} ± {50 * (high - low):.1f}",
+        f"{100 * np.nanmean(one):.1f}",
+        f"{100 * np.nanmean(other):.1f}",
+        f"{100 * difference.value:+.1f}",
+        f"{50 * (high - low):.1f}",
         f"{difference.p_value:.4f}",
     )
 
 
 def _changes(it: Compared, most: int) -> Iterator[Text]:
-    """The queries whose average precision changed most, a line each."""
+    """How many found another first, then those whose average precision changed most."""
+    gained, lost = len(it.comparison.gained), len(it.comparison.lost)
+    yield Text(
+        f"{_title(it.first)}, {it.first.kind.scores}: "
+        f"{gained} queries gained at Rank-1, {lost} lost"
+    )
     gain = it.second.found.average_precision - it.first.found.average_precision
     size = np.nan_to_num(np.abs(gain))
     chosen = [n for n in np.argsort(-size, kind="stable")[:most].tolist() if size[n] > 0]
     if chosen:
-        yield Text(
-            f"{_title(it.first)}, {it.first.kind.scores}: average precision (%) changed most of"
-        )
+        yield Text("average precision (%) changed most of")
     for number in chosen:
         before, after = (
             100 * float(side.found.average_precision[number]) for side in (it.first, it.second)

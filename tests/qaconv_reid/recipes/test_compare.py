@@ -78,8 +78,17 @@ def test_what_is_kept_compares_as_the_rankings_do(people, tmp_path, protocol):
     assert (found.comparison.rank1, found.comparison.mAP) == (wanted.rank1, wanted.mAP)
     assert found.comparison.gained.tolist() == wanted.gained.tolist()
     assert found.comparison.mAP.value > 0.1
-    assert f"{100 * one.mAP:.1f} → {100 * other.mAP:.1f}" in text
-    assert f"{100 * wanted.mAP.value:+.1f}" in text
+    [row] = [line.split() for line in text.splitlines() if "mAP" in line]
+    low, high = wanted.mAP.interval
+    assert row == [
+        "mAP",
+        f"{100 * one.mAP:.1f}",
+        f"{100 * other.mAP:.1f}",
+        f"{100 * wanted.mAP.value:+.1f}",
+        f"{50 * (high - low):.1f}",
+        f"{wanted.mAP.p_value:.4f}",
+    ]
+    assert f"{len(wanted.gained)} queries gained at Rank-1, {len(wanted.lost)} lost" in text
     assert "a → b" in text
 
 
