@@ -51,6 +51,7 @@ PYTHON_ARROWS = {
     "qaconv_reid.people": {"qaconv_reid.files"},
     "qaconv_reid.reports": {"qaconv_reid.config", "qaconv_reid.files"},
     "qaconv_reid.evaluation": {
+        "qaconv_reid.files",
         "qaconv_reid.data",
         "qaconv_reid.models",
         "qaconv_reid.ranks",

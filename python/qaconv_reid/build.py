@@ -13,7 +13,7 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import ConfigError, RunConfig, RuntimeConfig
 from qaconv_reid.models import FeatureMapNetwork, build_network
 
-__all__ = ["Hardware", "build_models", "extraction", "find_hardware", "seed_everything"]
+__all__ = ["Hardware", "build_models", "extraction", "find_hardware", "map_type", "seed_everything"]
 
 
 class Hardware(NamedTuple):
@@ -48,10 +48,16 @@ def extraction(config: RunConfig, hardware: Hardware) -> Extraction:
         width=config.model.width,
         batch=config.evaluation.batch_size,
         device=hardware.device,
-        dtype=hardware.map_type,
+        dtype=map_type(config, hardware),
         autocast=hardware.autocast,
         workers=config.runtime.workers,
     )
+
+
+def map_type(config: RunConfig, hardware: Hardware) -> torch.dtype:
+    """Type the maps of an evaluation are kept in."""
+    chosen = {"auto": hardware.map_type, "float32": torch.float32, "float16": torch.float16}
+    return chosen[config.evaluation.maps]
 
 
 def find_hardware(runtime: RuntimeConfig) -> Hardware:

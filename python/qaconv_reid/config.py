@@ -249,6 +249,9 @@ class EvaluationConfig(_Section):
     """Images through the network at a time."""
     every: NonNegativeInt = 0
     """Epochs between evaluations on the identities that data.validation holds back; 0 for none."""
+    maps: Literal["auto", "float32", "float16"] = "auto"
+    """Type that the maps are kept and matched in; float16 takes half the room. auto is float16
+    where the network computes in less than float32."""
     weights: Literal["last", "best"] = "last"
     """What the test sets are searched with: the weights at the end, or those of the best mAP on
     the validation part."""

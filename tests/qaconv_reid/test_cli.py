@@ -117,7 +117,7 @@ def test_a_missing_dependency_names_the_extra():
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(cli, "_settings", lambda arguments: {}["gone"])
+    monkeypatch.setattr(cli.parser.actions, "_settings", lambda arguments: {}["gone"])
     with pytest.raises(KeyError, match="gone"):
         cli.main(["train", "tiny"])
 
@@ -154,6 +154,7 @@ def test_doctor_gives_its_own_exit_code(monkeypatch):
         (("--area", "round"), "--area: got 'round', wanted one of plain, trapezoid"),
         (("--protocol", "cuhk03", "--area", "trapezoid"), "--area: got 'trapezoid' with"),
         (("--json", "no/where.json"), "--json: got no/where.json, wanted a file that can be"),
+        (("--npz",), "--npz: got it alone, wanted --features FOLDER beside it"),
         (("--csv", "."), "--csv: got ., wanted a file that can be written: Is a directory"),
     ],
 )

@@ -10,7 +10,8 @@ from qaconv_reid.evaluation.baselines import (
 )
 from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval, interval_of_means
 from qaconv_reid.evaluation.camera_pairs import CameraPairs, evaluate_camera_pairs
-from qaconv_reid.evaluation.comparison import Comparison, Difference, compare
+from qaconv_reid.evaluation.comparison import Comparison, Difference, PerQuery, compare
+from qaconv_reid.evaluation.cost import Cost, Rates
 from qaconv_reid.evaluation.cross_domain import (
     DomainMean,
     DomainRanking,
@@ -18,6 +19,11 @@ from qaconv_reid.evaluation.cross_domain import (
     domain_rankings,
 )
 from qaconv_reid.evaluation.evaluator import evaluate, score_blocks
+from qaconv_reid.evaluation.feature_file import (
+    FEATURE_FORMATS,
+    read_features,
+    write_features,
+)
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.open_set import OpenSet, evaluate_open_set
 from qaconv_reid.evaluation.parts import features_of_parts
@@ -36,15 +42,18 @@ from qaconv_reid.evaluation.single_shot import RepeatedRanking, evaluate_single_
 from qaconv_reid.evaluation.temporal_lifting import TemporalLifting, temporal_lifting
 from qaconv_reid.evaluation.tracklets import pool_tracklets, tracklet_labels
 from qaconv_reid.evaluation.verification import Verification, evaluate_verification
+from qaconv_reid.evaluation.work import SetWork, Work
 
 __all__ = [
     "BASELINES",
+    "FEATURE_FORMATS",
     "PROTOCOLS",
     "Area",
     "Baseline",
     "CameraPairs",
     "ColourHistogram",
     "Comparison",
+    "Cost",
     "Difference",
     "DomainMean",
     "DomainRanking",
@@ -56,14 +65,18 @@ __all__ = [
     "Measured",
     "Measures",
     "OpenSet",
+    "PerQuery",
     "PooledEmbedding",
     "Protocol",
     "Ranking",
+    "Rates",
     "RepeatedRanking",
     "Reranking",
+    "SetWork",
     "Stripes",
     "TemporalLifting",
     "Verification",
+    "Work",
     "compare",
     "confidence_interval",
     "count_by_protocol",
@@ -80,10 +93,12 @@ __all__ = [
     "features_of_parts",
     "interval_of_means",
     "pool_tracklets",
+    "read_features",
     "rerank",
     "rerank_matches",
     "reranked",
     "score_blocks",
     "temporal_lifting",
     "tracklet_labels",
+    "write_features",
 ]

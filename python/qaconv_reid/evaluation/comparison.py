@@ -11,9 +11,25 @@ from qaconv_reid.evaluation.bootstrap import Interval, by_identity, confidence_i
 from qaconv_reid.evaluation.labels import Persons
 from qaconv_reid.evaluation.ranking import Ranking
 
-__all__ = ["Comparison", "Difference", "compare"]
+__all__ = ["Comparison", "Difference", "PerQuery", "compare"]
 
 _CELLS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerQuery:
+    """What is compared of a ranking, ``[queries]`` each, NaN where a query is not counted."""
+
+    rank1: NDArray[np.float64]
+    """1 where a match is the first, else 0; over repeats their mean."""
+    average_precision: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, ranking: Ranking | PerQuery) -> PerQuery:
+        """Of a ranking, or what is already taken from one."""
+        if isinstance(ranking, PerQuery):
+            return ranking
+        return cls(ranking.hits(1), ranking.average_precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,12 @@ class Comparison:
 
 
 def compare(
-    first: Ranking, second: Ranking, persons: Persons, *, draws: int = 10_000, seed: int = 0
+    first: Ranking | PerQuery,
+    second: Ranking | PerQuery,
+    persons: Persons,
+    *,
+    draws: int = 10_000,
+    seed: int = 0,
 ) -> Comparison:
     """Compare two rankings query by query.
 
@@ -60,12 +81,14 @@ def compare(
     """
     if draws < 1:
         raise ValueError(f"draws: got {draws}, wanted at least 1")
-    if not np.array_equal(first.first_match > 0, second.first_match > 0):
+    before, after = PerQuery.of(first), PerQuery.of(second)
+    counted, again = ~np.isnan(before.rank1), ~np.isnan(after.rank1)
+    if not np.array_equal(counted, again):
         raise ValueError(
-            f"second: got {second.counted} of {second.queries} queries counted, wanted those of "
-            f"first ({first.counted} of {first.queries})"
+            f"second: got {again.sum()} of {len(again)} queries counted, wanted those of "
+            f"first ({counted.sum()} of {len(counted)})"
         )
-    gain = second.hits(1) - first.hits(1)
+    gain = after.rank1 - before.rank1
 
     def difference(values: NDArray[np.float64]) -> Difference:
         sums, _ = by_identity(values, persons)
@@ -77,7 +100,7 @@ def compare(
 
     return Comparison(
         rank1=difference(gain),
-        mAP=difference(second.average_precision - first.average_precision),
+        mAP=difference(after.average_precision - before.average_precision),
         gained=np.flatnonzero(gain > 0),
         lost=np.flatnonzero(gain < 0),
     )

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
 
 from qaconv_reid.data import Record, ReidDataset
 from qaconv_reid.evaluation.features import FeatureSet, extract
+from qaconv_reid.evaluation.kept_features import extract_kept
 from qaconv_reid.evaluation.parts import features_of_parts
 from qaconv_reid.evaluation.protocols import Identities, Measures, count_by_protocol, measure
 from qaconv_reid.evaluation.ranking import Ranking
 from qaconv_reid.evaluation.refinement import has_times, refinements
 from qaconv_reid.evaluation.result import EvaluationResult, Measured
-from qaconv_reid.evaluation.stored_scores import StoredScores
+from qaconv_reid.evaluation.stored_scores import KeptScores, StoredScores
+from qaconv_reid.evaluation.work import SetWork
 from qaconv_reid.models import Progress, evaluation_mode
 from qaconv_reid.ranks import Ranks
 
-__all__ = ["evaluate", "score_blocks"]
+__all__ = ["MAPPED_FROM", "evaluate", "score_blocks"]
+
+#: Bytes of a data set's maps from which on they are memory-mapped from a file.
+MAPPED_FROM = 1 << 30
 
 
 def evaluate(
@@ -38,13 +47,15 @@ def evaluate(
     gallery_block: int = 1024,
     measures: Measures | None = None,
     on_features: Callable[[FeatureSet, FeatureSet], None] | None = None,
+    work: SetWork | None = None,
     ranks: Ranks | None = None,
     progress: Progress | None = None,
 ) -> EvaluationResult:
     """Match every query with every gallery image of a data set, and measure.
 
-    Beside the maps of both sides, the biggest thing in memory is the scores of one block of
-    queries, ``query_block`` × gallery float32. Where more than the plain ranking is asked for, all
+    Beside the maps of both sides, which are memory-mapped from a file where they take more than
+    `MAPPED_FROM` bytes, the biggest thing in memory is the scores of one block of queries,
+    ``query_block`` × gallery float32. Where more than the plain ranking is asked for, all
     scores of queries with the gallery are kept meanwhile, in a temporary file when they are many.
     Modes of network and matcher are restored.
 
@@ -64,6 +75,8 @@ def evaluate(
         measures: the protocol, and what is measured beside the plain scores; None takes
             Market-1501's protocol and nothing beside.
         on_features: given those of query and gallery before they are let go.
+        work: what an earlier process finished of this, to go on from; maps and scores are kept
+            there as they come. With several processes it is not used.
         ranks: the processes of a distributed run, which all call this, divide maps and scores among
             them (not what is measured beside) and get the same result.
         progress: told after every step.
@@ -78,43 +91,60 @@ def evaluate(
     measures = measures or Measures()
     identities = Identities.of(dataset)
     _check_parts(dataset, measures, identities)
-    _rehearse(network, matcher, height, width, device, dtype)
+    shape = _rehearse(network, matcher, height, width, device, dtype)
+    ranks = ranks or Ranks()
+    if ranks.size > 1:
+        work = None
+    finished = _finished(dataset, work)
+    started = time.perf_counter()
+    with ExitStack() as until_end:
+        files = work
+        size = (len(dataset.query) + len(dataset.gallery)) * shape.numel() * dtype.itemsize
+        if files is None and ranks.size == 1 and size > MAPPED_FROM:
+            files = SetWork(Path(until_end.enter_context(TemporaryDirectory(prefix="qaconv-"))))
 
-    def features(records: Sequence[Record], what: str) -> FeatureSet:
-        return extract(
-            network,
-            records,
-            height,
-            width,
-            batch=batch,
+        def features(records: Sequence[Record], what: str) -> FeatureSet:
+            part = "query" if records is dataset.query else "gallery"
+            mapped = partial(
+                extract,
+                network,
+                height=height,
+                width=width,
+                batch=batch,
+                device=device,
+                dtype=dtype,
+                autocast=autocast,
+                workers=workers,
+                ranks=ranks,
+                what=what,
+            )
+            if files is None:
+                return mapped(records=records, progress=progress)
+            return extract_kept(
+                records, files.rows(part, len(records), shape, dtype), mapped, progress
+            )
+
+        query, gallery = features_of_parts(dataset, features, dataset.name)
+        extracted = time.perf_counter()
+        stored: StoredScores | KeptScores = until_end.enter_context(StoredScores(len(gallery)))
+        if work is not None:
+            file = work.rows("scores", len(query), (len(gallery),), torch.float32)
+            stored = KeptScores(file, query_block, device)
+        blocks = score_blocks(
+            matcher,
+            query.maps,
+            gallery.maps,
+            first=stored.done,
+            query_block=query_block,
+            gallery_block=gallery_block,
             device=device,
-            dtype=dtype,
-            autocast=autocast,
-            workers=workers,
             ranks=ranks,
             progress=progress,
-            what=what,
+            what=f"{dataset.name}: matching",
         )
-
-    started = time.perf_counter()
-    query, gallery = features_of_parts(dataset, features, dataset.name)
-    extracted = time.perf_counter()
-    blocks = score_blocks(
-        matcher,
-        query.maps,
-        gallery.maps,
-        query_block=query_block,
-        gallery_block=gallery_block,
-        device=device,
-        ranks=ranks,
-        progress=progress,
-        what=f"{dataset.name}: matching",
-    )
-    with StoredScores(len(gallery)) as stored:
-        wanted = measures.rerank or measures.tlift
-        rankings = [
-            ("plain", measure(measures, stored.keeping(blocks) if wanted else blocks, identities))
-        ]
+        if work is not None or measures.rerank or measures.tlift:
+            blocks = stored.keeping(blocks)
+        rankings = [("plain", measure(measures, blocks, identities))]
         more = refinements(
             matcher,
             query,
@@ -127,11 +157,12 @@ def evaluate(
             what=dataset.name,
         )
         rankings += [(name, measure(measures, again, identities)) for name, again in more]
-    matched = time.perf_counter()
-    if on_features is not None:
-        on_features(query, gallery)
+        matched = time.perf_counter()
+        if on_features is not None:
+            on_features(query, gallery)
     return EvaluationResult(
         dataset=dataset.name,
+        root=dataset.root.resolve(),
         protocol=measures.protocol,
         every_crop=identities.every_crop,
         area=measures.area,
@@ -142,6 +173,7 @@ def evaluate(
         notes=(
             *dataset.notes,
             *_notes(query, gallery, rankings[0][1], measures, every_crop=identities.every_crop),
+            *finished,
         ),
     )
 
@@ -151,6 +183,7 @@ def score_blocks(
     query: Tensor,
     gallery: Tensor,
     *,
+    first: int = 0,
     query_block: int = 256,
     gallery_block: int = 1024,
     device: str | torch.device = "cpu",
@@ -164,6 +197,7 @@ def score_blocks(
         matcher: ``[P, C, h, w]`` and ``[G, C, h, w]`` to scores ``[P, G]``, on ``device``.
         query: ``[Q, C, h, w]``, anywhere.
         gallery: ``[G, C, h, w]``, anywhere.
+        first: the query to begin with.
         query_block: queries at a time.
         gallery_block: gallery maps at a time.
         device: where the matcher runs.
@@ -175,9 +209,9 @@ def score_blocks(
         ``[query_block or fewer, G]`` float32 on ``device``; each is a new tensor.
     """
     ranks = ranks or Ranks()
-    starts = range(0, len(query), query_block)
-    for first in range(0, len(starts), ranks.size):
-        turn = starts[first : first + ranks.size]  # a block for each process
+    starts = range(first, len(query), query_block)
+    for place in range(0, len(starts), ranks.size):
+        turn = starts[place : place + ranks.size]  # a block for each process
         blocks = [
             torch.empty((len(query[start : start + query_block]), len(gallery)), device=device)
             for start in turn
@@ -193,6 +227,19 @@ def score_blocks(
             yield ranks.sent(scores, source)
             if progress is not None:
                 progress(what, start + len(scores), len(query))
+
+
+def _finished(dataset: ReidDataset, work: SetWork | None) -> tuple[str, ...]:
+    """A note of what an earlier process finished, if it did."""
+    if work is None:
+        return ()
+    maps, scores = work.done("query") + work.done("gallery"), work.done("scores")
+    if not maps:
+        return ()
+    return (
+        f"went on after {maps:,} of {len(dataset.query) + len(dataset.gallery):,} maps and the "
+        f"scores of {scores:,} of {len(dataset.query):,} queries; seconds are of the rest",
+    )
 
 
 def _check_parts(dataset: ReidDataset, measures: Measures, identities: Identities) -> None:
@@ -213,13 +260,19 @@ def _rehearse(
     width: int,
     device: str | torch.device,
     dtype: torch.dtype,
-) -> None:
-    """Match one blank image with itself, so that parts that do not fit show at once."""
+) -> torch.Size:
+    """Match one blank image with itself, so that parts that do not fit show at once.
+
+    Returns:
+        The shape of its map.
+    """
     with evaluation_mode(network, matcher), torch.no_grad():
         maps = network(torch.zeros(1, 3, height, width, device=device)).to(dtype)
         scores = matcher(maps, maps)
     if tuple(scores.shape) != (1, 1):
         raise ValueError(f"matcher: got scores {list(scores.shape)} for one pair, wanted [1, 1]")
+    shape: torch.Size = maps.shape[1:]
+    return shape
 
 
 def _notes(

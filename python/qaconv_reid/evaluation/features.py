@@ -27,6 +27,16 @@ class FeatureSet:
     times: tuple[float | None, ...]
     """Seconds on the clock of the camera."""
 
+    @classmethod
+    def of(cls, records: Sequence[Record], maps: Tensor) -> FeatureSet:
+        """The maps ``[N, C, h, w]`` of N records, with what these know."""
+        return cls(
+            maps=maps,
+            persons=tuple(record.person for record in records),
+            cameras=tuple(record.camera for record in records),
+            times=tuple(record.time for record in records),
+        )
+
     def __len__(self) -> int:
         return len(self.persons)
 
@@ -43,6 +53,7 @@ def extract(
     autocast: torch.dtype | None = None,
     workers: int = 0,
     ranks: Ranks | None = None,
+    into: Tensor | None = None,
     progress: Progress | None = None,
     what: str = "features",
 ) -> FeatureSet:
@@ -60,6 +71,8 @@ def extract(
         workers: processes that read images; 0 reads them here.
         ranks: the processes of a distributed run, which divide whole batches among them and all
             get all maps.
+        into: ``[N, C, h, w]`` of ``dtype`` on the CPU, to be filled from its first row on; None
+            makes a new one. With several processes it is not used.
         progress: told after every batch.
         what: the name that ``progress`` is given.
 
@@ -88,13 +101,9 @@ def extract(
             device=device,
             dtype=dtype,
             autocast=autocast,
+            into=into if ranks.size == 1 else None,
             progress=progress,
             what=what,
         )
     )
-    return FeatureSet(
-        maps=ranks.merged(maps, batches, torch.device("cpu")),
-        persons=tuple(record.person for record in records),
-        cameras=tuple(record.camera for record in records),
-        times=tuple(record.time for record in records),
-    )
+    return FeatureSet.of(records, ranks.merged(maps, batches, torch.device("cpu")))

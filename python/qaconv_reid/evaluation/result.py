@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
 from qaconv_reid.evaluation.labels import Persons
@@ -63,6 +64,8 @@ class EvaluationResult:
     """Whether every image was searched in all others."""
     area: str = "plain"
     """How average precision was summed up."""
+    root: Path | None = None
+    """Where the data set lies: what tells two of one name apart."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the numbers has to know of how they came about."""
 

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["StoredScores"]
+from qaconv_reid.evaluation.row_file import RowFile
+
+__all__ = ["KeptScores", "StoredScores"]
 
 #: Bytes that are held in memory; more go to a file in the folder for temporary files.
 _MOST_IN_MEMORY = 1 << 28
@@ -33,6 +35,9 @@ class StoredScores:
         self._file = tempfile.SpooledTemporaryFile(max_size=_MOST_IN_MEMORY)  # noqa: SIM115
         self._rows: list[int] = []
         self._device = torch.device("cpu")
+
+    done = 0
+    """Rows that an earlier process finished."""
 
     def keeping(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         """The blocks themselves, each written down first."""
@@ -63,3 +68,34 @@ class StoredScores:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+
+
+class KeptScores:
+    """As `StoredScores`, in a file that outlives the process.
+
+    Args:
+        file: of ``[columns]`` rows of float32.
+        block: rows that are read at a time.
+        device: where the blocks are wanted.
+    """
+
+    def __init__(self, file: RowFile, block: int, device: str | torch.device) -> None:
+        self._file = file
+        self._block = block
+        self._device = torch.device(device)
+        self.done = file.done
+        """Rows that an earlier process finished."""
+
+    def keeping(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The finished blocks, then those given, of the rows after them, each kept first."""
+        yield from self
+        for block in blocks:
+            end = self._file.done + len(block)
+            self._file.rows[self._file.done : end] = block.float().cpu()
+            self._file.note(end)
+            yield block
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The blocks that are finished, float32; each is a new tensor."""
+        for rows in torch.split(self._file.rows[: self._file.done], self._block):
+            yield rows.to(self._device, copy=True)

@@ -44,6 +44,7 @@ def extract_maps(
     dtype: torch.dtype = torch.float32,
     store: str | torch.device = "cpu",
     autocast: torch.dtype | None = None,
+    into: Tensor | None = None,
     progress: Progress | None = None,
     what: str = "features",
 ) -> Tensor:
@@ -59,6 +60,8 @@ def extract_maps(
         store: where the result is kept.
         autocast: type to run the network in (``torch.float16``, ``torch.bfloat16``), None for the
             weights' own.
+        into: ``[count, C, h, w]`` of ``dtype`` on ``store``, to be filled and returned; None makes
+            a new one.
         progress: told after every batch.
         what: the name that ``progress`` is given.
 
@@ -76,7 +79,10 @@ def extract_maps(
         for images, index in batches:
             block = network(as_floats(images.to(device, non_blocking=True)))
             if maps is None:
-                maps = torch.empty((count, *block.shape[1:]), dtype=dtype, device=store)
+                shape = (count, *block.shape[1:])
+                maps = torch.empty(shape, dtype=dtype, device=store) if into is None else into
+                if maps.shape != shape:
+                    raise ValueError(f"into: got shape {list(maps.shape)}, wanted {list(shape)}")
             maps[index.to(store)] = block.to(device=store, dtype=dtype)
             seen[index] = True
             done += len(index)

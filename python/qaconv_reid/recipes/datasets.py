@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from qaconv_reid import data
 from qaconv_reid.config import ConfigError, RunConfig
@@ -42,11 +45,41 @@ def load_training_images(config: RunConfig) -> tuple[TrainingImages, ReidDataset
 def load_test_sets(specs: Iterable[str], measures: Measures | None = None) -> list[ReidDataset]:
     """Data sets to evaluate on, in this order, each in all the views that are asked for.
 
+    Those of one name are told apart by a folder above them, or else by a number.
+
     Raises:
-        DataError: one cannot be read, or nothing can be searched in it.
+        DataError: one cannot be read or is named twice, or nothing can be searched in it.
     """
-    measures = measures or Measures()
-    return [seen for spec in specs for seen in _load_test_set(spec, measures)]
+    datasets: list[ReidDataset] = []
+    for spec in specs:
+        views = _load_test_set(spec, measures or Measures())
+        if _place(views[0]) in map(_place, datasets):
+            raise DataError(f"data.test: got {spec} twice, wanted each data set once")
+        datasets += views
+    return _named_apart(datasets)
+
+
+def _place(dataset: ReidDataset) -> tuple[Path, str]:
+    return dataset.root.resolve(), dataset.layout
+
+
+def _named_apart(datasets: Sequence[ReidDataset]) -> list[ReidDataset]:
+    counts = Counter(dataset.name for dataset in datasets)
+    names = [dataset.name for dataset in datasets]
+    for name in (name for name, count in counts.items() if count > 1):
+        alike = [number for number, dataset in enumerate(datasets) if dataset.name == name]
+        marks = _marks([datasets[number].root.resolve() for number in alike])
+        for number, mark in zip(alike, marks, strict=True):
+            names[number] = f"{name} ({mark})"
+    return [replace(it, name=name) for it, name in zip(datasets, names, strict=True)]
+
+
+def _marks(roots: Sequence[Path]) -> list[str]:
+    """What tells folders apart: their own names, those of folders above, or numbers."""
+    for parts in zip(*(reversed(root.parts) for root in roots), strict=False):
+        if len(set(parts)) == len(parts):
+            return list(parts)
+    return [str(number) for number in range(1, len(roots) + 1)]
 
 
 def _load_training_set(spec: str, config: RunConfig) -> ReidDataset:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 from rich.console import Console
@@ -15,21 +14,38 @@ from qaconv_reid.build import (
     Hardware,
     extraction,
     find_hardware,
+    map_type,
     seed_everything,
 )
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ReidDataset, Views
-from qaconv_reid.evaluation import Area, EvaluationResult, FeatureSet, Measures, Protocol
-from qaconv_reid.files import check_replaceable
+from qaconv_reid.evaluation import (
+    Area,
+    Cost,
+    EvaluationResult,
+    FeatureSet,
+    Measures,
+    Protocol,
+    Rates,
+    Work,
+)
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.datasets import load_test_sets
-from qaconv_reid.recipes.outcome import write_json, write_queries
+from qaconv_reid.recipes.outcome import write_json
+from qaconv_reid.recipes.outputs import Outputs
 from qaconv_reid.recipes.probability import probability
+from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.ranked import Searched, draw_ranked, search
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.reports import ProgressBars, confusions_table, results_table, weights_table
-from qaconv_reid.restore import Foreign, restore
+from qaconv_reid.reports import (
+    ProgressBars,
+    confusions_table,
+    cost_line,
+    results_table,
+    weights_table,
+)
+from qaconv_reid.restore import Foreign, Restored, restore
 
 __all__ = ["evaluate", "evaluate_sets", "parse_measures", "show"]
 
@@ -41,9 +57,8 @@ def evaluate(
     untrained: bool = False,
     foreign: Foreign | None = None,
     measures: Measures | None = None,
-    ranked: Path | None = None,
-    json_file: Path | None = None,
-    csv_file: Path | None = None,
+    outputs: Outputs | None = None,
+    fresh: bool = False,
 ) -> list[EvaluationResult]:
     """Evaluate on every test set of the settings.
 
@@ -56,9 +71,8 @@ def evaluate(
             ``model.weights``, and keep nothing; else those of the run's checkpoint.
         foreign: take those of another program's checkpoint, and keep nothing; ``config`` is its.
         measures: the protocol, and what is measured beside the plain scores.
-        ranked: a folder for pictures of ranked lists, one for each test set.
-        json_file: for the measures.
-        csv_file: for what became of every query.
+        outputs: the files and folders that are written.
+        fresh: do not go on with what an interrupted evaluation left, but begin anew.
 
     Returns:
         One result per test set.
@@ -69,9 +83,8 @@ def evaluate(
     """
     hardware = find_hardware(config.runtime)
     measures = measures or Measures()
-    for option, file in (("--json", json_file), ("--csv", csv_file)):
-        if file is not None:
-            _check_target(option, file)
+    outputs = outputs or Outputs()
+    outputs.check()
     folder = RunFolder(config.directory)
     kept = foreign is None and not untrained
     if kept:
@@ -79,29 +92,31 @@ def evaluate(
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
     test_sets = load_test_sets(config.data.test, measures)
-    if ranked is not None:
-        try:
-            ranked.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"--ranked: got {ranked}, wanted a folder that can be written to: {error.strerror}"
-            ) from None
+    outputs.make_folders()
     seed_everything(config.runtime.seed)
     models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
     searched: list[Searched] = []
 
-    def draw(dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
-        chance = partial(probability, config=config, trained=kept)
-        found = search(
-            models.matcher, dataset, query, gallery, device=hardware.device, chance=chance
-        )
-        if ranked is not None:
-            draw_ranked(found, config.name, ranked)
-        searched.append(found)
+    def take(dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
+        if outputs.ranked is not None:
+            chance = partial(probability, config=config, trained=kept)
+            found = search(
+                models.matcher, dataset, query, gallery, device=hardware.device, chance=chance
+            )
+            draw_ranked(found, config.name, outputs.ranked)
+            searched.append(found)
+        outputs.write_features(dataset, query, gallery)
 
     with joined(hardware.device) as ranks, ProgressBars(quiet=not ranks.first) as progress:
         if models.report is not None and ranks.first:
             console.print(weights_table(models.report))
+        work = None
+        if kept and ranks.size == 1:
+            work = _work(folder, models, config, hardware, fresh=fresh)
+        if ranks.first:
+            foreseen = _foreseen(models, test_sets, config, hardware, measures, work, ranks.size)
+            for line in foreseen:
+                progress.print(line)
         results = evaluate_sets(
             models.network,
             models.matcher,
@@ -110,7 +125,8 @@ def evaluate(
             hardware,
             progress,
             measures=measures,
-            draw=draw if ranked is not None and ranks.first else None,
+            on_features=take if ranks.first else None,
+            work=work,
             ranks=ranks,
         )
     if not ranks.first:
@@ -119,16 +135,18 @@ def evaluate(
     show(results, f"{config.name}: {how}", console)
     if kept:
         folder.write_evaluation(results, models.epochs)
-    if json_file is not None:
-        write_json(json_file, results, config, epochs=None if untrained else models.epochs)
-    if csv_file is not None:
-        write_queries(csv_file, results, test_sets)
+        write_queries(folder.evaluation_queries, results, test_sets, beside=True)
+    if outputs.json is not None:
+        write_json(outputs.json, results, config, epochs=None if untrained else models.epochs)
+    if outputs.csv is not None:
+        write_queries(outputs.csv, results, test_sets)
     for found in searched:
         title = f"{found.dataset.name}: mistaken identities"
         console.print(confusions_table(found.confusions(), title=title))
-    for what, place in (("ranked lists", ranked), ("measures", json_file), ("queries", csv_file)):
-        if place is not None:
-            console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
+    for what, place in outputs.places():
+        console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
+    if work is not None:
+        work.finish()
     return results
 
 
@@ -141,11 +159,13 @@ def evaluate_sets(
     progress: Progress,
     *,
     measures: Measures | None = None,
-    draw: Callable[[ReidDataset, FeatureSet, FeatureSet], None] | None = None,
+    on_features: Callable[[ReidDataset, FeatureSet, FeatureSet], None] | None = None,
+    work: Work | None = None,
     ranks: Ranks | None = None,
 ) -> list[EvaluationResult]:
-    """Evaluate on data sets that are loaded; ``draw`` is given each with its features.
+    """Evaluate on data sets that are loaded, and give each one's features to ``on_features``.
 
+    What is finished is kept in ``work``, of which the caller says when it has served its turn.
     The processes of a distributed run all call this, divide the work and get all results.
     """
     return [
@@ -155,7 +175,8 @@ def evaluate_sets(
             dataset,
             **extraction(config, hardware),
             measures=measures,
-            on_features=None if draw is None else partial(draw, dataset),
+            on_features=None if on_features is None else partial(on_features, dataset),
+            work=None if work is None else work.of(dataset),
             ranks=ranks,
             progress=progress,
         )
@@ -182,10 +203,44 @@ def show(results: Sequence[EvaluationResult], title: str, console: Console) -> N
     console.print(results_table(results, title=f"{title} (%)"))
 
 
-def _check_target(option: str, file: Path) -> None:
-    try:
-        check_replaceable(file)
-    except OSError as error:
-        raise ConfigError(
-            f"{option}: got {file}, wanted a file that can be written: {error.strerror}"
-        ) from None
+def _foreseen(
+    models: Restored,
+    datasets: Sequence[ReidDataset],
+    config: RunConfig,
+    hardware: Hardware,
+    measures: Measures,
+    work: Work | None,
+    processes: int,
+) -> Iterator[str]:
+    """What each data set will take, a line each."""
+    rates = Rates.measured(
+        models.network,
+        models.matcher,
+        datasets[0].gallery,
+        config.model.height,
+        config.model.width,
+        device=hardware.device,
+        dtype=map_type(config, hardware),
+        autocast=hardware.autocast,
+    )
+    for dataset in datasets:
+        finished = None if work is None else work.of(dataset)
+        yield cost_line(Cost.of(dataset, rates, measures, processes=processes, work=finished))
+
+
+def _work(
+    folder: RunFolder, models: Restored, config: RunConfig, hardware: Hardware, *, fresh: bool
+) -> Work:
+    """What earlier evaluations of these weights finished."""
+    work = Work(
+        folder.evaluation_work,
+        (models.network, models.matcher),
+        height=config.model.height,
+        width=config.model.width,
+        device=hardware.device.type,
+        autocast=hardware.autocast,
+        dtype=map_type(config, hardware),
+    )
+    if fresh:
+        work.forget()
+    return work

@@ -23,6 +23,7 @@ _FREE = (
     "output",
     "data.test",
     "evaluation.batch_size",
+    "evaluation.maps",
     "evaluation.weights",
     "data.cache",
     "data.cache_folder",
@@ -36,7 +37,10 @@ _FREE = (
 class RunFolder:
     """``config.toml``, ``metrics.jsonl``, ``checkpoint/``, ``evaluation.json`` of one run.
 
-    With a validation part there is ``best/`` too: the weights of its best mAP.
+    What became of every query of an evaluation is in ``evaluation-queries.csv``.
+
+    With a validation part there is ``best/`` too: the weights of its best mAP. While the run is
+    evaluated there is ``evaluation-work/``: what is finished of that.
 
     Args:
         path: the folder; it need not be there yet.
@@ -49,6 +53,8 @@ class RunFolder:
         self.checkpoint = path / CHECKPOINT
         self.best = path / BEST
         self.evaluation = path / "evaluation.json"
+        self.evaluation_queries = path / "evaluation-queries.csv"
+        self.evaluation_work = path / "evaluation-work"
 
     def check_new(self) -> None:
         """That nothing is there.
@@ -102,9 +108,12 @@ class RunFolder:
             results: to be kept.
             epochs: that the network was trained for.
         """
-        new = [{**result.as_dict(), "epochs": epochs} for result in results]
-        names = {_name(entry) for entry in new}
-        entries = [entry for entry in self.evaluations() if _name(entry) not in names]
+        new = [
+            {**result.as_dict(), "root": str(result.root), "epochs": epochs} for result in results
+        ]
+        entries = [
+            entry for entry in self.evaluations() if not any(_alike(entry, it) for it in new)
+        ]
         _write(self.evaluation, json.dumps([*entries, *new], indent=2) + "\n")
 
     def evaluations(self) -> Iterable[dict[str, Any]]:
@@ -116,13 +125,15 @@ class RunFolder:
         return entries
 
 
-def _name(entry: dict[str, Any]) -> tuple[str, str, bool, str]:
-    """What no two entries have in common; the earliest ones knew of one way to measure."""
-    return (
-        entry["dataset"],
-        entry.get("protocol", "market"),
-        entry.get("every_crop", False),
-        entry.get("area", "plain"),
+def _alike(entry: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether both are of one data set and measured alike.
+
+    The earliest entries knew of one way to measure, and of data sets by their names alone.
+    """
+    defaults = {"protocol": "market", "area": "plain", "every_crop": False}
+    places = ("dataset", "root") if "root" in entry else ("dataset",)
+    return all(entry.get(key) == new.get(key) for key in places) and all(
+        entry.get(key, default) == new.get(key, default) for key, default in defaults.items()
     )
 
 

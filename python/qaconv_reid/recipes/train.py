@@ -19,6 +19,7 @@ from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
+from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import Metrics, ProgressBars
 from qaconv_reid.restore import restore_run
@@ -163,6 +164,7 @@ def _train(
 
     if results and ranks.first:
         folder.write_evaluation(results, trainer.epoch)
+        write_queries(folder.evaluation_queries, results, test_sets, beside=True)
         show(results, f"{config.name}: after {trainer.epoch} epochs", console)
     console.print(f"run kept in {folder.path}", markup=False)
     return results

@@ -1,6 +1,7 @@
 """What a run shows and keeps: tables, progress bars, pictures, the log."""
 
 from qaconv_reid.reports.confusions import Confusion, confusions, confusions_table
+from qaconv_reid.reports.cost import cost_line
 from qaconv_reid.reports.metrics import Metrics
 from qaconv_reid.reports.pictures import (
     Found,
@@ -32,6 +33,7 @@ __all__ = [
     "confusions_table",
     "correspondence_panel",
     "correspondence_picture",
+    "cost_line",
     "picture_format",
     "ranked_picture",
     "read_run_log",

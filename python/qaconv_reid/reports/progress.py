@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from qaconv_reid.reports.cost import duration
+
 __all__ = ["ProgressBars"]
 
 #: Between two lines where there is no terminal to draw bars in.
@@ -45,6 +47,7 @@ class ProgressBars:
         )
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` steps of ``what`` are done.
@@ -56,10 +59,21 @@ class ProgressBars:
             task = self._tasks[what] = self._bars.add_task(what, total=total)
         elif done < self._done[what]:
             self._bars.reset(task)
+        now = time.monotonic()
+        if done < self._done.get(what, done + 1):
+            # What was done when it was first heard of may have been done by an earlier process.
+            self._begun[what] = now, done
         self._done[what] = done
         self._bars.update(task, completed=done, total=total)
-        if not self.console.is_terminal and time.monotonic() - self._spoken >= QUIET_SECONDS:
-            self.print(f"{what}: {done:,} of {total:,}")
+        if not self.console.is_terminal and now - self._spoken >= QUIET_SECONDS:
+            self.print(f"{what}: {done:,} of {total:,}{self._left(what, done, total, now)}")
+
+    def _left(self, what: str, done: int, total: int, now: float) -> str:
+        """The time that is left at the rate so far, in words; nothing while there is none."""
+        begun, before = self._begun[what]
+        if done == before:
+            return ""
+        return f", about {duration((now - begun) * (total - done) / (done - before))} left"
 
     def print(self, line: str) -> None:
         """Print a line above the bars."""

@@ -71,6 +71,7 @@ def test_train_and_evaluate(command, people):
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoint",
         "config.toml",
+        "evaluation-queries.csv",
         "evaluation.json",
         "metrics.csv",
         "metrics.jsonl",

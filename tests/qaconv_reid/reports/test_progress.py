@@ -33,3 +33,14 @@ def test_a_bar_starts_again_with_the_next_epoch():
         [task] = progress._bars.tasks
         assert task.completed == 1
         assert not task.finished
+
+
+def test_without_a_terminal_a_line_a_minute_says_what_is_left(monkeypatch):
+    clock = iter([0.0, 0.0, 30.0, 61.0, 61.0])
+    monkeypatch.setattr("qaconv_reid.reports.progress.time.monotonic", lambda: next(clock))
+    console = Console(file=io.StringIO(), force_terminal=False)
+    progress = ProgressBars(console)
+    # An earlier process did the first 400: they say nothing of this one's rate.
+    for done in (400, 450, 522):
+        progress("matching", done, 1000)
+    assert console.file.getvalue() == "matching: 522 of 1,000, about 4 min left\n"

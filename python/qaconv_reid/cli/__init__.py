@@ -1,0 +1,96 @@
+"""The command ``qaconv``.
+
+Nothing beyond the standard library is imported before a command is known: ``--help`` is quick, and
+``qaconv doctor`` works where only the library's own dependencies are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from qaconv_reid.cli.parser import build_parser
+
+__all__ = ["main"]
+
+#: Exit codes beside 0.
+USER_ERROR = 2
+INTERRUPTED = 130
+
+#: Import names, and the extra that installs them.
+_EXTRAS = {
+    **dict.fromkeys(("torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w"), "reid"),
+    "jinja2": "report",
+}
+
+#: What a user can put right; all else is a fault of the program and keeps its traceback.
+_USER_ERRORS = (
+    ("qaconv_reid.config", "ConfigError"),
+    ("qaconv_reid.data.records", "DataError"),
+    ("qaconv_reid.people.dataset", "PeopleError"),
+    ("qaconv_reid.calibration", "CalibrationError"),
+    ("qaconv_reid.gallery.table", "GalleryError"),
+    ("qaconv_reid.training.checkpoint", "CheckpointError"),
+    ("qaconv_reid.training.watch", "CollapsedError"),
+)
+_INTERRUPTIONS = (("qaconv_reid.recipes.train", "Interrupted"),)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: the arguments after the command's name; None takes those of the process.
+
+    Returns:
+        0, or 1 where a check found a problem, or 2 after an error of the user's making, which is
+        said without a traceback, or 130 after an interruption.
+    """
+    # Read when the OpenMP runtime is loaded, which comes with torch: threads that wait sleep. Where
+    # others use the machine too, threads that wait busily take from those that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        arguments = _parse(argv)
+        code: int = arguments.run(arguments)
+        return code
+    except BrokenPipeError:  # `qaconv ... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _complain(f"this needs {error.name}: pip install 'qaconv-ext[{extra}]'", USER_ERROR)
+    except Exception as error:
+        if isinstance(error, _loaded(_INTERRUPTIONS)):
+            return _complain(str(error), INTERRUPTED)
+        if isinstance(error, (OSError, *_loaded(_USER_ERRORS))):
+            return _complain(str(error), USER_ERROR)
+        raise
+
+
+def _loaded(names: Sequence[tuple[str, str]]) -> tuple[type[BaseException], ...]:
+    """The classes of those modules that are loaded: the others cannot have raised theirs."""
+    return tuple(
+        getattr(sys.modules[module], name) for module, name in names if module in sys.modules
+    )
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"qaconv: {'error: ' if code == USER_ERROR else ''}{message}", file=sys.stderr)
+    return code
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = build_parser()
+    # argparse takes "*" once only: settings behind an option would be refused.
+    arguments, rest = parser.parse_known_args(argv)
+    if any(text.startswith("-") for text in rest) or (rest and "settings" not in arguments):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.settings += rest
+    return arguments

@@ -1,0 +1,324 @@
+"""What each command does with its arguments: import its recipe, and call it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qaconv_reid.config import RunConfig
+    from qaconv_reid.data import Views
+    from qaconv_reid.restore import Foreign
+
+
+def _views(arguments: argparse.Namespace) -> Views:
+    from qaconv_reid.data import Views
+
+    return Views.parse(arguments.variants, every_crop=arguments.every_crop)
+
+
+def _parts(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
+    """The source of the settings, and the single settings over it."""
+    from qaconv_reid.config import ConfigError
+
+    # A path may hold an equals sign.
+    single = [text for text in arguments.settings if "=" in text and not os.path.exists(text)]
+    sources = [text for text in arguments.settings if text not in single]
+    if len(sources) > 1:
+        raise ConfigError(
+            f"{sources[1]}: got a second source of settings, wanted one, and then key=value"
+        )
+    return sources[0] if sources else None, single
+
+
+def _settings(arguments: argparse.Namespace) -> RunConfig:
+    from qaconv_reid import config
+
+    return config.load(*_parts(arguments))
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """``qaconv train``."""
+    settings = _settings(arguments)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.train import leave_one_out, train
+
+    chosen = leave_one_out if arguments.leave_one_out else train
+    chosen(settings, resume=arguments.resume, console=Console())
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> tuple[RunConfig, Foreign | None]:
+    """The settings, and the checkpoint of another program where the source is one."""
+    source, single = _parts(arguments)
+    foreign = None
+    # Every file that is no TOML is taken for a checkpoint.
+    if source is not None and os.path.isfile(source) and not source.endswith(".toml"):
+        from qaconv_reid.config import ConfigError
+        from qaconv_reid.restore import Foreign
+
+        if arguments.untrained:
+            raise ConfigError(
+                f"--untrained: got it with the checkpoint {source}, wanted one of them; "
+                "model.weights takes its backbone alone"
+            )
+        foreign = Foreign.read(Path(source), single)
+    return (_settings(arguments) if foreign is None else foreign.config), foreign
+
+
+def _with_test_sets(settings: RunConfig, specs: Sequence[str] | None) -> RunConfig:
+    """The settings with these data sets to search, where there are any."""
+    if not specs:
+        return settings
+    data = settings.data.model_copy(update={"test": tuple(specs)})
+    return settings.model_copy(update={"data": data})
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """``qaconv evaluate``."""
+    settings, foreign = _models(arguments)
+    settings = _with_test_sets(settings, arguments.data)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.evaluate import evaluate, parse_measures
+    from qaconv_reid.recipes.outputs import Outputs
+
+    evaluate(
+        settings,
+        console=Console(),
+        untrained=arguments.untrained,
+        foreign=foreign,
+        measures=parse_measures(
+            arguments.protocol,
+            arguments.area,
+            rerank=arguments.rerank,
+            tlift=arguments.tlift,
+            views=_views(arguments),
+        ),
+        outputs=Outputs(
+            ranked=_path(arguments.ranked),
+            features=_path(arguments.features),
+            npz=arguments.npz,
+            json=_path(arguments.json),
+            csv=_path(arguments.csv),
+        ),
+        fresh=arguments.fresh,
+    )
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """``qaconv compare``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.compare import compare
+
+    compare(
+        arguments.first,
+        arguments.second,
+        specs=arguments.data,
+        changed=arguments.changed,
+        console=Console(),
+    )
+    return 0
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def match(arguments: argparse.Namespace) -> int:
+    """``qaconv match``."""
+    settings, foreign = _models(arguments)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.match import Drawing, match
+
+    match(
+        Path(arguments.probe),
+        Path(arguments.gallery),
+        settings,
+        console=Console(),
+        untrained=arguments.untrained,
+        foreign=foreign,
+        drawing=Drawing(
+            Path(arguments.draw) if arguments.draw else None,
+            arguments.top,
+            arguments.threshold,
+            arguments.base,
+        ),
+    )
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """``qaconv report``."""
+    settings = _with_test_sets(_settings(arguments), arguments.data)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.report import report
+
+    report(
+        settings,
+        console=Console(),
+        out=Path(arguments.out) if arguments.out else None,
+        json_file=Path(arguments.json) if arguments.json else None,
+        images=not arguments.no_images,
+    )
+    return 0
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """``qaconv calibrate``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.calibrate import calibrate
+
+    calibrate(arguments.source, arguments.data, device=arguments.device, console=Console())
+    return 0
+
+
+def gallery_add(arguments: argparse.Namespace) -> int:
+    """``qaconv gallery add``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.gallery import add
+
+    add(
+        arguments.source,
+        arguments.gallery,
+        arguments.paths,
+        batch_size=arguments.batch_size,
+        device=arguments.device,
+        console=Console(),
+    )
+    return 0
+
+
+def gallery_info(arguments: argparse.Namespace) -> int:
+    """``qaconv gallery info``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.gallery import info
+
+    info(arguments.gallery, queries=arguments.queries, console=Console())
+    return 0
+
+
+def gallery_remove(arguments: argparse.Namespace) -> int:
+    """``qaconv gallery remove``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.gallery import remove
+
+    remove(arguments.gallery, arguments.where, console=Console())
+    return 0
+
+
+def search(arguments: argparse.Namespace) -> int:
+    """``qaconv search``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.search import search
+
+    search(
+        arguments.source,
+        arguments.gallery,
+        arguments.images,
+        k=arguments.k,
+        where=arguments.where,
+        exact=arguments.exact,
+        engine=arguments.engine,
+        device=arguments.device,
+        as_json=arguments.json,
+        console=Console(),
+    )
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """``qaconv data check``."""
+    from rich.console import Console
+
+    from qaconv_reid import data
+
+    path, layout = data.parse_spec(arguments.path)
+    report = data.check(path, arguments.layout or layout)
+    Console().print(data.render(report))
+    return 0 if report.ok else 1
+
+
+def make(arguments: argparse.Namespace) -> int:
+    """``qaconv data make``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.people import make
+
+    make(
+        arguments.size,
+        arguments.out,
+        seed=arguments.seed,
+        naming=arguments.naming,
+        workers=arguments.workers,
+        console=Console(),
+    )
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> int:
+    """``qaconv data measure``."""
+    settings = _settings(arguments)
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.measure import measure
+
+    measure(
+        arguments.path,
+        settings,
+        views=_views(arguments),
+        said=arguments.settings,
+        runs=arguments.runs,
+        file=arguments.json,
+        console=Console(),
+    )
+    return 0
+
+
+def config(arguments: argparse.Namespace) -> int:
+    """``qaconv config``."""
+    from qaconv_reid import config
+
+    settings = _settings(arguments)
+    if arguments.toml:
+        print(config.to_toml(settings), end="")
+        return 0
+    if arguments.json_schema:
+        print(config.json_schema())
+        return 0
+
+    from rich.console import Console
+
+    from qaconv_reid.reports import settings_lines, settings_table
+
+    console = Console()
+    if console.is_terminal:
+        console.print(settings_table(settings))
+    else:
+        print("\n".join(settings_lines(settings)))
+    return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """``qaconv doctor``."""
+    from qaconv_ext.doctor import main as doctor
+
+    return doctor()

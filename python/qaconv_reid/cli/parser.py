@@ -1,0 +1,320 @@
+"""The command line: every command with its arguments, and the function that does it."""
+
+from __future__ import annotations
+
+import argparse
+
+from qaconv_reid.cli import actions
+
+__all__ = ["build_parser"]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; ``run`` of its result is the function to call."""
+    parser = argparse.ArgumentParser(
+        prog="qaconv", description="Person re-identification with QAConv and graph sampling."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    train = commands.add_parser(
+        "train", help="train a network, then evaluate it", description="Train, then evaluate."
+    )
+    _add_settings(train, "a TOML file, the name of a preset, or the folder of a run")
+    train.add_argument("--resume", action="store_true", help="go on with the run of this name")
+    train.add_argument(
+        "--leave-one-out",
+        action="store_true",
+        help="of the data sets of data.train leave out each in turn, and search in it",
+    )
+    train.set_defaults(run=actions.train)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="evaluate a run", description="Evaluate a run on its or other data sets."
+    )
+    _add_settings(
+        evaluate,
+        "the folder of a run or a checkpoint.pth.tar of QAConv's authors (with --untrained a TOML "
+        "file or a preset)",
+    )
+    evaluate.add_argument(
+        "--data",
+        action="append",
+        metavar="SPEC",
+        help="a data set, PATH or LAYOUT:PATH, instead of data.test; may be given several times",
+    )
+    evaluate.add_argument(
+        "--untrained",
+        action="store_true",
+        help="the matcher as it is before training, on the weights that training starts from",
+    )
+    evaluate.add_argument(
+        "--ranked", metavar="FOLDER", help="write a picture of ranked lists of each data set there"
+    )
+    evaluate.add_argument(
+        "--protocol",
+        default="market",
+        help="market (default): a query's images by its own camera are left out; cross-camera: all "
+        "images by its camera; cuhk03: one gallery image a person, ten times; none: nothing",
+    )
+    _add_views(evaluate)
+    evaluate.add_argument(
+        "--rerank", action="store_true", help="also after k-reciprocal re-ranking"
+    )
+    evaluate.add_argument(
+        "--tlift", action="store_true", help="also after temporal lifting, where times are known"
+    )
+    evaluate.add_argument(
+        "--area",
+        default="plain",
+        help="average precision: plain (default) or trapezoid, as the MATLAB code of Market-1501",
+    )
+    evaluate.add_argument("--json", metavar="FILE", help="write the measures there")
+    evaluate.add_argument(
+        "--csv", metavar="FILE", help="write there what each query's image was taken for"
+    )
+    evaluate.add_argument(
+        "--features",
+        metavar="FOLDER",
+        help="write the feature maps of query and gallery there, with persons, cameras, times and "
+        "paths, as safetensors",
+    )
+    evaluate.add_argument("--npz", action="store_true", help="write features as .npz instead")
+    evaluate.add_argument(
+        "--fresh",
+        action="store_true",
+        help="begin anew, where an interrupted evaluation would be gone on with",
+    )
+    evaluate.set_defaults(run=actions.evaluate)
+
+    match = commands.add_parser(
+        "match",
+        help="match two images, and draw why they match",
+        description="The score of two images, and a picture of the positions that make it.",
+    )
+    match.add_argument("probe", metavar="A", help="an image of a person")
+    match.add_argument("gallery", metavar="B", help="another")
+    _add_settings(
+        match,
+        "the folder of a run or a checkpoint.pth.tar of QAConv's authors (with --untrained a TOML "
+        "file or a preset)",
+    )
+    match.add_argument(
+        "--untrained",
+        action="store_true",
+        help="the matcher as it is before training, on the weights that training starts from",
+    )
+    match.add_argument("--draw", metavar="FILE", help="a picture: .png, .jpg or .webp")
+    match.add_argument(
+        "--top", type=int, default=20, metavar="N", help="draw at most N lines (default: 20)"
+    )
+    match.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="draw no line for less than this part of the score (default: 0)",
+    )
+    match.add_argument(
+        "--base",
+        type=float,
+        metavar="MAXIMUM",
+        help="the correlation that says nothing: 0 shows weight × maximum (default: the mean of "
+        "training)",
+    )
+    match.set_defaults(run=actions.match)
+
+    report = commands.add_parser(
+        "report",
+        help="write the page of a run: curves, tables, ranked lists, why images match",
+        description="Write one HTML file that holds all of a run and needs nothing else.",
+    )
+    _add_settings(report, "the folder of a run")
+    report.add_argument(
+        "--data",
+        action="append",
+        metavar="SPEC",
+        help="a data set to search, PATH or LAYOUT:PATH, instead of data.test; several times",
+    )
+    report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run)")
+    report.add_argument("--json", metavar="FILE", help="write every number of the page there")
+    report.add_argument(
+        "--no-images", action="store_true", help="read no image: curves and tables only"
+    )
+    report.set_defaults(run=actions.report)
+
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="what a run's scores mean: probabilities and thresholds",
+        description="Fit probabilities and thresholds on labelled images; kept with the run.",
+    )
+    calibrate.add_argument("source", metavar="RUN", help=_RUN)
+    calibrate.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="SPEC",
+        help="a data set of identities that were not trained on, several times",
+    )
+    _add_device(calibrate)
+    calibrate.set_defaults(run=actions.calibrate)
+
+    _add_gallery(commands.add_parser("gallery", help="images that can be searched: add, look"))
+    search = commands.add_parser(
+        "search", help="search a gallery with images", description="The best matches of images."
+    )
+    search.add_argument("source", metavar="RUN", help=_RUN)
+    search.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    search.add_argument("images", nargs="+", metavar="IMAGE", help="files")
+    search.add_argument("-k", type=int, default=10, help="hits for each image (default: 10)")
+    search.add_argument("--where", help=_WHERE)
+    search.add_argument("--exact", action="store_true", help="score every image, however many")
+    search.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="here (default), or ray: shards in Ray's workers (the extra cluster)",
+    )
+    search.add_argument("--json", action="store_true", help="print JSON")
+    _add_device(search)
+    search.set_defaults(run=actions.search)
+
+    compare = commands.add_parser(
+        "compare",
+        help="compare two evaluated runs, query by query",
+        description="The differences in Rank-1 and mAP of two runs on the queries that both were "
+        "evaluated on, whether they are chance, and which queries changed most.",
+    )
+    for name in ("first", "second"):
+        compare.add_argument(
+            name, metavar="RUN", help="the folder of a run, or a file of evaluate --csv"
+        )
+    compare.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="a data set by name or place, instead of all; may be given several times",
+    )
+    compare.add_argument(
+        "--changed", type=int, default=10, metavar="N", help="queries to show (default: 10)"
+    )
+    compare.set_defaults(run=actions.compare)
+
+    data = commands.add_parser("data", help="look at data sets, make one")
+    data_commands = data.add_subparsers(metavar="COMMAND", required=True)
+    check = data_commands.add_parser(
+        "check", help="count a data set's persons and images, compare with the published counts"
+    )
+    check.add_argument("path", metavar="PATH", help="the data set, PATH or LAYOUT:PATH")
+    check.add_argument("--layout", help="its layout, where it is not to be recognised")
+    check.set_defaults(run=actions.check)
+    make = data_commands.add_parser(
+        "make",
+        help="draw virtual people: a data set of four domains, from a seed, with no download",
+        description="Draw virtual people (synthetic): what an interrupted run has drawn is kept.",
+    )
+    make.add_argument("size", metavar="SIZE", help="tiny, small, base or large")
+    make.add_argument("--out", metavar="FOLDER", help="where to (default: the user's cache)")
+    make.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
+    make.add_argument(
+        "--naming",
+        default="market",
+        help="market (default): a data set for each domain; randperson: one training set",
+    )
+    make.add_argument("--workers", type=int, help="processes (default: one for each core)")
+    make.set_defaults(run=actions.make)
+    measure = data_commands.add_parser(
+        "measure",
+        help="how hard a data set is, within its domains and across them",
+        description="Rank-1 and mAP of a colour histogram, of pooled embeddings and row stripes of "
+        "feature maps, of the untrained matcher and of trained runs, within and across domains.",
+    )
+    measure.add_argument("path", metavar="PATH", help="a folder of data sets, or a data set")
+    _add_settings(measure, "a TOML file or a preset: its model is what untrained methods take")
+    measure.add_argument(
+        "--run",
+        action="append",
+        default=[],
+        dest="runs",
+        metavar="RUN",
+        help="a trained run, several times",
+    )
+    _add_views(measure)
+    measure.add_argument("--json", metavar="FILE", help="write the figures there")
+    measure.set_defaults(run=actions.measure)
+
+    config = commands.add_parser(
+        "config",
+        help="every setting with its type, value and meaning",
+        description="Print the resolved settings; piped, as TOML with a comment each.",
+    )
+    _add_settings(config, "a TOML file, the name of a preset, or the folder of a run")
+    form = config.add_mutually_exclusive_group()
+    form.add_argument("--json-schema", action="store_true", help="the JSON Schema of all settings")
+    form.add_argument("--toml", action="store_true", help="the settings as TOML")
+    config.set_defaults(run=actions.config)
+
+    doctor = commands.add_parser("doctor", help="what is installed and what will run here")
+    doctor.set_defaults(run=actions.doctor)
+    return parser
+
+
+_RUN = "the folder of a run, a saved matcher or a checkpoint.pth.tar of QAConv's authors"
+_GALLERY = "NAME.lance (any size; the extra search) or NAME.safetensors (held in memory)"
+_WHERE = "a condition, such as \"camera != 3 AND identity = '7'\""
+
+
+def _add_gallery(gallery: argparse.ArgumentParser) -> None:
+    commands = gallery.add_subparsers(metavar="COMMAND", required=True)
+    add = commands.add_parser(
+        "add",
+        help="add images, what is there already passed over",
+        description="Add images; an interrupted add goes on when it is given again.",
+    )
+    add.add_argument("source", metavar="RUN", help=_RUN)
+    add.add_argument("gallery", metavar="GALLERY", help=f"{_GALLERY}; made if it is not there")
+    add.add_argument("paths", nargs="+", metavar="PATH", help="folders, images, CSV files")
+    add.add_argument("--batch-size", type=int, default=64, help="images at a time (default: 64)")
+    _add_device(add)
+    add.set_defaults(run=actions.gallery_add)
+    info = commands.add_parser("info", help="what a gallery holds, what its shortlist keeps")
+    info.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    info.add_argument(
+        "--queries", type=int, help="that the recall is measured with; 0 does not measure it"
+    )
+    info.set_defaults(run=actions.gallery_info)
+    remove = commands.add_parser("remove", help="remove images")
+    remove.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    remove.add_argument("--where", required=True, help=_WHERE)
+    remove.set_defaults(run=actions.gallery_remove)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+
+
+def _add_settings(parser: argparse.ArgumentParser, source: str) -> None:
+    parser.add_argument(
+        "settings",
+        nargs="*",
+        metavar="CONFIG | key=value",
+        help=f"first {source}; then single settings over it, such as sampler.batch_size=32",
+    )
+
+
+def _add_views(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        dest="variants",
+        metavar="KIND=SHARE",
+        help="test images made worse as they are read, several times: shaken=0.1 moves each side "
+        "of the box by up to that share, hidden=0.33 covers so much of the top, the bottom or a "
+        "side, plain is as they are (default)",
+    )
+    parser.add_argument(
+        "--every-crop",
+        action="store_true",
+        help="every test image is a query against all others",
+    )

@@ -1,0 +1,87 @@
+"""The files and folders that an evaluation was asked to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from qaconv_reid.config import ConfigError
+from qaconv_reid.data import ReidDataset
+from qaconv_reid.evaluation import FeatureSet, write_features
+from qaconv_reid.files import check_replaceable
+
+__all__ = ["Outputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where what is written; None for not at all."""
+
+    ranked: Path | None = None
+    """A folder for pictures of ranked lists, one for each test set."""
+    features: Path | None = None
+    """A folder for the features of query and gallery of each test set."""
+    npz: bool = False
+    """Features as ``.npz`` and not as ``.safetensors``."""
+    json: Path | None = None
+    """A file for the measures."""
+    csv: Path | None = None
+    """A file for what became of every query."""
+
+    def check(self) -> None:
+        """That the files can be written, before anything is read.
+
+        Raises:
+            ConfigError: one cannot, or a word is missing beside ``--npz``.
+        """
+        for option, file in (("--json", self.json), ("--csv", self.csv)):
+            if file is not None:
+                _check_target(option, file)
+        if self.npz and self.features is None:
+            raise ConfigError("--npz: got it alone, wanted --features FOLDER beside it")
+
+    def make_folders(self) -> None:
+        """Make those that are not there.
+
+        Raises:
+            ConfigError: one cannot be made.
+        """
+        for option, folder in (("--ranked", self.ranked), ("--features", self.features)):
+            try:
+                if folder is not None:
+                    folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    f"{option}: got {folder}, wanted a folder that can be written to: "
+                    f"{error.strerror}"
+                ) from None
+
+    def write_features(self, dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
+        """Write a test set's features, where they are asked for."""
+        if self.features is None:
+            return
+        suffix = "npz" if self.npz else "safetensors"
+        for part, features in (("query", query), ("gallery", gallery)):
+            paths = [record.path for record in dataset.parts[part]]
+            write_features(self.features / f"{dataset.name}.{part}.{suffix}", features, paths)
+
+    def places(self) -> Iterator[tuple[str, Path]]:
+        """What is written, and where."""
+        for what, place in (
+            ("ranked lists", self.ranked),
+            ("features", self.features),
+            ("measures", self.json),
+            ("queries", self.csv),
+        ):
+            if place is not None:
+                yield what, place
+
+
+def _check_target(option: str, file: Path) -> None:
+    try:
+        check_replaceable(file)
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: got {file}, wanted a file that can be written: {error.strerror}"
+        ) from None
