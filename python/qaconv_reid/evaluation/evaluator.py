@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.data import Record, ReidDataset, variant_name
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.kept_features import extract_kept
 from qaconv_reid.evaluation.parts import features_of_parts
@@ -165,6 +165,7 @@ def evaluate(
         root=dataset.root.resolve(),
         protocol=measures.protocol,
         every_crop=identities.every_crop,
+        variant=variant_name(dataset.gallery[0].variant),
         area=measures.area,
         measured=tuple(Measured.of(*named, query.persons) for named in rankings),
         gallery=len(gallery),

@@ -62,6 +62,8 @@ class EvaluationResult:
     protocol: str = "market"
     every_crop: bool = False
     """Whether every image was searched in all others."""
+    variant: str = "plain"
+    """Of the images, as `qaconv_reid.data.variant_name` calls it."""
     area: str = "plain"
     """How average precision was summed up."""
     root: Path | None = None
@@ -107,6 +109,7 @@ class EvaluationResult:
             "dataset": self.dataset,
             "protocol": self.protocol,
             "every_crop": self.every_crop,
+            "variant": self.variant,
             "area": self.area,
             **plain.as_dict(),
             **({"refined": beside} if beside else {}),

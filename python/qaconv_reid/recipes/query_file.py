@@ -30,9 +30,9 @@ class Kind(NamedTuple):
     scores: str
 
     @property
-    def of(self) -> tuple[str, str, str, str]:
+    def of(self) -> tuple[str, str, str]:
         """What the lines of one evaluation of a data set have in common."""
-        return self.dataset, self.root, self.protocol, self.area
+        return self.root, self.protocol, self.area
 
 
 _COLUMNS = (
@@ -95,8 +95,10 @@ def write_queries(
 
 
 def _kind_of(result: EvaluationResult, scores: str) -> Kind:
-    protocol = f"{result.protocol}, every crop" if result.every_crop else result.protocol
-    return Kind(result.dataset, str(result.root), protocol, result.area, scores)
+    words = [result.protocol]
+    words += [result.variant] if result.variant != "plain" else []
+    words += ["every crop"] if result.every_crop else []
+    return Kind(result.dataset, str(result.root), ", ".join(words), result.area, scores)
 
 
 def read_queries(path: Path) -> list[QueryResults]:

@@ -130,9 +130,9 @@ def _alike(entry: dict[str, Any], new: dict[str, Any]) -> bool:
 
     The earliest entries knew of one way to measure, and of data sets by their names alone.
     """
-    defaults = {"protocol": "market", "area": "plain", "every_crop": False}
-    places = ("dataset", "root") if "root" in entry else ("dataset",)
-    return all(entry.get(key) == new.get(key) for key in places) and all(
+    place = "root" if "root" in entry else "dataset"
+    defaults = {"protocol": "market", "area": "plain", "every_crop": False, "variant": "plain"}
+    return entry.get(place) == new.get(place) and all(
         entry.get(key, default) == new.get(key, default) for key, default in defaults.items()
     )
 
