@@ -41,8 +41,9 @@ $(VENV)/.qaconv-weights: | $(READY)
 demo: $(READY) $(VENV)/.qaconv-weights
 	$(VENV)/bin/python examples/demo.py $(SIZE)
 
+# A process for each core, up to four; threads that wait sleep, for the processes share the cores.
 test: $(READY)
-	$(VENV)/bin/pytest
+	OMP_WAIT_POLICY=passive $(VENV)/bin/pytest -n auto --maxprocesses 4
 
 test-all: $(READY) $(VENV)/.qaconv-weights
 	$(VENV)/bin/pytest -m "recipe or not recipe"
