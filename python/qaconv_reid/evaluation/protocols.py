@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.data import ReidDataset, Views
-from qaconv_reid.evaluation.labels import Rule
+from qaconv_reid.evaluation.labels import Labels, Rule
 from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
 from qaconv_reid.evaluation.single_shot import evaluate_single_shot
 
-__all__ = ["PROTOCOLS", "Identities", "Measures", "Protocol", "count_by_protocol", "measure"]
+__all__ = [
+    "PROTOCOLS",
+    "Identities",
+    "Measures",
+    "Protocol",
+    "count_by_protocol",
+    "measure",
+    "sides_by_protocol",
+]
 
 Protocol = Literal["market", "cuhk03", "cross-camera", "none"]
 """``market``: images of the query's person by its camera are left out. ``cuhk03``: one gallery
@@ -104,6 +112,12 @@ def measure(measures: Measures, blocks: Iterable[Tensor], identities: Identities
 def count_by_protocol(protocol: Protocol, identities: Identities) -> NDArray[np.int64]:
     """How many gallery images match each query, ``[queries]``; needs no scores."""
     return count_matches(*_labels(protocol, identities), rule=_RULES[protocol])
+
+
+def sides_by_protocol(protocol: Protocol, identities: Identities) -> tuple[Labels, Labels]:
+    """Queries and gallery as the protocol looks at them: which of their pairs count."""
+    query_ids, query_cams, gallery_ids, gallery_cams = _labels(protocol, identities)
+    return Labels("query", query_ids, query_cams), Labels("gallery", gallery_ids, gallery_cams)
 
 
 def _labels(

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_reid.data import Record, ReidDataset
-from qaconv_reid.evaluation import FeatureSet, Ranking, evaluate_ranking, score_blocks
+from qaconv_reid.evaluation import FeatureSet, Identities, Measures, Ranking, score_blocks
+from qaconv_reid.evaluation.labels import Labels
+from qaconv_reid.evaluation.protocols import measure, sides_by_protocol
 from qaconv_reid.reports import (
     Confusion,
     Found,
@@ -114,30 +116,24 @@ def search(
         chance: what a score is as a probability.
     """
     rows: list[_Row] = []
+    identities = Identities.of(dataset)
+    sides = sides_by_protocol("market", identities)
 
     def watched() -> Iterator[Tensor]:
         for scores in score_blocks(matcher, query.maps, gallery.maps, device=device):
-            rows.extend(_rows(scores.cpu(), query, gallery, len(rows)))
+            rows.extend(_rows(scores.cpu(), *sides, len(rows)))
             yield scores
 
-    ranking = evaluate_ranking(
-        watched(), query.persons, query.cameras, gallery.persons, gallery.cameras
-    )
-    return Searched(dataset, ranking, rows, chance)
+    return Searched(dataset, measure(Measures(), watched(), identities), rows, chance)
 
 
-def _rows(scores: Tensor, query: FeatureSet, gallery: FeatureSet, start: int) -> Iterator[_Row]:
+def _rows(scores: Tensor, query: Labels, gallery: Labels, start: int) -> Iterator[_Row]:
     """Of a block of scores ``[b, gallery]``, whose first query is number ``start``."""
-    persons = torch.tensor(gallery.persons)
-    cameras = torch.tensor([-1 if camera is None else camera for camera in gallery.cameras])
-    known = torch.tensor([camera is not None for camera in gallery.cameras])
-    for number, row in enumerate(scores, start=start):
-        same = persons == query.persons[number]
-        camera = query.cameras[number]
-        left_out = same & known & (cameras == camera) if camera is not None else same & False
+    matches, left_out = query.matches(gallery, slice(start, start + len(scores)))
+    for row, own, out in zip(scores, matches, left_out, strict=True):
         yield _Row(
-            tuple((index, float(row[index])) for index in _best(row, ~left_out, _FOUND)),
-            next(((i, float(row[i])) for i in _best(row, same & ~left_out, 1)), None),
+            tuple((index, float(row[index])) for index in _best(row, ~out, _FOUND)),
+            next(((i, float(row[i])) for i in _best(row, own, 1)), None),
         )
 
 

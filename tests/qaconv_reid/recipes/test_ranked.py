@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.data import Record, ReidDataset, Views
 from qaconv_reid.evaluation import FeatureSet
 from qaconv_reid.recipes.ranked import search
 
@@ -86,3 +86,25 @@ def test_of_equal_scores_the_lower_number_comes_first():
     names = [item.image.path.name for item in ranked.found]
     assert names == ["g32.png", *(f"g{number}.png" for number in range(9))]
     assert (ranked.first.rank, ranked.first.image.path.name) == (32, "g30.png")
+
+
+def test_with_every_crop_an_image_is_not_in_its_own_list_without_cameras_either():
+    rows = [(0.0, 1, None), (0.5, 1, None), (4.0, 2, None), (4.5, 2, None)]
+    records, features = a_side("x", rows)
+    dataset = Views(every_crop=True).seen(
+        ReidDataset("known", "folder", Path(), (), records[:2], records[2:]), None
+    )
+    found = search(
+        Closeness(),
+        dataset,
+        features,
+        features,
+        device=torch.device("cpu"),
+        chance=lambda score: None,
+    )
+    for number, best in enumerate(("x1.png", "x0.png", "x3.png", "x2.png")):
+        found_of = found.ranked(number)
+        assert len(found_of.found) == 3
+        assert found_of.first == found_of.found[0]
+        assert found_of.found[0].image.path.name == best
+        assert found_of.average_precision == 1
