@@ -27,6 +27,7 @@ from qaconv_reid.training import (
     CheckpointError,
     EpochReport,
     Trainer,
+    check_divisible,
     checkpoint,
 )
 
@@ -117,6 +118,7 @@ def _train(
         folder.check_same(config)
     elif ranks.first:
         folder.check_new()
+    check_divisible(config, ranks)
     images, validation = load_training_images(config)
     test_sets = load_test_sets(config.data.test)
     seed_everything(config.runtime.seed)

@@ -3,7 +3,7 @@
 from qaconv_reid.training.checkpoint import CheckpointError
 from qaconv_reid.training.images import TrainingImages, hold_back, join
 from qaconv_reid.training.meter import EpochReport
-from qaconv_reid.training.trainer import Trainer
+from qaconv_reid.training.trainer import Trainer, check_divisible
 from qaconv_reid.training.watch import CollapsedError
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "EpochReport",
     "Trainer",
     "TrainingImages",
+    "check_divisible",
     "hold_back",
     "join",
 ]

@@ -19,7 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from qaconv_ext.losses import LossResult
 from qaconv_ext.qaconv import QAConv
-from qaconv_reid.config import RunConfig
+from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageSource
 from qaconv_reid.models import FeatureMapNetwork, Progress
 from qaconv_reid.ranks import Ranks
@@ -34,7 +34,7 @@ from qaconv_reid.training.stages import StageClock
 from qaconv_reid.training.stream import BatchStream
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "check_divisible"]
 
 #: Losses that drive the matcher's scale through zero while the gap is negative.
 _HELD = ("triplet", "softmax+triplet")
@@ -64,8 +64,8 @@ class Trainer:
         notice: told in a sentence what is wrong with the run.
 
     Raises:
-        ValueError: there are fewer classes than a batch holds, or a batch norm in training mode
-            would see only a process's part of a batch.
+        ValueError: there are fewer classes than a batch holds.
+        ConfigError: as `check_divisible`.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class Trainer:
         self.progress = progress
         self.notice = notice
 
-        model, sampler = config.model, config.sampler
+        check_divisible(config, self.ranks)
+        sampler = config.sampler
         classes_in_batch = sampler.batch_size // sampler.instances
         self.refresh = GraphRefresh(
             network,
@@ -130,14 +131,10 @@ class Trainer:
         if config.runtime.compile != "off":
             network.compile(mode=config.runtime.compile)
         self.mapping: nn.Module = network
-        if self.ranks.size > 1 and (model.neck_norm or not model.freeze_backbone_norms):
-            raise ValueError(
-                f"model.neck_norm, model.freeze_backbone_norms: got batch norms in training mode "
-                f"and {self.ranks.size} processes, wanted one process, or neck_norm=false and "
-                "freeze_backbone_norms=true"
-            )
         if self.ranks.size > 1:
             self.mapping = DistributedDataParallel(network)
+        #: The running statistics that a forward pass moves in training mode.
+        self._moving: list[Tensor] = []
         #: Finished epochs, and finished batches of the one in progress.
         self.epoch = 0
         self.position = 0
@@ -162,6 +159,7 @@ class Trainer:
         while not self.schedule.finished:
             self.network.train()
             self.matcher.train()
+            self._moving = [*self.matcher.buffers(), *self.network.moving()]
             while self.position < self.epoch_batches:
                 self._train_on_batch()
                 if self.progress is not None:
@@ -206,7 +204,7 @@ class Trainer:
         together = self.config.optimiser.accumulate
         if self._batches_done % together == 0:
             self.optimiser.zero_grad(set_to_none=True)
-            self._statistics = [value.clone() for value in self._moving()]
+            self._statistics = [value.clone() for value in self._moving]
             self._counted = torch.zeros((), dtype=torch.bool, device=self.device)
         result = self._gradients(images, labels, 1 / together)
         self._counted |= result.counted > 0
@@ -257,15 +255,11 @@ class Trainer:
         if self.scaler.is_enabled():
             self.scaler.update()
         # The forward pass has already moved the running statistics, to NaN perhaps, for good.
-        for value, before in zip(self._moving(), self._statistics, strict=True):
+        for value, before in zip(self._moving, self._statistics, strict=True):
             value.copy_(torch.where(taken, value, before))
         if self.average is not None:
             follow(self.average, self._weights(), self.config.optimiser.average)
         return taken
-
-    def _moving(self) -> list[Tensor]:
-        """The running statistics that a forward pass moves."""
-        return [*self.matcher.buffers(), *self.network.moving()]
 
     def _clip(self, module: nn.Module) -> Tensor:
         """The norm of the gradient, which is then no longer than the settings allow."""
@@ -412,6 +406,25 @@ class Trainer:
             weights[int(place)].grad = _laid_as(weights[int(place)], gradient)
         self._statistics = [value.to(self.device) for value in state["statistics"]]
         self._counted = state["counted"].to(self.device)
+
+
+def check_divisible(config: RunConfig, ranks: Ranks) -> None:
+    """That these processes can divide a run among them.
+
+    Raises:
+        ConfigError: a batch norm in training mode would see a part of a batch, or a process none.
+    """
+    model, batch = config.model, config.sampler.batch_size
+    if ranks.size > 1 and (model.neck_norm or not model.freeze_backbone_norms):
+        raise ConfigError(
+            "model.neck_norm, model.freeze_backbone_norms: got batch norms in training mode and "
+            f"{ranks.size} processes, wanted one process, or neck_norm=false and "
+            "freeze_backbone_norms=true"
+        )
+    if batch < ranks.size:
+        raise ConfigError(
+            f"sampler.batch_size: got {batch} for {ranks.size} processes, wanted an image for each"
+        )
 
 
 def _laid_as(weight: Tensor, value: Any) -> Any:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import distributed
 
+from qaconv_reid.config import ConfigError
 from qaconv_reid.ranks import Ranks
-from qaconv_reid.training import checkpoint
+from qaconv_reid.training import check_divisible, checkpoint
 from support.processes import in_processes
 from support.runs import small_config, small_images, small_trainer
 
@@ -99,3 +100,18 @@ def test_rows_are_merged_in_the_order_of_the_batches(size):
     for rows, agreed in in_processes(size, merged):
         assert rows == list(range(9))
         assert agreed == (size > 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "size", "message"),
+    [
+        ("model.neck_norm=true", 2, "got batch norms in training mode and 2 processes"),
+        ("model.freeze_backbone_norms=false", 2, "got batch norms in training mode and 2"),
+        ("sampler.batch_size=4", 5, "sampler.batch_size: got 4 for 5 processes"),
+    ],
+)
+def test_what_cannot_be_divided_is_refused_by_name(setting, size, message):
+    config = small_config(setting)
+    check_divisible(config, Ranks())
+    with pytest.raises(ConfigError, match=message):
+        check_divisible(config, Ranks(0, size))
