@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pages import write_or_check
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -207,17 +209,5 @@ def rendered(text: str, results: Path = RESULTS) -> str:
     return text
 
 
-def main() -> int:
-    """Render, or with ``--check`` only compare."""
-    text = PAGE.read_text()
-    new = rendered(text)
-    if "--check" in sys.argv[1:]:
-        if new != text:
-            print(f"{PAGE.relative_to(ROOT)} differs from the results: run benchmarks/render.py")
-        return int(new != text)
-    PAGE.write_text(new)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, rendered))

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pages import write_or_check
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "evaluation.md"
 FOLDER = ROOT / "benchmarks" / "evaluation"
@@ -75,14 +77,5 @@ def rendered(text: str) -> str:
     return MARKER.sub(lambda match: f"{match[1]}{block}\n{match[2]}", text)
 
 
-def main() -> None:
-    """Write the page, or check it."""
-    text = PAGE.read_text()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(rendered(text))
-    elif rendered(text) != text:
-        sys.exit(f"{PAGE.relative_to(ROOT)} differs from the results: run {Path(__file__).name}")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(write_or_check(PAGE, rendered))

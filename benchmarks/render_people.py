@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pages import write_or_check
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "virtual_people.md"
 FOLDER = ROOT / "benchmarks" / "people"
@@ -130,17 +132,5 @@ def rendered(text: str) -> str:
     return text
 
 
-def main() -> int:
-    """Render, or with ``--check`` only compare."""
-    text = PAGE.read_text()
-    new = rendered(text)
-    if "--check" in sys.argv[1:]:
-        if new != text:
-            print(f"{PAGE.relative_to(ROOT)} differs from the files: run {Path(__file__).name}")
-        return int(new != text)
-    PAGE.write_text(new)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, rendered))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+from qaconv_reid.calibration import sigmoid
 from qaconv_reid.config import RunConfig
 
 __all__ = ["probability", "score_words"]
@@ -19,9 +18,7 @@ def probability(score: float, config: RunConfig, *, trained: bool) -> float | No
     """
     if not trained or config.loss.kind not in _LOGITS:
         return None
-    if score < 0:  # no overflow on either side
-        return math.exp(score) / (1 + math.exp(score))
-    return 1 / (1 + math.exp(-score))
+    return float(sigmoid(score))
 
 
 def score_words(score: float, chance: float | None) -> str:

@@ -1,0 +1,31 @@
+"""What all scripts that render a page have in common: write it, or with ``--check`` compare it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["write_or_check"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def write_or_check(page: Path, rendered: Callable[[str], str]) -> int:
+    """Render a page over what it holds; with ``--check`` on the command line only compare.
+
+    Args:
+        page: of the documentation.
+        rendered: from its text to the text that it should have.
+
+    Returns:
+        The exit code: 1 where they differ, which is then said.
+    """
+    text = page.read_text()
+    new = rendered(text)
+    if "--check" not in sys.argv[1:]:
+        page.write_text(new)
+        return 0
+    if new != text:
+        print(f"{page.relative_to(_ROOT)} differs from the files: run {Path(sys.argv[0]).name}")
+    return int(new != text)
