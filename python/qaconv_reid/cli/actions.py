@@ -260,16 +260,22 @@ def make(arguments: argparse.Namespace) -> int:
     """``qaconv data make``."""
     from rich.console import Console
 
+    from qaconv_reid.people import Request
     from qaconv_reid.recipes.people import make
 
-    make(
+    domains = arguments.domains
+    request = Request(
         arguments.size,
-        arguments.out,
-        seed=arguments.seed,
-        naming=arguments.naming,
-        workers=arguments.workers,
-        console=Console(),
+        arguments.seed,
+        arguments.naming,
+        domains=None if domains is None else tuple(domains.split(",")),
+        train=arguments.train,
+        test=arguments.test,
+        visits=arguments.visits,
+        shots=arguments.shots,
+        families=arguments.families,
     )
+    make(request, arguments.out, workers=arguments.workers, console=Console())
     return 0
 
 

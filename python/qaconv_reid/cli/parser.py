@@ -213,7 +213,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="draw virtual people: a data set of four domains, from a seed, with no download",
         description="Draw virtual people (synthetic): what an interrupted run has drawn is kept.",
     )
-    make.add_argument("size", metavar="SIZE", help="tiny, small, base or large")
+    make.add_argument("size", metavar="SIZE", help="tiny, small, base, large or study")
     make.add_argument("--out", metavar="FOLDER", help="where to (default: the user's cache)")
     make.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
     make.add_argument(
@@ -222,6 +222,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="market (default): a data set for each domain; randperson: one training set",
     )
     make.add_argument("--workers", type=int, help="processes (default: one for each core)")
+    counts = make.add_argument_group("other counts than the size has")
+    counts.add_argument("--domains", metavar="A,B", help="of plaza, station, campus, corridor")
+    counts.add_argument("--train", type=int, metavar="N", help="training persons of each domain")
+    counts.add_argument("--test", type=int, metavar="N", help="test persons, in every domain")
+    counts.add_argument("--visits", type=int, metavar="N", help="cameras that a person passes")
+    counts.add_argument("--shots", type=float, metavar="N", help="pictures of a visit, on average")
+    counts.add_argument(
+        "--families", type=float, metavar="SHARE", help="of people with look-alikes (0.75)"
+    )
     make.set_defaults(run=actions.make)
     measure = data_commands.add_parser(
         "measure",

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import PIL
 
 from qaconv_reid.files import replaced, user_cache
-from qaconv_reid.people.files import NAMINGS, name_of
+from qaconv_reid.people.files import NAMINGS, folders, name_of
 from qaconv_reid.people.scenes import DOMAINS, spots
 from qaconv_reid.people.sheet import contact_sheet
 from qaconv_reid.people.shot import take
@@ -36,6 +36,16 @@ _BYTES = 9_000
 #: Persons that wait for a process at a time, for each process.
 _AHEAD = 4
 
+#: The counts that a request may change, and from where to where: a person's number has four
+#: digits in file names, and those of the test persons begin at 5001.
+_RANGES = (
+    ("train", 0, 5000),
+    ("test", 0, 4999),
+    ("visits", 2, 6),
+    ("shots", 1, 50),
+    ("families", 0, 1),
+)
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -45,17 +55,23 @@ class PeopleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be made."""
+    """What is to be made: a named size, of which some counts may be others."""
 
     size: str
     seed: int = 0
     naming: str = "market"
+    domains: tuple[str, ...] | None = None
+    train: int | None = None
+    test: int | None = None
+    visits: int | None = None
+    shots: float | None = None
+    families: float | None = None
 
     def check(self) -> Size:
         """The size that is meant.
 
         Raises:
-            PeopleError: there is no such size or naming, or the seed is negative.
+            PeopleError: there is no such size, naming or domain, or a number is out of range.
         """
         if self.size not in SIZES:
             raise PeopleError(f"size: got {self.size!r}, wanted one of {', '.join(SIZES)}")
@@ -63,7 +79,25 @@ class Request:
             raise PeopleError(f"naming: got {self.naming!r}, wanted one of {', '.join(NAMINGS)}")
         if self.seed < 0:
             raise PeopleError(f"seed: got {self.seed}, wanted 0 or more")
-        return SIZES[self.size]
+        for name, least, most in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise PeopleError(f"{name}: got {value}, wanted {least} to {most}")
+        for domain in self.domains or ():
+            if domain not in DOMAINS or (self.domains or ()).count(domain) > 1:
+                raise PeopleError(
+                    f"domains: got {domain!r}, wanted each of {', '.join(DOMAINS)} at most once"
+                )
+        size = replace(SIZES[self.size], **self.changes())
+        if not size.domains or size.train + size.test == 0:
+            raise PeopleError("domains, train, test: got none, wanted at least one person")
+        return size
+
+    def changes(self) -> dict[str, Any]:
+        """The counts that are not those of the named size."""
+        names = ("domains", *(name for name, _, _ in _RANGES))
+        asked = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in asked.items() if value is not None}
 
     def facts(self) -> dict[str, Any]:
         """What makes the pictures what they are: the same facts, the same pictures."""
@@ -74,7 +108,11 @@ class Request:
             "kit": hashlib.sha256(kit.read_bytes()).hexdigest()[:16],
             "numpy": np.__version__,
             "pillow": PIL.__version__,
-            **asdict(self),
+            "size": self.size,
+            "seed": self.seed,
+            "naming": self.naming,
+            # As JSON gives them back.
+            "counts": json.loads(json.dumps(self.changes())),
         }
 
     def bytes_needed(self) -> int:
@@ -86,6 +124,9 @@ def default_folder(request: Request) -> Path:
     """Where it lies unless somebody says otherwise: below QACONV_DATA, or the user's cache."""
     base = os.environ.get("QACONV_DATA") or user_cache()
     suffix = "" if request.naming == "market" else f"-{request.naming}"
+    for name, value in request.changes().items():
+        shown = "+".join(value) if isinstance(value, tuple) else f"{value:g}"
+        suffix += f"-{name}-{shown}"
     seed = "" if request.seed == 0 else f"-seed{request.seed}"
     return Path(base) / f"virtual-people-{GENERATION}" / f"{request.size}{suffix}{seed}"
 
@@ -117,7 +158,7 @@ def make(
         raise PeopleError(f"workers: got {workers}, wanted at least 1")
     facts = request.facts()
     there = _manifest(folder)
-    if there is not None and all(there.get(key) == value for key, value in facts.items()):
+    if there is not None and all(there.get(key, {}) == value for key, value in facts.items()):
         return there
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PeopleError(f"{folder}: got something else in it, wanted a folder to be made")
@@ -127,6 +168,8 @@ def make(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         _write(partial / MANIFEST, facts)
+    for path in folders(size, request.naming):
+        (partial / path).mkdir(parents=True, exist_ok=True)
     counts = _draw(request, size, partial, workers, progress)
     for domain in size.domains:
         contact_sheet(request.seed, size, domain, partial, request.naming)
@@ -225,14 +268,13 @@ def _collect(
 
 def _draw_unit(request: Request, folder: Path, unit: list[Sighting]) -> None:
     """Draw a person's pictures, but those that are there."""
-    size = SIZES[request.size]
+    size = request.check()
     for sighting in unit:
         path = folder / name_of(sighting, size, request.naming)
         if path.exists():
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
         camera = spots(request.seed, DOMAINS[sighting.domain])[sighting.spot].camera
         with replaced(path) as temporary:
-            take(request.seed, sighting).save(
+            take(request.seed, sighting, size.families).save(
                 temporary, format="JPEG", quality=camera.sensor.quality, subsampling=2
             )

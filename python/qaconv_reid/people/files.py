@@ -9,7 +9,7 @@ from qaconv_reid.people.scenes import DOMAINS
 from qaconv_reid.people.sizes import Size
 from qaconv_reid.people.walks import FRAME_RATE, SEQUENCE, TEST, TRAIN, Sighting
 
-__all__ = ["NAMINGS", "name_of"]
+__all__ = ["NAMINGS", "folders", "name_of"]
 
 #: How data sets can be written, with a word on each.
 NAMINGS: Mapping[str, str] = {
@@ -21,6 +21,14 @@ NAMINGS: Mapping[str, str] = {
 _FIRST_TEST = 5001
 #: RandPerson's frames a second.
 _RENDERED_RATE = 24
+
+
+def folders(size: Size, naming: str) -> list[PurePosixPath]:
+    """The folders of the pictures, all of which a reader expects, below the data set's root."""
+    if naming == "randperson":
+        return [PurePosixPath("randperson_subset")]
+    parts = ("bounding_box_train", "query", "bounding_box_test")
+    return [PurePosixPath(domain, part) for domain in size.domains for part in parts]
 
 
 def name_of(sighting: Sighting, size: Size, naming: str) -> PurePosixPath:

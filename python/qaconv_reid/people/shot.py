@@ -19,9 +19,8 @@ from qaconv_reid.people.walks import Person, Presence, Sighting
 
 __all__ = ["FAMILY", "look_of", "take"]
 
-#: Persons are drawn together by so many; most such families are look-alikes.
+#: Persons are drawn together by so many; such a family is look-alikes or strangers.
 FAMILY = 5
-_ALIKE = 0.75
 #: The largest height of a picture, pixels.
 _TALLEST = 256
 #: Pictures are drawn with more pixels than they have, up to this height.
@@ -30,31 +29,32 @@ _DRAWN = 300
 _BAD_BOX = 0.08
 
 
-def look_of(seed: int, person: Person) -> Look:
-    """What a person looks like."""
-    return _family(seed, person.pool, person.number // FAMILY)[person.number % FAMILY]
+def look_of(seed: int, person: Person, families: float = 0.75) -> Look:
+    """What a person looks like, where this share of the families are look-alikes."""
+    family = _family(seed, person.pool, person.number // FAMILY, families)
+    return family[person.number % FAMILY]
 
 
 @lru_cache(maxsize=64)
-def _family(seed: int, pool: str, number: int) -> list[Look]:
+def _family(seed: int, pool: str, number: int, families: float) -> list[Look]:
     key = sum(map(ord, pool)) * 31 + len(pool)
     generator = np.random.default_rng([seed, 6, key, number])
     kit = load_kit()
-    if generator.random() < _ALIKE:
+    if generator.random() < families:
         return draw_family(generator, kit, FAMILY)
     return [draw_look(generator, kit) for _ in range(FAMILY)]
 
 
 @lru_cache(maxsize=128)
-def _figure(seed: int, person: Person) -> Figure:
-    return dress(load_kit(), look_of(seed, person))
+def _figure(seed: int, person: Person, families: float) -> Figure:
+    return dress(load_kit(), look_of(seed, person, families))
 
 
 class _Standing:
     """Somebody at a place in the world."""
 
-    def __init__(self, seed: int, presence: Presence) -> None:
-        figure = _figure(seed, presence.person)
+    def __init__(self, seed: int, presence: Presence, families: float) -> None:
+        figure = _figure(seed, presence.person, families)
         # A stride is as long as the legs make it.
         phase = presence.walked / (0.82 * figure.look.height * figure.look.gait.stride)
         self.posed: Posed = walk(load_kit(), figure, phase)
@@ -95,15 +95,15 @@ def _box(
     return float(left), float(top), float(right), float(bottom)
 
 
-def take(seed: int, sighting: Sighting) -> Image.Image:
-    """The picture of a sighting, before its compression."""
+def take(seed: int, sighting: Sighting, families: float = 0.75) -> Image.Image:
+    """The picture of a sighting, before its compression; see `look_of` for the families."""
     number = sighting.subject.person.number
     key = sum(map(ord, sighting.subject.person.pool)) * 31
     generator = np.random.default_rng(
         [seed, 7, len(sighting.domain), key, number, sighting.spot, sighting.shot]
     )
     spot = spots(seed, DOMAINS[sighting.domain])[sighting.spot]
-    subject = _Standing(seed, sighting.subject)
+    subject = _Standing(seed, sighting.subject, families)
     view = spot.camera.view()
     screen, _ = view.project(subject.points)
     left, top, right, bottom = _box(screen.min(0), screen.max(0), spot, generator)
@@ -123,7 +123,7 @@ def take(seed: int, sighting: Sighting) -> Image.Image:
     reach = 1.2 + 0.5 * wide / view.pixels_per_metre(float(np.hypot(subject.y, 3)))
     for presence in sighting.others:
         if abs(presence.x - sighting.subject.x) < reach and presence.y > 1.5:
-            people.append(_Standing(seed, presence))
+            people.append(_Standing(seed, presence, families))
     _cast(picture, people, window, spot)
     drawn = [(person.y, person) for person in people] + [
         (post.y, post) for post in spot.posts if post.y < subject.y

@@ -21,6 +21,8 @@ class Size:
     """Cameras that a person passes, at most."""
     shots: float
     """Mean number of pictures of a visit."""
+    families: float = 0.75
+    """Share of the people who come in families of look-alikes."""
 
     @property
     def identities(self) -> int:
@@ -44,6 +46,7 @@ SIZES: Mapping[str, Size] = {
         Size("small", _ALL, train=100, test=100, visits=3, shots=3),
         Size("base", _ALL, train=1500, test=400, visits=5, shots=3.2),
         Size("large", _ALL, train=2000, test=0, visits=4, shots=4.125),
+        Size("study", _ALL, train=2667, test=400, visits=4, shots=2),
     )
 }
 """Every size by its name."""

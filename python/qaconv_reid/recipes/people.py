@@ -15,21 +15,17 @@ __all__ = ["make"]
 
 
 def make(
-    size: str,
+    request: Request,
     folder: str | None,
     *,
-    seed: int,
-    naming: str,
     workers: int | None,
     console: Console,
 ) -> Path:
     """Make the data set where it is not there yet, and say where it lies.
 
     Args:
-        size: a name of `people.SIZES`.
+        request: what to make.
         folder: where to, None for the user's cache.
-        seed: of everything that is drawn.
-        naming: a name of `people.NAMINGS`.
         workers: processes, None for one for each core that may be used.
         console: for the words.
 
@@ -39,13 +35,12 @@ def make(
     Raises:
         PeopleError: it cannot be made.
     """
-    request = Request(size, seed, naming)
     counts = request.check()
     path = Path(folder).expanduser() if folder else people.default_folder(request)
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     console.print(
-        f"Virtual people (synthetic), {size}: {counts.identities:,} persons, "
+        f"Virtual people (synthetic), {request.size}: {counts.identities:,} persons, "
         f"{counts.images:,} pictures, about {_megabytes(request.bytes_needed())} in {path}",
         highlight=False,
         soft_wrap=True,
@@ -53,7 +48,7 @@ def make(
     with ProgressBars() as progress:
         manifest = people.make(request, path, workers=workers, progress=progress)
     for domain, images in manifest["images"].items():
-        where = path / domain if naming == "market" else path
+        where = path / domain if request.naming == "market" else path
         console.print(f"{where}: {images:,} pictures", highlight=False, soft_wrap=True)
     return path
 

@@ -47,11 +47,11 @@ def test_an_interrupted_run_goes_on(tiny, tmp_path, monkeypatch):
     folder = tmp_path / "resumed"
     take, drawn = dataset.take, []
 
-    def some(seed, sighting):
+    def some(seed, sighting, families):
         if len(drawn) == 30:
             raise KeyboardInterrupt
         drawn.append(sighting)
-        return take(seed, sighting)
+        return take(seed, sighting, families)
 
     with monkeypatch.context() as patch:
         patch.setattr(dataset, "take", some)
@@ -59,9 +59,9 @@ def test_an_interrupted_run_goes_on(tiny, tmp_path, monkeypatch):
             people.make(Request("tiny"), folder)
     assert not folder.exists()
 
-    def counted(seed, sighting):
+    def counted(seed, sighting, families):
         drawn.append(sighting)
-        return take(seed, sighting)
+        return take(seed, sighting, families)
 
     monkeypatch.setattr(dataset, "take", counted)
     people.make(Request("tiny"), folder)
@@ -85,9 +85,22 @@ def test_other_things_are_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("request_", "workers", "said"),
     [
-        (Request("huge"), 1, "size: got 'huge', wanted one of tiny, small, base, large"),
+        (Request("huge"), 1, "size: got 'huge', wanted one of tiny, small, base, large, study"),
         (Request("tiny", naming="duke"), 1, "naming: got 'duke', wanted one of market, randperson"),
         (Request("tiny", seed=-1), 1, "seed: got -1, wanted 0 or more"),
+        (Request("tiny", train=5001), 1, "train: got 5001, wanted 0 to 5000"),
+        (Request("tiny", visits=1), 1, "visits: got 1, wanted 2 to 6"),
+        (Request("tiny", families=1.5), 1, "families: got 1.5, wanted 0 to 1"),
+        (
+            Request("tiny", domains=("plaza", "moon")),
+            1,
+            "domains: got 'moon', wanted each of plaza, station, campus, corridor at most once",
+        ),
+        (
+            Request("tiny", train=0, test=0),
+            1,
+            "domains, train, test: got none, wanted at least one person",
+        ),
         (Request("tiny"), 0, "workers: got 0, wanted at least 1"),
     ],
 )
@@ -127,6 +140,27 @@ def test_randpersons_naming_is_read_as_randperson(tmp_path):
     assert loaded.layout == "randperson"
     assert len(loaded.train) == TINY.images
     assert len({r.person for r in loaded.train}) == TINY.identities
+
+
+def test_other_counts_than_the_sizes(tiny, tmp_path):
+    asked = Request("tiny", domains=("station",), train=4, test=0, shots=1)
+    folder = people.default_folder(asked)
+    assert folder.name == "tiny-domains-station-train-4-test-0-shots-1"
+    manifest = people.make(asked, tmp_path / "t")
+    assert manifest["identities"] == 4
+    assert manifest["images"] == {"station": 8}
+    assert manifest["domains"] == {"station": {"train": 4, "test": 0, "cameras": 6}}
+    assert len(data.load(tmp_path / "t" / "station").train) == 8
+    # What was made of the same request is there already; of another it is not.
+    assert people.make(asked, tmp_path / "t") == manifest
+    with pytest.raises(PeopleError, match="got something else in it"):
+        people.make(Request("tiny", domains=("station",), train=4, test=0), tmp_path / "t")
+
+
+def test_without_families_nobody_has_look_alikes():
+    for families, alike in ((0.0, 0), (1.0, 4)):
+        looks = [look_of(0, Person("plaza", number), families) for number in range(FAMILY)]
+        assert sum(look.bottom == looks[0].bottom for look in looks[1:]) == alike
 
 
 def test_the_manifest_says_what_made_it(tiny):
