@@ -407,8 +407,10 @@ class QAConv(nn.Module):
 
     @property
     def _halves(self) -> int:
-        """How many times the shift of bn and the bias of fc come in a score: once for each half of
-        the maxima that the same weights serve."""
+        """How many times the shift of bn and the bias of fc come in a score.
+
+        Once for each half of the maxima that the same weights serve.
+        """
         return 1 if self.separate_weights else 2
 
     def train(self, mode: bool = True) -> QAConv:
@@ -461,14 +463,12 @@ class QAConv(nn.Module):
             planes = tuple(plane.to(weight.dtype) for plane in planes)
             variance, mean = _joint_variance_and_mean(planes)
             # Where the processes differ stands the weight of all of them, whose gradient is summed.
-            # Each plane with the weights that belong to it; in a self match the one with both, if
-            # they are two.
             sides = self.sides(weight if share is None else share.common(weight))
-            if gallery is None and self.symmetric:
-                sides, planes = sides[:1], planes[:1]
-            elif gallery is None:
-                planes = planes * 2
-            one_way, *other_way = (p @ w for p, w in zip(planes, sides, strict=True))  # [P, G]
+            # Each plane with its side's weights; the one of a self match with both, if they differ.
+            pairings = [(planes[0], sides[0])]
+            if gallery is not None or not self.symmetric:
+                pairings.append((planes[-1], sides[1]))
+            one_way, *other_way = (plane @ side for plane, side in pairings)  # [P, G] each
             if share is not None:
                 one_way, *other_way = (share.collect(sums) for sums in (one_way, *other_way))
                 variance, mean = share.pooled(variance, mean)

@@ -42,6 +42,7 @@ __all__ = [
     "RuntimeConfig",
     "SamplerConfig",
     "ScheduleConfig",
+    "StartConfig",
     "differences",
     "json_schema",
     "load",
@@ -143,10 +144,16 @@ class ModelConfig(_Section):
 
 
 class MatcherConfig(_Section):
-    """The head of QAConv."""
+    """How two feature maps are compared."""
 
+    kind: Literal["qaconv", "stripes", "pooled"] = "qaconv"
+    """``qaconv``: every position of one with every position of the other; ``stripes``: the cosine
+    of the means of their rows; ``pooled``: the cosine of their means. The graph takes it too."""
+    separate_weights: bool = False
+    """qaconv: weights of their own for the positions of either side, from a random start, as before
+    the authors' release 2.1."""
     hold_scale: bool = True
-    """With loss.kind=triplet: hold the head's scale (logit_bn.weight) while the hardest positives
+    """With hard triplets: hold the head's scale (logit_bn.weight) while the hardest positives
     of a batch score below its hardest negatives. False is the paper's way: the hard triplet then
     drives the scale through zero, where nothing reaches the network any more."""
 
@@ -165,6 +172,8 @@ class SamplerConfig(_Section):
     """Graph: epochs of pk batches before the first graph is made."""
     refresh_images: NonNegativeInt = 0
     """Graph: images after which the graph is made anew; 0 for a batch of every person."""
+    rerank: bool = False
+    """Graph: of distances that k-reciprocal encoding has re-ranked, as in release 2.0."""
 
     @model_validator(mode="after")
     def _divides(self) -> SamplerConfig:
@@ -187,6 +196,9 @@ class LossConfig(_Section):
     """Triplet: in units of the score."""
     memory_batch: PositiveInt = 16
     """Class memory: classes matched at a time; fewer take less memory."""
+    prior: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Class memory: the probability that the untrained matcher gives any pair. With 0.5, the
+    authors' start, the many negatives drive the matcher's scale through zero within 50 batches."""
 
 
 class OptimiserConfig(_Section):
@@ -242,6 +254,16 @@ class ScheduleConfig(_Section):
     """The run ends after so many evaluations (evaluation.every) without a better mAP; 0 never."""
 
 
+class StartConfig(_Section):
+    """Which random start is trained from."""
+
+    trials: NonNegativeInt = 0
+    """Starts that are tried before the run (release 1.2: 10); the one with the best batch accuracy
+    is trained from its beginning. 0 takes the first as it is."""
+    images: PositiveInt = 16_000
+    """Images of a trial (release 1.2: 2,000 batches of 8)."""
+
+
 class EvaluationConfig(_Section):
     """How test sets are searched."""
 
@@ -294,6 +316,7 @@ class RunConfig(_Section):
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    start: StartConfig = StartConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 

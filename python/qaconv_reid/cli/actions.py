@@ -260,8 +260,7 @@ def make(arguments: argparse.Namespace) -> int:
     """``qaconv data make``."""
     from rich.console import Console
 
-    from qaconv_reid.people import Request
-    from qaconv_reid.recipes.people import make
+    from qaconv_reid.recipes.people import Request, make
 
     domains = arguments.domains
     request = Request(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from qaconv_ext.losses import LossResult
 from qaconv_ext.qaconv import QAConv
+from qaconv_reid.models import PairMatcher
 
 __all__ = ["WINDOW", "EpochReport", "Meter", "Window"]
 
@@ -37,7 +38,7 @@ class Window:
     scale: float
     """``logit_bn.weight`` of the matcher after the last step."""
     variance: float
-    """Running variance of the matcher's maxima after the last step."""
+    """Running variance of the matcher's maxima, or cosines, after the last step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Meter:
         device: where the sums lie until they are read.
     """
 
-    def __init__(self, matcher: QAConv, device: torch.device) -> None:
+    def __init__(self, matcher: PairMatcher, device: torch.device) -> None:
         self._matcher = matcher
         self._unread = torch.zeros(len(dataclasses.fields(_Sums)), device=device).double()
         self._window = _Sums()
@@ -179,7 +180,10 @@ class Meter:
 
     def _read(self) -> None:
         """Move what has come since the last time to the sums, in one transfer."""
-        scale, variance = self._matcher.logit_bn.weight, self._matcher.bn.running_var
+        matcher = self._matcher
+        # Of what is pooled, the cosines themselves are what a norm sees first.
+        first = matcher.bn if isinstance(matcher, QAConv) else matcher.logit_bn
+        scale, variance = matcher.logit_bn.weight, first.running_var
         assert variance is not None
         parts = [self._unread, scale.detach().double(), variance.double()]
         *numbers, self._scale, self._variance = torch.cat(parts).tolist()

@@ -18,15 +18,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from qaconv_ext.losses import LossResult
-from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageSource
-from qaconv_reid.models import FeatureMapNetwork, Progress
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
-from qaconv_reid.training.meter import WINDOW, EpochReport, Meter
+from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
 from qaconv_reid.training.objectives import build_objective
 from qaconv_reid.training.optimisation import build_optimiser, follow
 from qaconv_reid.training.schedule import build_schedule
@@ -71,7 +70,7 @@ class Trainer:
     def __init__(
         self,
         network: FeatureMapNetwork,
-        matcher: QAConv,
+        matcher: PairMatcher,
         images: TrainingImages,
         source: ImageSource,
         config: RunConfig,
@@ -103,6 +102,7 @@ class Trainer:
             batch_size=config.evaluation.batch_size,
             device=device,
             autocast=autocast,
+            rerank=sampler.rerank,
             ranks=self.ranks,
             progress=progress,
         )
@@ -139,6 +139,7 @@ class Trainer:
         self.epoch = 0
         self.position = 0
         self.meter = Meter(matcher, device)
+        self._last_window: Window | None = None
 
     def epochs(
         self, stop: Callable[[], bool] = lambda: False, after_step: Callable[[], None] | None = None
@@ -171,6 +172,21 @@ class Trainer:
             yield self._end_epoch()
             if stop():
                 return
+
+    def accuracy_after(self, images: int) -> float:
+        """Train on about so many images, and give the batch accuracy of the last window of steps.
+
+        Args:
+            images: rounded up to whole windows.
+
+        Raises:
+            CollapsedError: as `epochs`.
+        """
+        windows = -(-images // (self.config.sampler.batch_size * WINDOW))
+        for _ in self.epochs(lambda: self._batches_done >= windows * WINDOW):
+            pass
+        assert self._last_window is not None
+        return self._last_window.accuracy
 
     def _train_on_batch(self) -> None:
         started = time.perf_counter()
@@ -269,7 +285,7 @@ class Trainer:
 
     def _end_window(self) -> None:
         """Look at the last steps, and decide what follows from them."""
-        window = self.meter.end_window()
+        window = self._last_window = self.meter.end_window()
         self.clock.read(self.meter.seconds)
         self.hold.look(window)
         if window.accuracy > self.config.augmentation.from_accuracy:
@@ -317,7 +333,7 @@ class Trainer:
     def _weights(self) -> nn.ModuleDict:
         return nn.ModuleDict({"network": self.network, "matcher": self.matcher})
 
-    def evaluated(self) -> tuple[FeatureMapNetwork, QAConv]:
+    def evaluated(self) -> tuple[FeatureMapNetwork, PairMatcher]:
         """Network and matcher as they are to be evaluated: the moving average, where there is one.
 
         They are the trainer's own and go on learning; who wants to keep them copies them.

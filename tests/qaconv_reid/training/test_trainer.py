@@ -88,6 +88,33 @@ def test_training_learns_to_tell_drawn_persons_apart(images):
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 
+@pytest.mark.parametrize("kind", ["stripes", "pooled"])
+def test_a_cosine_takes_the_place_of_the_dense_matcher(images, kind):
+    trainer = small_trainer(images, small_config(f"matcher.kind={kind}", "schedule.max_epochs=1"))
+    before = weights(trainer)
+    (report,) = trainer.epochs()
+    assert report.skipped_steps == 0
+    assert report.graph_seconds > 0
+    after = weights(trainer)
+    assert not torch.equal(before["network.neck.weight"], after["network.neck.weight"])
+
+
+def test_the_class_memory_starts_from_the_rarity_of_its_positives():
+    _, matcher = small_models(config=small_config("loss.kind=class_memory"))
+    assert float(matcher.logit_bn.bias.sigmoid()) == pytest.approx(0.01)
+    _, matcher = small_models(config=small_config("loss.kind=class_memory", "loss.prior=0.5"))
+    assert float(matcher.logit_bn.bias) == 0
+    _, matcher = small_models(config=small_config("loss.kind=triplet"))
+    assert float(matcher.logit_bn.bias) == 0
+
+
+def test_accuracy_of_a_start(images):
+    trainer = small_trainer(images, small_config("sampler.kind=pk", "schedule.max_epochs=99"))
+    accuracy = trainer.accuracy_after(300)
+    assert 0 <= accuracy <= 1
+    assert (trainer.epoch, trainer.position) == (8, 2)  # 50 batches, of which 6 are an epoch
+
+
 def test_the_rate_follows_the_schedule(images):
     config = small_config("schedule.kind=step", "schedule.step=1", "optimiser.learning_rate=0.008")
     rates = [report.learning_rate for report in small_trainer(images, config).epochs()]
