@@ -57,6 +57,10 @@ class ClassMemory(nn.Module):
         self.mem_batch_size = mem_batch_size
         self.register_buffer("maps", torch.zeros(tuple(shape.values())))
         self.register_buffer("valid", torch.zeros(num_classes, dtype=torch.bool))
+        #: Whether all classes are known to have been seen: which ones have is asked of the device,
+        #: which waits, and only until then.
+        self._complete = False
+        self.register_load_state_dict_post_hook(_ask_again)
 
     def forward(
         self, maps: Tensor, matcher: Callable[[Tensor, Tensor], Tensor]
@@ -76,7 +80,11 @@ class ClassMemory(nn.Module):
             ValueError: the maps have another shape than those of the memory.
         """
         self._check_shape(maps)
-        classes = self.valid.nonzero().squeeze(1)  # [V]
+        if self._complete:
+            classes = torch.arange(len(self.valid), device=self.valid.device)
+        else:
+            classes = self.valid.nonzero().squeeze(1)  # [V]
+            self._complete = len(classes) == len(self.valid)
         if len(classes) == 0:
             return maps.flatten(1)[:, :0], classes
         chunks = [
@@ -120,6 +128,11 @@ class ClassMemory(nn.Module):
             raise ValueError(
                 f"maps: got shape {list(maps.shape)}, wanted [B, {', '.join(map(str, wanted))}]"
             )
+
+
+def _ask_again(memory: nn.Module, keys: object) -> None:
+    """After `load_state_dict`: fewer classes may have been seen there."""
+    memory._complete = False  # type: ignore[assignment]
 
 
 class ClassMemoryLoss(nn.Module):
