@@ -82,6 +82,9 @@ class DataConfig(_Section):
     persons: Literal["apart", "joined"] = "apart"
     """Of several training sets: apart, persons of different sets are different persons; joined,
     equal numbers are one person, as in the domains of the virtual people."""
+    balanced: bool = False
+    """Of several training sets: batches take equally from all, whatever their sizes. False takes
+    from a set as many as it has. Of graph sampling it is the anchors that are taken."""
     test: DatasetSpecs = ()
     """Evaluated one by one when the training is over."""
     combine_all: bool = False
@@ -319,6 +322,15 @@ class RunConfig(_Section):
     start: StartConfig = StartConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _has_sources(self) -> RunConfig:
+        if self.data.balanced and self.data.persons == "joined":
+            raise ValueError(
+                "data.balanced: got true with data.persons=joined, where a person is of several "
+                "sets, wanted data.persons=apart"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_pairs(self) -> RunConfig:

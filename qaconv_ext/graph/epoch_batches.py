@@ -34,6 +34,8 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         labels: one whole number per image of the data set, of any value and order.
         batch_size: images in a batch, on each rank.
         seed: of all random choices.
+        groups: one whole number per image, such as that of its data set: batches take equally from
+            all groups (`Balance`). None takes from all images alike.
         rank: of this process.
         world_size: number of processes.
 
@@ -48,11 +50,17 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         batch_size: int,
         seed: int = 0,
         *,
+        groups: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__()
-        self._labels = _whole_numbers(labels)
+        self._labels = _whole_numbers("labels", labels)
+        self._groups = None if groups is None else _whole_numbers("groups", groups)
+        if self._groups is not None and len(self._groups) != len(self._labels):
+            raise ValueError(
+                f"groups: got {len(self._groups)} numbers, wanted {len(self._labels)} as labels has"
+            )
         if batch_size < 1:
             raise ValueError(f"batch_size: got {batch_size}, wanted 1 or more")
         if world_size < 1:
@@ -71,6 +79,8 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
             "seed": self._seed,
             "world_size": world_size,
         }
+        if self._groups is not None:
+            self._arguments["groups"] = zlib.crc32(repr(self._groups).encode())
         self._epoch = 0
         self._batches: list[list[int]] | None = None  # the epoch's, of all ranks, once dealt
         self._position = 0  # where the next iteration starts
@@ -170,11 +180,12 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         missing = wanted_names - set(state)
         if missing:
             raise ValueError(f"state: got no {', '.join(sorted(missing))}, wanted a state_dict()")
-        for name, wanted in self._arguments.items():
-            got = state["arguments"].get(name)
+        for name in {**self._arguments, **state["arguments"]}:
+            got, wanted = (given.get(name) for given in (state["arguments"], self._arguments))
             if got != wanted:
-                what = "other labels" if name == "labels" else f"{name} {got}"
-                own = "those of this sampler" if name == "labels" else f"{wanted}"
+                digest = name in ("labels", "groups")
+                what = f"other {name}" if digest else f"{name} {got}"
+                own = "those of this sampler" if digest else f"{wanted}"
                 raise ValueError(f"state: got {what}, wanted {own}")
         batches = state["batches"]
         in_all = 0 if batches is None else len(self) * self.world_size
@@ -190,13 +201,13 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         self._begun = False
 
 
-def _whole_numbers(labels: Iterable[int]) -> list[int]:
+def _whole_numbers(name: str, given: Iterable[int]) -> list[int]:
     # A tensor or an array is read at once, and not element by element.
-    values = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    values = given.tolist() if hasattr(given, "tolist") else list(given)
     numbers = []
     for value in values:
         try:
             numbers.append(operator.index(value))
         except TypeError:
-            raise TypeError(f"labels: got {value!r}, wanted whole numbers, one per image") from None
+            raise TypeError(f"{name}: got {value!r}, wanted whole numbers, one per image") from None
     return numbers

@@ -44,6 +44,7 @@ class GraphSampler(ClassBatchSampler):
         batch_size: images in a batch, on each rank; a multiple of ``instances``.
         instances: images of each class in a batch (K).
         seed: of all random choices.
+        groups: see `EpochBatchSampler`: of a class the group of its first image.
         rank: of this process.
         world_size: number of processes.
 
@@ -60,11 +61,18 @@ class GraphSampler(ClassBatchSampler):
         instances: int,
         seed: int = 0,
         *,
+        groups: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        super().__init__(labels, batch_size, instances, seed, rank=rank, world_size=world_size)
+        super().__init__(
+            labels, batch_size, instances, seed, groups=groups, rank=rank, world_size=world_size
+        )
         self._neighbours = neighbours
+
+    @property
+    def _drawn_together(self) -> int:
+        return 1  # the anchor
 
     def _batches_in_all(self) -> int:
         return len(self.classes)
@@ -73,6 +81,8 @@ class GraphSampler(ClassBatchSampler):
         images = [rng.choice(numbers) for numbers in self._images]
         graph = self._checked(self._neighbours(images))
         anchors = rng.sample(range(len(self.classes)), len(self.classes))
+        if self._balance is not None:
+            anchors = [anchor for (anchor,) in self._balance.batches(len(self.classes), rng)]
         return [[anchor, *graph[anchor]] for anchor in anchors]
 
     def _checked(self, result: object) -> list[list[int]]:

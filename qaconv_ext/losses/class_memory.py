@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,6 @@ class ClassMemory(nn.Module):
         #: Whether all classes are known to have been seen: which ones have is asked of the device,
         #: which waits, and only until then.
         self._complete = False
-        self.register_load_state_dict_post_hook(_ask_again)
 
     def forward(
         self, maps: Tensor, matcher: Callable[[Tensor, Tensor], Tensor]
@@ -122,17 +122,17 @@ class ClassMemory(nn.Module):
         self.maps[labels] = maps[last[labels]].to(self.maps.dtype)
         self.valid[labels] = True
 
+    def _load_from_state_dict(self, *arguments: Any, **named: Any) -> None:
+        # Fewer classes may have been seen there.
+        self._complete = False
+        super()._load_from_state_dict(*arguments, **named)
+
     def _check_shape(self, maps: Tensor) -> None:
         wanted = list(self.maps.shape[1:])
         if maps.dim() != 4 or list(maps.shape[1:]) != wanted:
             raise ValueError(
                 f"maps: got shape {list(maps.shape)}, wanted [B, {', '.join(map(str, wanted))}]"
             )
-
-
-def _ask_again(memory: nn.Module, keys: object) -> None:
-    """After `load_state_dict`: fewer classes may have been seen there."""
-    memory._complete = False  # type: ignore[assignment]
 
 
 class ClassMemoryLoss(nn.Module):

@@ -32,14 +32,42 @@ def load_training_images(config: RunConfig) -> tuple[TrainingImages, ReidDataset
     validation = None
     if config.data.validation:
         images, validation = hold_back(images, config.data.validation, config.runtime.seed)
-    batch, instances = config.sampler.batch_size, config.sampler.instances
-    if images.classes < batch // instances:
-        raise DataError(
-            f"data.train: got {images.classes} persons, wanted at least {batch // instances} for "
-            f"batches of {batch} images with {instances} of each person (sampler.batch_size, "
+    _check_batches(images, config)
+    return images, validation
+
+
+def _check_batches(images: TrainingImages, config: RunConfig) -> None:
+    """That there is enough for batches.
+
+    Raises:
+        DataError: there is not, in all or of one of several balanced sets.
+    """
+    sampler = config.sampler
+    each = f"batches of {sampler.batch_size} images"
+    if sampler.kind == "shuffle":
+        what, wanted, total = "images", sampler.batch_size, len(images.labels)
+        counts = Counter(images.sources)
+        how = f"for {each} (sampler.batch_size)"
+    else:
+        what, wanted, total = "persons", sampler.batch_size // sampler.instances, images.classes
+        counts = Counter(
+            source for _, source in set(zip(images.labels, images.sources, strict=True))
+        )
+        how = (
+            f"for {each} with {sampler.instances} of each person (sampler.batch_size, "
             "sampler.instances)"
         )
-    return images, validation
+    if total < wanted:
+        raise DataError(f"data.train: got {total} {what}, wanted at least {wanted} {how}")
+    if not config.data.balanced or sampler.kind == "graph":  # where it is single anchors
+        return
+    part = -(-wanted // len(counts))
+    for source, count in counts.items():
+        if count < part:
+            raise DataError(
+                f"data.train: got {count} {what} in {config.data.train[source]}, wanted at least "
+                f"{part}, its part of what is wanted {how} (data.balanced)"
+            )
 
 
 def load_test_sets(specs: Iterable[str], measures: Measures | None = None) -> list[ReidDataset]:

@@ -14,10 +14,13 @@ __all__ = ["TrainingImages", "hold_back", "join"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingImages:
-    """Images to learn from; ``labels`` are classes 0 .. classes - 1, one per record."""
+    """Images to learn from."""
 
     records: tuple[Record, ...]
     labels: tuple[int, ...]
+    """One per record: its class, 0 .. classes - 1."""
+    sources: tuple[int, ...]
+    """One per record: the number of its data set."""
 
     @property
     def classes(self) -> int:
@@ -33,16 +36,17 @@ def join(datasets: Sequence[ReidDataset], *, apart: bool = True) -> TrainingImag
         apart: each counts its persons for itself, so that equal numbers in two of them are two
             persons; False takes them for one.
     """
+    sources = tuple(number for number, dataset in enumerate(datasets) for _ in dataset.train)
     if not apart:
         together = [record for dataset in datasets for record in dataset.train]
-        return TrainingImages(tuple(together), tuple(class_labels(together)))
+        return TrainingImages(tuple(together), tuple(class_labels(together)), sources)
     records: list[Record] = []
     labels: list[int] = []
     for dataset in datasets:
         first = max(labels, default=-1) + 1
         records.extend(dataset.train)
         labels.extend(first + label for label in class_labels(dataset.train))
-    return TrainingImages(tuple(records), tuple(labels))
+    return TrainingImages(tuple(records), tuple(labels), sources)
 
 
 def hold_back(
@@ -67,12 +71,14 @@ def hold_back(
     chosen = set(random.sample(range(images.classes), max(1, round(share * images.classes))))
     kept: list[Record] = []
     labels: list[int] = []
+    sources: list[int] = []
     parts: dict[str, list[Record]] = {"query": [], "gallery": []}
     seen: set[tuple[int, int | None]] = set()
-    for record, label in zip(images.records, images.labels, strict=True):
+    for record, label, source in zip(images.records, images.labels, images.sources, strict=True):
         if label not in chosen:
             kept.append(record)
             labels.append(label)
+            sources.append(source)
             continue
         view = (label, record.camera)
         # Numbers of persons are those of their data set: of several, only the class is one person.
@@ -86,7 +92,7 @@ def hold_back(
         )
     number = {label: place for place, label in enumerate(sorted(set(labels)))}
     return (
-        TrainingImages(tuple(kept), tuple(number[label] for label in labels)),
+        TrainingImages(tuple(kept), tuple(number[label] for label in labels), tuple(sources)),
         ReidDataset(
             name="validation",
             layout="validation",

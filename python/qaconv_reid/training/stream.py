@@ -49,11 +49,12 @@ class BatchStream:
         self._ranks = ranks
         sampler, model = config.sampler, config.model
         draw = (sampler.batch_size, sampler.instances, config.runtime.seed)
+        groups = images.sources if config.data.balanced else None
         samplers: dict[str, Callable[[], EpochBatchSampler]] = {
-            "graph": lambda: GraphSampler(images.labels, graph, *draw),
-            "pk": lambda: PKSampler(images.labels, *draw),
+            "graph": lambda: GraphSampler(images.labels, graph, *draw, groups=groups),
+            "pk": lambda: PKSampler(images.labels, *draw, groups=groups),
             "shuffle": lambda: ShuffleSampler(
-                images.labels, sampler.batch_size, config.runtime.seed
+                images.labels, sampler.batch_size, config.runtime.seed, groups=groups
             ),
         }
         warm = ["pk"] if sampler.kind == "graph" and sampler.warm_start else []

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from qaconv_reid.config import OptimiserConfig
-from qaconv_reid.training import checkpoint
+from qaconv_reid.training import TrainingImages, checkpoint
 from qaconv_reid.training.optimisation import build_optimiser
 from support.runs import small_config, small_images, small_models, small_trainer
 
@@ -101,11 +101,28 @@ def test_a_cosine_takes_the_place_of_the_dense_matcher(images, kind):
 
 def test_the_class_memory_starts_from_the_rarity_of_its_positives():
     _, matcher = small_models(config=small_config("loss.kind=class_memory"))
-    assert float(matcher.logit_bn.bias.sigmoid()) == pytest.approx(0.01)
+    assert matcher.logit_bn.bias.detach().sigmoid().item() == pytest.approx(0.01)
     _, matcher = small_models(config=small_config("loss.kind=class_memory", "loss.prior=0.5"))
-    assert float(matcher.logit_bn.bias) == 0
+    assert matcher.logit_bn.bias.item() == 0
     _, matcher = small_models(config=small_config("loss.kind=triplet"))
-    assert float(matcher.logit_bn.bias) == 0
+    assert matcher.logit_bn.bias.item() == 0
+
+
+def test_several_sets_can_be_balanced(tmp_path):
+    parts = []
+    for name, persons in (("many", 6), ("few", 3)):
+        (tmp_path / name).mkdir()
+        parts.append(small_images(tmp_path / name, persons))
+    images = TrainingImages(
+        parts[0].records + parts[1].records,
+        parts[0].labels + tuple(6 + label for label in parts[1].labels),
+        (0,) * len(parts[0].labels) + (1,) * len(parts[1].labels),
+    )
+    config = small_config("data.balanced=true", "sampler.kind=pk", "sampler.batch_size=8")
+    trainer = small_trainer(images, config)
+    for _ in range(4):
+        _, batch = trainer.stream.next()
+        assert sorted(images.sources[image] for image in batch) == [0] * 4 + [1] * 4
 
 
 def test_accuracy_of_a_start(images):
