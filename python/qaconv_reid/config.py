@@ -89,6 +89,9 @@ class DataConfig(_Section):
     """Evaluated one by one when the training is over."""
     combine_all: bool = False
     """Train on query and gallery images as well ("MSMT17 (all)")."""
+    identities: NonNegativeInt = 0
+    """Train on so many of the identities, always the same ones, and a smaller number a part of a
+    larger; of several sets in turn. 0 for all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training identities that are held back, to be evaluated on while training."""
     cache: Literal["auto", "device", "memory", "disk", "off"] = "auto"
@@ -274,6 +277,9 @@ class EvaluationConfig(_Section):
     """Images through the network at a time."""
     every: NonNegativeInt = 0
     """Epochs between evaluations on the identities that data.validation holds back; 0 for none."""
+    test_every: NonNegativeInt = 0
+    """Epochs between looks at the test sets, for a curve in the log and for nothing else: to choose
+    by them would be to train on them. 0 for none but the last."""
     maps: Literal["auto", "float32", "float16"] = "auto"
     """Type that the maps are kept and matched in; float16 takes half the room. auto is float16
     where the network computes in less than float32."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qaconv_reid import data
+from qaconv_reid import data, people
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset
 from qaconv_reid.evaluation import Identities, Measures, Protocol, count_by_protocol
-from qaconv_reid.training import TrainingImages, hold_back, join
+from qaconv_reid.training import TrainingImages, hold_back, join, take_identities
 
 __all__ = ["load_test_sets", "load_training_images"]
 
@@ -29,11 +29,25 @@ def load_training_images(config: RunConfig) -> tuple[TrainingImages, ReidDataset
         [_load_training_set(spec, config) for spec in config.data.train],
         apart=config.data.persons == "apart",
     )
+    images = replace(images, families=_families(images))
+    if config.data.identities:
+        images = take_identities(images, config.data.identities)
     validation = None
     if config.data.validation:
         images, validation = hold_back(images, config.data.validation, config.runtime.seed)
     _check_batches(images, config)
     return images, validation
+
+
+def _families(images: TrainingImages) -> tuple[object, ...]:
+    """Of virtual people, who comes in families of look-alikes; nothing of others."""
+    places = {record.path.parents[2] for record in images.records if len(record.path.parents) > 2}
+    if not all((place / people.MANIFEST).is_file() for place in places):
+        return ()
+    return tuple(
+        (source, people.family_of(record.person))
+        for record, source in zip(images.records, images.sources, strict=True)
+    )
 
 
 def _check_batches(images: TrainingImages, config: RunConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,7 @@ def _train(
             )
             first = models(start)
         trainer = build(*first)
-        run = _Run(config, folder, trainer, hardware, ranks, progress, validation)
+        run = _Run(config, folder, trainer, hardware, ranks, progress, validation, test_sets)
         if saved is not None:
             run.restore(saved)
         if ranks.first:
@@ -209,6 +209,7 @@ class _Run:
         ranks: Ranks,
         progress: ProgressBars,
         validation: ReidDataset | None,
+        test_sets: Sequence[ReidDataset],
     ) -> None:
         self.config = config
         self.folder = folder
@@ -217,6 +218,7 @@ class _Run:
         self.ranks = ranks
         self.progress = progress
         self.validation = validation
+        self.test_sets = test_sets
         #: Best mAP on the validation part, and evaluations since.
         self.best = -1.0
         self.since_best = 0
@@ -243,7 +245,7 @@ class _Run:
                 return stopped
 
             for report in trainer.epochs(stop, self._keep_by_the_clock):
-                record = report.as_dict() | self._validate()
+                record = report.as_dict() | self._validate() | self._look_at_tests()
                 # The log first: a record too many is dropped on resuming, one too few is lost.
                 if metrics is not None:
                     metrics.append(record)
@@ -320,6 +322,27 @@ class _Run:
                 weights = {"network": network.state_dict(), "matcher": matcher.state_dict()}
                 checkpoint.save(self.folder.best, weights | {"epoch": self.trainer.epoch})
         return {"validation_rank1": result.rank1, "validation_mAP": result.mAP}
+
+    def _look_at_tests(self) -> dict[str, object]:
+        """Points of the curves that ``evaluation.test_every`` asks for."""
+        every = self.config.evaluation.test_every
+        if not every or self.trainer.epoch % every:
+            return {}
+        network, matcher = self.trainer.evaluated()
+        results = evaluate_sets(
+            network,
+            matcher,
+            self.test_sets,
+            self.config,
+            self.hardware,
+            self.progress,
+            ranks=self.ranks,
+        )
+        return {
+            f"{result.dataset}_{name}": value
+            for result in results
+            for name, value in (("rank1", result.rank1), ("mAP", result.mAP))
+        }
 
 
 def _announce(

@@ -17,6 +17,7 @@ from torch import Tensor
 from qaconv_ext.losses import LossResult
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.models import PairMatcher
+from qaconv_reid.training.composition import CompositionReport
 
 __all__ = ["WINDOW", "EpochReport", "Meter", "Window"]
 
@@ -78,10 +79,13 @@ class EpochReport:
     """Its forward and backward pass."""
     matcher_seconds: float
     """Matcher and loss, forward and backward."""
+    batches: CompositionReport
+    """What they were made of."""
 
     def as_dict(self) -> dict[str, object]:
         """The numbers as plain values, for a log."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {**values, **values.pop("batches")}
 
 
 @dataclass(slots=True)
@@ -158,7 +162,9 @@ class Meter:
             variance=self._variance,
         )
 
-    def report(self, *, epoch: int, learning_rate: float) -> EpochReport:
+    def report(
+        self, *, epoch: int, learning_rate: float, batches: CompositionReport
+    ) -> EpochReport:
         """What is to be said of the epoch."""
         self._read()
         sums = self._epoch
@@ -175,6 +181,7 @@ class Meter:
             steps=self.steps,
             skipped_steps=int(sums.skipped),
             dropped_rows=int(sums.dropped),
+            batches=batches,
             **{f"{part}_seconds".removeprefix("all_"): s for part, s in self.seconds.items()},
         )
 

@@ -23,6 +23,7 @@ from qaconv_reid.data import ImageSource
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
+from qaconv_reid.training.composition import Composition
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
 from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
@@ -140,6 +141,7 @@ class Trainer:
         self.position = 0
         self.meter = Meter(matcher, device)
         self._last_window: Window | None = None
+        self.composition = Composition(images)
 
     def epochs(
         self, stop: Callable[[], bool] = lambda: False, after_step: Callable[[], None] | None = None
@@ -198,6 +200,7 @@ class Trainer:
         seconds["input"] -= seconds["graph"] - graph_before
         self._set_learning_rates()
         self._step(pixels, self.labels[list(index)].to(self.device, non_blocking=True))
+        self.composition.add(index)
         self.position += 1
         if self._batches_done % WINDOW == 0:
             self._end_window()
@@ -305,11 +308,13 @@ class Trainer:
         report = self.meter.report(
             epoch=self.epoch + 1,
             learning_rate=max(group["lr"] for group in self.optimiser.param_groups),
+            batches=self.composition.report(),
         )
         self.schedule.end_epoch(report.loss)
         self.epoch += 1
         self.position = 0
         self.meter.start_epoch()
+        self.composition.start_epoch()
         self._complain(self.watch.end_epoch(report))
         return report
 
@@ -357,6 +362,7 @@ class Trainer:
             "epoch": self.epoch,
             "position": self.position,
             "meter": self.meter.state_dict(),
+            "composition": self.composition.state_dict(),
             "watch": self.watch.state_dict(),
             "hold": self.hold.state_dict(),
             "random": random_state(),
@@ -395,6 +401,7 @@ class Trainer:
         self.epoch = state["epoch"]
         self.position = state["position"]
         self.meter.load_state_dict(state["meter"])
+        self.composition.load_state_dict(state["composition"])
         self.watch.load_state_dict(state["watch"])
         self.hold.load_state_dict(state["hold"])
         if "gradients" in state:
