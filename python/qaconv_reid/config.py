@@ -30,6 +30,7 @@ from pydantic import (
 
 __all__ = [
     "CONFIG_FILE",
+    "PRESET_FOLDER",
     "AugmentationConfig",
     "ConfigError",
     "DataConfig",
@@ -178,6 +179,11 @@ class SamplerConfig(_Section):
     """Graph: epochs of pk batches before the first graph is made."""
     refresh_images: NonNegativeInt = 0
     """Graph: images after which the graph is made anew; 0 for a batch of every person."""
+    candidates: NonNegativeInt = 0
+    """Graph: the others of a batch are drawn among so many nearest; 0 takes the nearest, as the
+    paper does."""
+    strangers: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Graph: share of the others of a batch that are persons at random."""
     rerank: bool = False
     """Graph: of distances that k-reciprocal encoding has re-ranked, as in release 2.0."""
 

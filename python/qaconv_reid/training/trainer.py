@@ -31,7 +31,7 @@ from qaconv_reid.training.objectives import build_objective
 from qaconv_reid.training.optimisation import build_optimiser, follow
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
-from qaconv_reid.training.stream import BatchStream
+from qaconv_reid.training.stream import BatchStream, neighbours_of
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
 
 __all__ = ["Trainer", "check_divisible"]
@@ -94,12 +94,11 @@ class Trainer:
 
         check_divisible(config, self.ranks)
         sampler = config.sampler
-        classes_in_batch = sampler.batch_size // sampler.instances
         self.refresh = GraphRefresh(
             network,
             matcher,
             source,
-            neighbours=classes_in_batch - 1,
+            neighbours=neighbours_of(sampler, images.classes),
             batch_size=config.evaluation.batch_size,
             device=device,
             autocast=autocast,

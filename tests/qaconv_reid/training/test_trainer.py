@@ -125,6 +125,24 @@ def test_several_sets_can_be_balanced(tmp_path):
         assert sorted(images.sources[image] for image in batch) == [0] * 4 + [1] * 4
 
 
+@pytest.mark.parametrize(
+    ("settings", "asked", "strangers"),
+    [
+        ((), 2, 0),
+        (("sampler.candidates=4",), 4, 0),
+        (("sampler.candidates=99",), 5, 0),
+        (("sampler.strangers=0.5",), 1, 1),
+        (("sampler.strangers=1",), 0, 2),
+    ],
+)
+def test_how_near_the_others_of_a_batch_are(images, settings, asked, strangers):
+    trainer = small_trainer(images, small_config("schedule.max_epochs=1", *settings))
+    assert trainer.refresh.neighbours == asked
+    assert trainer.stream._samplers["graph"]._strangers == strangers
+    (report,) = trainer.epochs()
+    assert report.steps == 6
+
+
 def test_accuracy_of_a_start(images):
     trainer = small_trainer(images, small_config("sampler.kind=pk", "schedule.max_epochs=99"))
     accuracy = trainer.accuracy_after(300)
