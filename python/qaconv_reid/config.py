@@ -206,6 +206,8 @@ class LossConfig(_Section):
     persons over the pooled maps (the matcher is then not trained); ``softmax+triplet``: both."""
     margin: PositiveFloat = 16.0
     """Triplet: in units of the score."""
+    classifier_norm: bool = False
+    """Softmax: a batch norm before the classifier (BNNeck)."""
     memory_batch: PositiveInt = 16
     """Class memory: classes matched at a time; fewer take less memory."""
     prior: Annotated[float, Field(gt=0, le=0.5)] = 0.01

@@ -75,9 +75,9 @@ class AgainstMemory(nn.Module):
 class PooledClassifier(nn.Module):
     """Identities told apart by weights of their own over the pooled maps; no matcher."""
 
-    def __init__(self, num_features: int, classes: int) -> None:
+    def __init__(self, num_features: int, classes: int, *, norm: bool = False) -> None:
         super().__init__()
-        self.loss = SoftmaxClassifier(num_features, classes)
+        self.loss = SoftmaxClassifier(num_features, classes, norm=norm)
 
     def forward(
         self, maps: Tensor, labels: Tensor, matcher: PairMatcher, share: BatchShare | None = None
@@ -113,14 +113,18 @@ def _memory(config: LossConfig, matcher: PairMatcher, classes: int) -> nn.Module
     return AgainstMemory(ClassMemory(classes, *size, mem_batch_size=config.memory_batch))
 
 
+def _classifier(config: LossConfig, matcher: PairMatcher, classes: int) -> nn.Module:
+    return PooledClassifier(matcher.num_features, classes, norm=config.classifier_norm)
+
+
 OBJECTIVES: Mapping[str, _Builder] = {
     "triplet": lambda config, matcher, classes: WithinBatch(HardTripletLoss(config.margin)),
     "pairwise": lambda config, matcher, classes: WithinBatch(PairwiseMatchingLoss()),
     "class_memory": _memory,
-    "softmax": lambda config, matcher, classes: PooledClassifier(matcher.num_features, classes),
+    "softmax": _classifier,
     "softmax+triplet": lambda config, matcher, classes: Summed(
         WithinBatch(HardTripletLoss(config.margin)),
-        PooledClassifier(matcher.num_features, classes),
+        _classifier(config, matcher, classes),
     ),
 }
 """Every kind of ``loss`` setting."""

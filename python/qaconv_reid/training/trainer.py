@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
@@ -161,7 +162,9 @@ class Trainer:
         while not self.schedule.finished:
             self.network.train()
             self.matcher.train()
-            self._moving = [*self.matcher.buffers(), *self.network.moving()]
+            norms = [part for part in self.objective.modules() if isinstance(part, _BatchNorm)]
+            of_loss = [buffer for norm in norms for buffer in norm.buffers()]
+            self._moving = [*self.matcher.buffers(), *self.network.moving(), *of_loss]
             while self.position < self.epoch_batches:
                 self._train_on_batch()
                 if self.progress is not None:
