@@ -28,8 +28,6 @@ class Arrays:
     """``[rows, end - begin]`` whole numbers begin..end-1: the columns' numbers."""
     is_own: Callable[[Array, int], Array]
     """Where a column's number is the row's own; the first row has the given number."""
-    select: Callable[[Array, Array, int], Array]
-    """The elements where a mask is True, so many in every row."""
 
 
 @dataclass
@@ -57,13 +55,12 @@ class _Nearest:
     def without_itself(self, first_row: int) -> tuple[Array, Array]:
         """The k - 1 nearest others: the row's own column taken out, or the last where it is not."""
         own = self.arrays.is_own(self.columns, first_row)
-        kept = self.k - 1
         # A row that did not meet itself among its k nearest gives up the last instead.
         own[:, -1] |= ~own.any(1)
-        return (
-            self.arrays.select(self.distances, ~own, kept),
-            self.arrays.select(self.columns, ~own, kept),
-        )
+        others = self.arrays.order(own)[
+            :, : self.k - 1
+        ]  # its own is the last: True comes after False
+        return self.arrays.take(self.distances, others), self.arrays.take(self.columns, others)
 
 
 def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:

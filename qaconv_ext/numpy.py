@@ -189,7 +189,6 @@ _ARRAYS = Arrays(
     join=lambda a, b: np.concatenate((a, b), axis=1),
     numbers=lambda rows, begin, end: np.broadcast_to(np.arange(begin, end), (rows, end - begin)),
     is_own=lambda columns, first: columns == np.arange(first, first + len(columns))[:, None],
-    select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
 )
 
 

@@ -17,6 +17,7 @@ from qaconv_ext import _arguments, backend
 from qaconv_ext._fold import Fold, FoldCache
 from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
 from qaconv_ext._share import BatchShare
+from qaconv_ext._statistics import affine, joint_variance_and_mean, update_running
 from qaconv_ext.reference import compute_dtype
 
 __all__ = [
@@ -249,7 +250,6 @@ def _torch_arrays(device: torch.device) -> Arrays:
         join=lambda a, b: torch.cat((a, b), dim=1),
         numbers=numbers,
         is_own=own,
-        select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
     )
 
 
@@ -355,8 +355,8 @@ class QAConv(nn.Module):
             ``weight [height·width]`` and ``bias [1]`` in float64, differentiable, with
             ``score = Σ_s weight[s]·(over_gallery[s] + over_probe[s]) + bias``.
         """
-        scale, shift = _affine(self.bn)
-        logit_scale, logit_shift = _affine(self.logit_bn)
+        scale, shift = affine(self.bn)
+        logit_scale, logit_shift = affine(self.logit_bn)
         fc_weight = self.fc.weight.double().reshape(-1)
         fc_bias = self.fc.bias.double()
         weight = logit_scale * scale * fc_weight
@@ -412,7 +412,7 @@ class QAConv(nn.Module):
         with torch.autocast(probe.device.type, enabled=False):
             weight = self.fc.weight.reshape(-1)
             planes = tuple(plane.to(weight.dtype) for plane in planes)
-            variance, mean = _joint_variance_and_mean(planes)
+            variance, mean = joint_variance_and_mean(planes)
             # Where the processes differ stands the weight of all of them, whose gradient is summed.
             one_way, *other_way = (
                 plane @ (weight if share is None else share.common(weight)) for plane in planes
@@ -421,7 +421,7 @@ class QAConv(nn.Module):
                 one_way, *other_way = (share.collect(sums) for sums in (one_way, *other_way))
                 variance, mean = share.pooled(variance, mean)
             sums = one_way + (one_way.T if gallery is None else other_way[0])
-            _update_running(self.bn, mean, variance, 2 * math.prod(pairs) * weight.numel())
+            update_running(self.bn, mean, variance, 2 * math.prod(pairs) * weight.numel())
             scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
             # The shift of bn and the bias of fc come once per half, hence twice.
             shift = 2 * ((self.bn.bias - scale * mean) * weight.sum() + self.fc.bias)
@@ -438,49 +438,3 @@ class QAConv(nn.Module):
                 f"{name}: got shape {list(maps.shape)}, "
                 f"wanted [N, {wanted[0]}, {wanted[1]}, {wanted[2]}] as the matcher was made for"
             )
-
-
-def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """The scale and the shift of a one-channel batch norm in evaluation mode, ``[1]`` float64."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise RuntimeError("batch norm: got no running statistics, wanted them for evaluation mode")
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    return scale, norm.bias.double() - scale * norm.running_mean.double()
-
-
-def _joint_variance_and_mean(planes: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """Biased variance and mean of one plane of numbers, or of two of equal size together."""
-    variance, mean = torch.var_mean(planes[0], correction=0)
-    if len(planes) == 1:
-        return variance, mean
-    other_variance, other_mean = torch.var_mean(planes[1], correction=0)
-    within, between = (variance + other_variance) / 2, ((mean - other_mean) / 2).square()
-    return within + between, (mean + other_mean) / 2
-
-
-@torch.no_grad()
-def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """What `torch.nn.BatchNorm1d` does to its running statistics in a training step.
-
-    Args:
-        norm: of one channel.
-        mean: of the batch, a scalar.
-        variance: of the batch, biased; the running one is unbiased.
-        count: how many numbers the batch has.
-    """
-    if norm.running_mean is None or norm.running_var is None:
-        return
-    if norm.num_batches_tracked is None:
-        raise RuntimeError("batch norm: got running statistics without num_batches_tracked")
-    norm.num_batches_tracked.add_(1)
-    # momentum None is the cumulative average
-    factor: Tensor | float = (
-        norm.num_batches_tracked.to(mean.dtype).reciprocal()
-        if norm.momentum is None
-        else norm.momentum
-    )
-    for running, value in (
-        (norm.running_mean, mean),
-        (norm.running_var, variance * (count / (count - 1))),
-    ):
-        running.add_((value - running) * factor)

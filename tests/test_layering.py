@@ -20,6 +20,7 @@ PYTHON_ARROWS = {
     "qaconv_ext._fold": set(),
     "qaconv_ext._nearest": set(),
     "qaconv_ext._share": set(),
+    "qaconv_ext._statistics": set(),
     "qaconv_ext.numpy": {"qaconv_ext._nearest", "qaconv_ext._core"},
     "qaconv_ext._core": set(),  # compiled
     "qaconv_ext.backend": {"qaconv_ext.reference", "qaconv_ext._library"},
@@ -29,6 +30,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._arguments",
         "qaconv_ext._fold",
         "qaconv_ext._share",
+        "qaconv_ext._statistics",
         "qaconv_ext._nearest",
     },
     "qaconv_ext.correspondence": {"qaconv_ext.qaconv"},

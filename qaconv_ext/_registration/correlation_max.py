@@ -46,9 +46,7 @@ def _backward(
     return gradients(grads, (probe, gallery), indices, ctx.needs_input_grad[1:])
 
 
-def _jvp(
-    ctx: Any, kept: tuple[Tensor, ...], *tangents: Tensor | None
-) -> tuple[Tensor | None, ...]:
+def _jvp(ctx: Any, kept: tuple[Tensor, ...], *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
     probe, gallery, *indices = kept
     return *tangents_of_both((probe, gallery), tangents, indices), None, None
 
@@ -158,8 +156,7 @@ def _with_other_maps(
         return None, None
     dtype = planes[0].dtype
     used = [
-        (own if other is None else other).to(dtype)
-        for own, other in zip(maps, others, strict=True)
+        (own if other is None else other).to(dtype) for own, other in zip(maps, others, strict=True)
     ]
     grad_probe, grad_gallery = gradients(planes, (used[0], used[1]), indices, wanted)
     of_maps = maps[0].dtype

@@ -32,9 +32,7 @@ def _backward(ctx: Any, grad_maxima: Tensor, _: Any) -> tuple[Tensor]:
     return (gradient(grad_maxima, features, index),)
 
 
-def _jvp(
-    ctx: Any, kept: tuple[Tensor, ...], tangent: Tensor | None
-) -> tuple[Tensor | None, None]:
+def _jvp(ctx: Any, kept: tuple[Tensor, ...], tangent: Tensor | None) -> tuple[Tensor | None, None]:
     features, index = kept
     return tangent_of_maxima(features, features, (tangent, tangent), index), None
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, _C
+from torch import _C, Tensor
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
@@ -62,8 +62,7 @@ def register_derivatives(
     def tangents_of_outputs(ctx: Any, _: None, *tangents: Tensor | None) -> Any:
         # Off here too. What is kept has this level's tangent, which must not come in a second time.
         with forward_ad._set_fwd_grad_enabled(_C._are_functorch_transforms_active()):
-            kept = tuple(forward_ad.unpack_dual(tensor).primal for tensor in ctx.saved_tensors)
-            return jvp(ctx, kept, *tangents)
+            return jvp(ctx, tuple(map(_primal, ctx.saved_tensors)), *tangents)
 
     rule = type(
         f"{name}_derivative",
@@ -80,9 +79,10 @@ def register_derivatives(
     )
 
     def dispatch(keyset: Any, *args: Any) -> Any:
-        # Tangents come only within a dual level, which torch.func.jvp opens too.
         recorded = _C.is_grad_enabled() and _C._any_requires_grad(*args)
-        if not recorded and forward_ad._current_level < 0:
+        # Tangents come only within a dual level, or a transform of torch.func.
+        tangents = forward_ad._current_level >= 0 or _C._are_functorch_transforms_active()
+        if not recorded and not tangents:
             return below(keyset, *args)
         with enable_single_level_autograd_function():
             return rule.apply(keyset, *args)  # type: ignore[attr-defined]
@@ -91,18 +91,29 @@ def register_derivatives(
     torch.library.register_vmap(operator, _loop(operator))
 
 
+def _primal(tensor: Tensor) -> Tensor:
+    # By its number: in a compiled transform Python is not told that a level is open.
+    primal: Tensor = forward_ad.unpack_dual(tensor, level=0).primal  # type: ignore[no-untyped-call]
+    return primal
+
+
 def _loop(operator: Callable[..., Any]) -> Callable[..., Any]:
     """The rule of vmap: a call for each slice."""
 
     def rule(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        def call(i: int) -> Any:
-            dims = zip(args, in_dims, strict=True)
-            return operator(*(a if dim is None else a.select(dim, i) for a, dim in dims))
-
-        results = [call(i) for i in range(info.batch_size)]
+        # Of no slices the shapes are those of one of zeros.
+        slices = [
+            [a] * max(1, info.batch_size)
+            if dim is None
+            else a.movedim(dim, 0).unbind() or [a.new_zeros(a.movedim(dim, 0).shape[1:])]
+            for a, dim in zip(args, in_dims, strict=True)
+        ]
+        results = [operator(*inputs) for inputs in zip(*slices, strict=True)]
         if isinstance(results[0], Tensor):
-            return torch.stack(results), 0
-        stacked = tuple(torch.stack(parts) for parts in zip(*results, strict=True))
+            return torch.stack(results)[: info.batch_size], 0
+        stacked = tuple(
+            torch.stack(parts)[: info.batch_size] for parts in zip(*results, strict=True)
+        )
         return stacked, (0,) * len(stacked)
 
     return rule

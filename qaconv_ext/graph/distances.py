@@ -54,7 +54,7 @@ def class_distances(
     if size > 1:
         # Enough blocks for all; a score does not depend on the block it is computed in.
         block = min(block, max(_SMALLEST_BLOCK, -(-number // (2 * size))))
-    distances = torch.zeros(number, number, dtype=torch.float32, device=features.device)
+    distances = features.new_zeros((number, number), dtype=torch.float32)  # batched under vmap
     with _evaluation_mode(matcher):
         for rows, columns in _blocks(number, block)[rank::size]:
             if rows == columns:
