@@ -68,18 +68,6 @@ def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
         yield begin, min(begin + size, count)
 
 
-def check_counts(k: object, block: object, rows: int, columns: int | None) -> None:
-    """That ``k`` and ``block`` are in their ranges; ``columns`` None: the rows among themselves."""
-    candidates = max(rows - 1, 0) if columns is None else columns
-    for name, value in (("block", block), ("k", k)):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"{name}: got {type(value).__name__}, wanted a whole number")
-        if name == "block" and value < 1:
-            raise ValueError(f"block: got {value}, wanted 1 or more")
-        if name == "k" and not 0 <= value <= candidates:
-            raise ValueError(f"k: got {value}, wanted 0..{candidates}")
-
-
 def nearest_in_blocks(
     arrays: Arrays, distances: Distances, rows: int, columns: int | None, k: int, block: int
 ) -> Iterator[tuple[Array, Array]]:

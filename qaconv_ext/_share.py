@@ -22,6 +22,8 @@ from torch import Tensor, distributed
 from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 
+from qaconv_ext import _checks
+
 __all__ = ["BatchShare"]
 
 
@@ -44,7 +46,7 @@ class BatchShare:
         if not (distributed.is_available() and distributed.is_initialized()):
             raise RuntimeError("group: got no process group, wanted torch.distributed initialised")
         self.group = group
-        self.total = total
+        self.total = total = _checks.whole_number("total", total, 1)
         self.rank, world = distributed.get_rank(group), distributed.get_world_size(group)
         if total < world:
             raise ValueError(f"total: got {total} rows, wanted at least one for each of {world}")

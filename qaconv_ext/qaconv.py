@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from qaconv_ext import _arguments, backend
+from qaconv_ext import _arguments, _checks, backend
 from qaconv_ext._fold import Fold, FoldCache
-from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
+from qaconv_ext._nearest import Arrays, nearest_in_blocks
 from qaconv_ext._share import BatchShare
 from qaconv_ext._statistics import affine, joint_variance_and_mean, update_running
 from qaconv_ext.reference import compute_dtype
@@ -67,7 +67,8 @@ def correlation_max(probe: Tensor, gallery: Tensor) -> CorrelationMax:
     probe = _arguments.feature_maps("probe", probe)
     gallery = _arguments.feature_maps("gallery", gallery)
     _arguments.matching(probe, gallery)
-    return CorrelationMax(*backend.ops_for(probe).correlation_max(probe, gallery))
+    run = backend.ops_for(probe).correlation_max
+    return CorrelationMax(*_arguments.within_memory(run, probe, gallery))
 
 
 def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,7 +89,7 @@ def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
         TypeError, ValueError: ``features`` is not one of the above.
     """
     features = _arguments.feature_maps("features", features)
-    return backend.ops_for(features).correlation_max_self(features)
+    return _arguments.within_memory(backend.ops_for(features).correlation_max_self, features)
 
 
 def match_scores(
@@ -118,24 +119,20 @@ def match_scores(
     Raises:
         TypeError, ValueError: an argument's type or shape is not one of the above.
     """
+    given = probe, gallery
     probe = _arguments.feature_maps("probe", probe)
     gallery = _arguments.feature_maps("gallery", gallery)
     _arguments.matching(probe, gallery)
     dtype = compute_dtype(probe.dtype)
     if gallery_weight is None:
-        if gallery.shape[2] != probe.shape[2]:
-            raise ValueError(
-                f"gallery_weight: got None, wanted {gallery.shape[2]} numbers: the maps differ in "
-                f"size (probe has {probe.shape[2]} places), so weight cannot serve both"
-            )
+        _checks.one_weight(given[0].shape, given[1].shape)
         gallery_weight = weight
     weight = _arguments.vector("weight", weight, probe.shape[2], probe, dtype)
     gallery_weight = _arguments.vector(
         "gallery_weight", gallery_weight, gallery.shape[2], probe, dtype
     )
-    return backend.ops_for(probe).match_scores(
-        probe, gallery, weight, gallery_weight, _as_bias(bias, probe, dtype)
-    )
+    run, number = backend.ops_for(probe).match_scores, _arguments.bias(bias, probe, dtype)
+    return _arguments.within_memory(run, probe, gallery, weight, gallery_weight, number)
 
 
 def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor | float = 0.0) -> Tensor:
@@ -159,9 +156,11 @@ def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor | float = 0
     features = _arguments.feature_maps("features", features)
     dtype = compute_dtype(features.dtype)
     weight = _arguments.vector("weight", weight, features.shape[2], features, dtype)
-    return backend.ops_for(features).pairwise_distance(
-        features, weight, _as_bias(bias, features, dtype)
+    run, number = (
+        backend.ops_for(features).pairwise_distance,
+        _arguments.bias(bias, features, dtype),
     )
+    return _arguments.within_memory(run, features, weight, number)
 
 
 class NearestMatches(NamedTuple):
@@ -206,13 +205,13 @@ def nearest_matches(
     Raises:
         TypeError, ValueError: an argument's type, shape or range is not one of the above.
     """
-    probe = _arguments.feature_maps("probe", probe)
-    if gallery is not None:
-        gallery = _arguments.feature_maps("gallery", gallery)
-    elif gallery_weight is not None:
-        raise ValueError("gallery_weight: got a tensor, wanted None in a self match")
+    _arguments.feature_maps("probe", probe)
+    if gallery is None:
+        _checks.self_match(gallery_weight)
+    else:
+        _arguments.feature_maps("gallery", gallery)
     columns = None if gallery is None else len(gallery)
-    check_counts(k, block, len(probe), columns)
+    k, block = _checks.nearest(k, block, len(probe), columns)
 
     def distances(begin: int, end: int, first: int, last: int) -> Tensor:
         if gallery is None and (begin, end) == (first, last):
@@ -253,12 +252,6 @@ def _torch_arrays(device: torch.device) -> Arrays:
     )
 
 
-def _as_bias(bias: Tensor | float, like: Tensor, dtype: torch.dtype) -> Tensor:
-    if isinstance(bias, Tensor):
-        return _arguments.vector("bias", bias, 1, like, dtype)
-    return torch.full((1,), float(bias), dtype=dtype, device=like.device)
-
-
 class QAConv(nn.Module):
     """The QAConv matcher with its head: batch norm, one weight per place, batch norm.
 
@@ -279,14 +272,11 @@ class QAConv(nn.Module):
 
     def __init__(self, num_features: int, height: int, width: int) -> None:
         super().__init__()
-        for name, value in (("num_features", num_features), ("height", height), ("width", width)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: got {value!r}, wanted a positive whole number")
-        self.num_features = num_features
-        self.height = height
-        self.width = width
+        self.num_features = _checks.whole_number("num_features", num_features, 1)
+        self.height = _checks.whole_number("height", height, 1)
+        self.width = _checks.whole_number("width", width, 1)
         self.bn = nn.BatchNorm1d(1)
-        self.fc = nn.Linear(height * width, 1)
+        self.fc = nn.Linear(self.height * self.width, 1)
         self.logit_bn = nn.BatchNorm1d(1)
         self._fold_cache = FoldCache()
         self.reset_parameters()
@@ -393,6 +383,8 @@ class QAConv(nn.Module):
         In a self match the second plane of maxima is the first with the pairs turned round, and is
         not made at all.
         """
+        if share is not None:
+            _checks.instance("share", share, BatchShare, "a BatchShare")
         batch = len(probe) if share is None else share.total
         pairs = batch, batch if gallery is None else len(gallery)
         if math.prod(pairs) < 2:
@@ -430,11 +422,6 @@ class QAConv(nn.Module):
         return scores.reshape(pairs).to(compute_dtype(probe.dtype))
 
     def _check(self, name: str, maps: Tensor) -> None:
-        wanted = (self.num_features, self.height, self.width)
-        if not isinstance(maps, Tensor):
-            raise TypeError(f"{name}: got {type(maps).__name__}, wanted a torch.Tensor")
-        if maps.dim() != 4 or tuple(maps.shape[1:]) != wanted:
-            raise ValueError(
-                f"{name}: got shape {list(maps.shape)}, "
-                f"wanted [N, {wanted[0]}, {wanted[1]}, {wanted[2]}] as the matcher was made for"
-            )
+        sizes = self.num_features, self.height, self.width
+        _arguments.maps_of_size(name, maps, sizes, "the matcher was made for")
+        _arguments.same_device(name, maps, self.fc.weight, "as the matcher")

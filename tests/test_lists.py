@@ -122,7 +122,7 @@ def test_dtypes_agree():
 
 def test_one_limit_of_places():
     from qaconv_ext import _core
-    from qaconv_ext._arguments import MAX_PLACES
+    from qaconv_ext._checks import MAX_PLACES
 
     assert _core.MAX_PLACES == MAX_PLACES
 
