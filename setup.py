@@ -193,7 +193,7 @@ setup(
     ],
     package_dir={"qaconv_ext": "qaconv_ext", "qaconv_reid": "python/qaconv_reid"},
     package_data={
-        "qaconv_ext": ["py.typed", "_core.pyi", "_C.so"],
+        "qaconv_ext": ["py.typed", "*.pyi", "_C.so"],
         "qaconv_reid": [
             "py.typed",
             "configs/*.toml",

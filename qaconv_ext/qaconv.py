@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_ext import _arguments, _checks, backend
+from qaconv_ext._batch_norm import affine, joint_variance_and_mean, update_running
 from qaconv_ext._fold import Fold, FoldCache
 from qaconv_ext._nearest import Arrays, nearest_in_blocks
 from qaconv_ext._share import BatchShare
-from qaconv_ext._statistics import affine, joint_variance_and_mean, update_running
 from qaconv_ext.reference import compute_dtype
 
 __all__ = [

@@ -21,7 +21,7 @@ PYTHON_ARROWS = {
     "qaconv_ext._fold": set(),
     "qaconv_ext._nearest": set(),
     "qaconv_ext._share": {"qaconv_ext._checks"},
-    "qaconv_ext._statistics": set(),
+    "qaconv_ext._batch_norm": set(),
     "qaconv_ext.arrays": {"qaconv_ext._checks", "qaconv_ext._nearest", "qaconv_ext._core"},
     "qaconv_ext._core": set(),  # compiled
     "qaconv_ext.backend": {
@@ -36,7 +36,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._checks",
         "qaconv_ext._fold",
         "qaconv_ext._share",
-        "qaconv_ext._statistics",
+        "qaconv_ext._batch_norm",
         "qaconv_ext._nearest",
     },
     "qaconv_ext.correspondence": {
