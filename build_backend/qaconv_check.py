@@ -73,8 +73,9 @@ def torch_folder() -> Path | None:
     """The folder of packages with the torch to compile against; None where there is none.
 
     Any torch from 2.10 on serves. The environment's own comes first, and if that is too old, the
-    install cannot go well; others (of the Python below a virtual environment, of conda, of the
-    user's site) only save the download, so one that is too old is passed over.
+    install cannot go well; others (of conda, of the checkout's `.venv`, of the Python below a
+    virtual environment, of the user's site) only save the download, so one that is too old is
+    passed over.
     """
     given = os.environ.get("QACONV_TORCH_DIR")
     if given:
@@ -104,8 +105,10 @@ def _own_folders() -> list[Path]:
 
 
 def _folders_around() -> list[Path]:
-    bases = [sys.base_prefix, os.environ.get("CONDA_PREFIX")]
-    folders = site.getsitepackages([base for base in bases if base])
+    # uv's build does not know which environment it is for; its projects have theirs here.
+    project = os.environ.get("UV_PROJECT_ENVIRONMENT", ROOT / ".venv")
+    bases = [os.environ.get("CONDA_PREFIX"), project, sys.base_prefix]
+    folders = site.getsitepackages([str(base) for base in bases if base])
     return [Path(folder) for folder in (*folders, site.getusersitepackages())]
 
 

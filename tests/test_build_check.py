@@ -32,7 +32,9 @@ def said(call, *arguments):
 @pytest.fixture(autouse=True)
 def nothing_around(monkeypatch, tmp_path):
     """No toolkit, no torch and no variable of the machine that runs the test."""
-    for name in [name for name in os.environ if name.startswith(("QACONV_", "CUDA_", "CONDA_"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("QACONV_", "CUDA_", "CONDA_", "UV_"))
+    ]:
         monkeypatch.delenv(name)
     bare = tmp_path / "bare"
     bare.mkdir()
@@ -40,6 +42,7 @@ def nothing_around(monkeypatch, tmp_path):
     monkeypatch.setattr(check, "_on_the_path", list)
     monkeypatch.setattr(check, "_own_folders", lambda: [tmp_path / "own"])
     monkeypatch.setattr(check.site, "getusersitepackages", lambda: str(tmp_path / "user"))
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", str(tmp_path / "project"))
     monkeypatch.setattr(check.sys, "base_prefix", str(tmp_path / "base"))
 
 
@@ -49,6 +52,10 @@ def put_torch(folder, version="2.13.0+cu130", cuda="13.0"):
     text = f"__version__ = '{version}'\ncuda: Optional[str] = {cuda!r}\n"
     (folder / "torch" / "version.py").write_text(text)
     return folder
+
+
+def packages(prefix):
+    return Path(check.site.getsitepackages([str(prefix)])[0])
 
 
 def put_toolkit(home, version="13.0", known=(75, 80, 86, 89, 90, 100, 120)):
@@ -105,8 +112,9 @@ def test_where_a_torch_is_looked_for(tmp_path, monkeypatch):
     wanted = []
     for folder in (
         tmp_path / "user",
-        Path(check.site.getsitepackages([str(tmp_path / "conda")])[0]),
-        Path(check.site.getsitepackages([check.sys.base_prefix])[0]),
+        packages(tmp_path / "base"),
+        packages(tmp_path / "project"),
+        packages(tmp_path / "conda"),
         tmp_path / "own",
         tmp_path / "given",
     ):
