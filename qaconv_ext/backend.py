@@ -17,7 +17,7 @@ from typing import Literal, Protocol, cast, get_args
 import torch
 from torch import Tensor
 
-from qaconv_ext import reference
+from qaconv_ext import _checks, reference
 from qaconv_ext._library import LIBRARY
 
 __all__ = [
@@ -94,6 +94,7 @@ def set_backend(name: Name, *, strict: bool = False) -> None:
     Raises:
         ValueError: ``name`` is none of these.
     """
+    strict = _checks.truth("strict", strict)
     _state.name = _checked(name, "name")
     _state.strict = strict
     _state.warned = False

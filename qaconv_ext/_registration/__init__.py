@@ -1,4 +1,4 @@
-"""The Python half of each operator: fake, autograd and autocast rule, one file per operator."""
+"""The Python half of each operator: fake, derivatives and autocast rule, one file per operator."""
 
 from qaconv_ext._registration import (
     correlation_max,

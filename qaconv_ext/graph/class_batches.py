@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+from qaconv_ext import _checks
 from qaconv_ext.graph.balance import Balance
 from qaconv_ext.graph.deck import ClassDecks
 from qaconv_ext.graph.epoch_batches import EpochBatchSampler
@@ -46,7 +47,12 @@ class ClassBatchSampler(EpochBatchSampler):
         world_size: int = 1,
     ) -> None:
         super().__init__(labels, batch_size, seed, groups=groups, rank=rank, world_size=world_size)
-        _check_instances(batch_size, instances)
+        batch_size, instances = self.batch_size, _checks.whole_number("instances", instances, 1)
+        if batch_size % instances:
+            raise ValueError(
+                f"batch_size: got {batch_size}, wanted a multiple of instances, which is "
+                f"{instances}"
+            )
         images: dict[int, list[int]] = {label: [] for label in sorted(set(self._labels))}
         for image, label in enumerate(self._labels):
             images[label].append(image)
@@ -91,12 +97,3 @@ class ClassBatchSampler(EpochBatchSampler):
 
     def _load_more(self, state: dict[str, Any]) -> None:
         self._decks.load(state["decks"])
-
-
-def _check_instances(batch_size: int, instances: int) -> None:
-    if instances < 1:
-        raise ValueError(f"instances: got {instances}, wanted 1 or more")
-    if batch_size % instances:
-        raise ValueError(
-            f"batch_size: got {batch_size}, wanted a multiple of instances, which is {instances}"
-        )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from qaconv_ext import _arguments, _checks
 from qaconv_ext.graph.class_batches import ClassBatchSampler
 
 #: From one image number per class, in class order, to the class numbers of each class's nearest
@@ -16,6 +17,27 @@ from qaconv_ext.graph.class_batches import ClassBatchSampler
 Neighbours: TypeAlias = Callable[
     [Sequence[int]], Tensor | npt.NDArray[np.integer] | Sequence[Sequence[int]]
 ]
+
+
+def class_numbers(result: object) -> Tensor:
+    """What ``neighbours`` gave as a tensor of whole numbers on the CPU, of whatever shape.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    try:
+        numbers = torch.as_tensor(result)
+    except (TypeError, ValueError, RuntimeError):  # None, rows of unequal length, no numbers
+        numbers = None
+    if numbers is None or numbers.is_meta:
+        raise TypeError(
+            f"neighbours: got {_checks.shown(result)}, wanted class numbers [classes, P - 1]"
+        )
+    _arguments.tensor("neighbours", numbers)
+    whole = not (numbers.is_floating_point() or numbers.is_complex())
+    if numbers.numel() and not (whole and numbers.dtype != torch.bool):
+        raise TypeError(f"neighbours: got dtype {numbers.dtype}, wanted whole numbers")
+    return numbers.cpu()
 
 
 class GraphSampler(ClassBatchSampler):
@@ -71,11 +93,8 @@ class GraphSampler(ClassBatchSampler):
         super().__init__(
             labels, batch_size, instances, seed, groups=groups, rank=rank, world_size=world_size
         )
-        if not 0 <= strangers < self.classes_per_batch:
-            raise ValueError(
-                f"strangers: got {strangers}, wanted 0..{self.classes_per_batch - 1} of the "
-                f"{self.classes_per_batch} classes of a batch"
-            )
+        _checks.function("neighbours", neighbours, "a function of image numbers")
+        strangers = _checks.whole_number("strangers", strangers, 0, self.classes_per_batch - 1)
         self._neighbours = neighbours
         self._strangers = strangers
         self._arguments["strangers"] = strangers
@@ -107,7 +126,7 @@ class GraphSampler(ClassBatchSampler):
         return batch
 
     def _checked(self, result: object) -> list[list[int]]:
-        graph = torch.as_tensor(result).cpu()
+        graph = class_numbers(result)
         number = len(self.classes)
         wanted = self.classes_per_batch - 1 - self._strangers
         if graph.dim() != 2 or len(graph) != number or graph.shape[1] < wanted:
@@ -117,8 +136,6 @@ class GraphSampler(ClassBatchSampler):
             )
         if graph.shape[1] == 0:
             return [[] for _ in range(number)]
-        if graph.is_floating_point() or graph.is_complex() or graph.dtype == torch.bool:
-            raise TypeError(f"neighbours: got dtype {graph.dtype}, wanted whole numbers")
         if graph.min() < 0 or graph.max() >= number:
             raise ValueError(
                 f"neighbours: got class numbers {int(graph.min())}..{int(graph.max())}, wanted "

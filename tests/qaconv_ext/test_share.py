@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import distributed
+from torch.autograd import forward_ad
 from torch.nn.functional import normalize
 
 from qaconv_ext.graph import class_distances
@@ -93,6 +94,25 @@ def too_small():
 
 def test_a_batch_smaller_than_the_processes_is_refused():
     in_processes(2, too_small)
+
+
+def other_derivatives():
+    share = BatchShare(4)
+    head, own = matcher(), maps(4).requires_grad_()
+    (gradient,) = torch.autograd.grad(head(own, share=share).sum(), own, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        gradient.sum().backward()
+    refused = pytest.raises(
+        NotImplementedError, match=r"share: got a transform of torch\.func or a"
+    )
+    with refused:
+        torch.func.grad(lambda part: share.gather(part).sum())(maps(4))
+    with refused, forward_ad.dual_level():
+        head(forward_ad.make_dual(maps(4), maps(4)), share=share)
+
+
+def test_a_divided_batch_has_no_other_derivative():
+    in_processes(1, other_derivatives)
 
 
 def test_a_share_needs_a_group_and_training_mode():

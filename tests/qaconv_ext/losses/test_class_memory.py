@@ -189,7 +189,7 @@ class TestMemory:
 
     def test_bad_input_is_named(self):
         memory = ClassMemory(3, 2, 1, 1)
-        with pytest.raises(ValueError, match=r"maps: got shape \[1, 3, 1, 1\], wanted \[B, 2, 1"):
+        with pytest.raises(ValueError, match=r"maps: got shape \[1, 3, 1, 1\], wanted \[N, 2, 1"):
             memory(torch.zeros(1, 3, 1, 1), dot)
         with pytest.raises(ValueError, match=r"labels: got 3, wanted class numbers in 0\.\.2"):
             memory.update(torch.zeros(1, 2, 1, 1), torch.tensor([3]))
