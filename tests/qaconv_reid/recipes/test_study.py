@@ -148,6 +148,8 @@ def test_a_study_that_is_stopped_goes_on(plan, tmp_path, monkeypatch, capsys):
     assert "station, 8 training identities (%)" in out
     found = json.loads((tmp_path / "study" / "study.json").read_text())
     assert len(found["cells"]) == 4
+    assert found["untrained"] == begun["untrained"]
+    assert 0 < found["untrained"]["station"]["mAP"] < 1
     assert found["cells"][0] == begun["cells"][0]
     for cell in found["cells"]:
         assert [point["images"] for point in cell["points"]] == [32, 64]

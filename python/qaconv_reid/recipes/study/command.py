@@ -20,6 +20,7 @@ from qaconv_reid.recipes.study.cells import is_finished, run_cells
 from qaconv_reid.recipes.study.figure import figure
 from qaconv_reid.recipes.study.plan import Cell, read_plan
 from qaconv_reid.recipes.study.results import gather
+from qaconv_reid.recipes.study.untrained import untrained
 
 __all__ = ["study"]
 
@@ -69,6 +70,8 @@ def study(
         markup=False,
     )
 
+    facts["untrained"] = untrained(cells[0].config, folder / "untrained.json")
+
     def told(cell: Cell, failure: str | None) -> None:
         done = sum(map(is_finished, cells))
         what = "done" if failure is None else failure
@@ -77,8 +80,8 @@ def study(
 
     run_cells(cells, jobs=jobs, told=told)
     found = {**gather(plan, cells), **facts}
-    for identity_count in plan.identities:
-        for table in _tables(found, identity_count):
+    for count in plan.identities:
+        for table in _tables(found, count):
             console.print(table)
     _keep(folder, found)
     console.print(f"figures in {folder / 'study.json'}", markup=False)
@@ -129,6 +132,9 @@ def _tables(found: dict[str, Any], identities: int) -> list[Table]:
         table.add_column("Arm", overflow="fold")
         for heading in ("Seeds", "Rank-1", "mAP", "least–greatest", "to baseline", "±", "Seconds"):
             table.add_column(heading, justify="right", no_wrap=True)
+        before = found["untrained"][dataset]
+        figures = (f"{100 * before[name]:.1f}" for name in ("rank1", "mAP"))
+        table.add_row("untrained", "", *figures)
         for row in rows:
             if row["dataset"] == dataset:
                 table.add_row(*_words(row))
