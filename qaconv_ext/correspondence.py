@@ -6,6 +6,7 @@ is a sum over positions, and every position's part of it can be told.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -112,27 +113,27 @@ def correspondences_of_pairs(
         raise ValueError(f"gallery: got {len(gallery)} maps, wanted {len(probe)} as probe has")
     base = _checks.number("base", base, finite=True)
     weight, bias = (part.cpu() for part in matcher.folded())
-    weight = weight.reshape(matcher.height, matcher.width)
-    rest = float(bias) + 2 * base * float(weight.sum())
+    sides = [side.reshape(matcher.height, matcher.width) for side in matcher.sides(weight)]
+    rest = float(bias) + base * sum(float(side.sum()) for side in sides)
     return [
-        _take_apart(probe[i : i + 1], gallery[i : i + 1], weight, rest, base)
+        _take_apart(probe[i : i + 1], gallery[i : i + 1], sides, rest, base)
         for i in range(len(probe))
     ]
 
 
 def _take_apart(
-    probe: Tensor, gallery: Tensor, weight: Tensor, rest: float, base: float
+    probe: Tensor, gallery: Tensor, sides: Sequence[Tensor], rest: float, base: float
 ) -> Correspondences:
-    """Of maps ``[1, C, h, w]``; ``weight`` is ``[h, w]``."""
+    """Of maps ``[1, C, h, w]``; the weights of both sides are ``[h, w]``."""
     found = correlation_max(probe, gallery)
     over_gallery, over_probe, there, back = (part[0, 0].cpu() for part in found)  # [h·w] each
     probe_heat, gallery_heat = (
         weight * (maxima.double() - base).reshape(weight.shape)
-        for maxima in (over_gallery, over_probe)
+        for weight, maxima in zip(sides, (over_gallery, over_probe), strict=True)
     )
     positions = torch.arange(len(there))
     mutual = positions[back.long()[there.long()] == positions].tolist()
-    columns = weight.shape[1]
+    columns = sides[0].shape[1]
     matches = []
     for position in mutual:
         here, other = divmod(position, columns), divmod(int(there[position]), columns)

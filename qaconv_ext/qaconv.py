@@ -268,27 +268,45 @@ class QAConv(nn.Module):
         num_features: channels C of the feature maps.
         height: rows of the feature maps.
         width: columns of the feature maps.
+        separate_weights: a weight for each place of either side, ``2·height·width`` in all, from a
+            random start, as the authors' releases before 2.1 had it. The score is then no longer
+            the same with the sides exchanged, and a self match takes all pairs.
     """
 
-    def __init__(self, num_features: int, height: int, width: int) -> None:
+    def __init__(
+        self, num_features: int, height: int, width: int, *, separate_weights: bool = False
+    ) -> None:
         super().__init__()
         self.num_features = _checks.whole_number("num_features", num_features, 1)
         self.height = _checks.whole_number("height", height, 1)
         self.width = _checks.whole_number("width", width, 1)
+        self.separate_weights = _checks.truth("separate_weights", separate_weights)
         self.bn = nn.BatchNorm1d(1)
-        self.fc = nn.Linear(self.height * self.width, 1)
+        self.fc = nn.Linear(self.height * self.width * (2 if self.separate_weights else 1), 1)
         self.logit_bn = nn.BatchNorm1d(1)
         self._fold_cache = FoldCache()
         self.reset_parameters()
 
     def extra_repr(self) -> str:
         """The sizes, for ``print(matcher)``."""
-        return f"num_features={self.num_features}, height={self.height}, width={self.width}"
+        sizes = f"num_features={self.num_features}, height={self.height}, width={self.width}"
+        return sizes + (", separate_weights=True" if self.separate_weights else "")
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether a pair's score is the same with its sides exchanged."""
+        return not self.separate_weights
 
     def reset_parameters(self) -> None:
-        """Start as the plain mean of the maxima: every place weighs 1 / (height · width)."""
+        """Start as the plain mean of the maxima: every place weighs 1 / (height · width).
+
+        Separate weights start at random, as `torch.nn.Linear` does.
+        """
         self.bn.reset_parameters()
         self.logit_bn.reset_parameters()
+        if self.separate_weights:
+            self.fc.reset_parameters()
+            return
         nn.init.constant_(self.fc.weight, 1.0 / (self.height * self.width))
         nn.init.zeros_(self.fc.bias)
 
@@ -321,9 +339,11 @@ class QAConv(nn.Module):
         if share is not None:
             raise RuntimeError("share: got one in evaluation mode, wanted training mode")
         weight, bias = self._fold_for(probe)
-        if gallery is None:
+        if gallery is None and self.symmetric:
             return -pairwise_distance(probe, weight, bias)
-        return match_scores(probe, gallery, weight, bias)
+        weight, gallery_weight = self.sides(weight)
+        gallery = probe if gallery is None else gallery
+        return match_scores(probe, gallery, weight, bias, gallery_weight=gallery_weight)
 
     def nearest_matches(
         self, probe: Tensor, gallery: Tensor | None = None, *, k: int, block: int = 512
@@ -331,28 +351,57 @@ class QAConv(nn.Module):
         """The k best matches of every probe, by the evaluation-mode scores whatever the mode.
 
         See `qaconv_ext.qaconv.nearest_matches`; the maps are checked as by `forward`.
+
+        Raises:
+            ValueError: besides, a self match of a matcher with separate weights: it would take each
+                pair once.
         """
         self._check("probe", probe)
-        if gallery is not None:
-            self._check("gallery", gallery)
         weight, bias = self._fold_for(probe)
-        return nearest_matches(probe, gallery, weight, bias, k=k, block=block)
+        if gallery is None:
+            if not self.symmetric:
+                raise ValueError("gallery: got None with separate_weights, wanted maps")
+            return nearest_matches(probe, None, weight, bias, k=k, block=block)
+        self._check("gallery", gallery)
+        weight, gallery_weight = self.sides(weight)
+        return nearest_matches(
+            probe, gallery, weight, bias, k=k, gallery_weight=gallery_weight, block=block
+        )
+
+    def sides(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The weights of the probe's places and of the gallery's, ``[height·width]`` each.
+
+        Args:
+            weight: as `folded` gives it: ``[height·width]``, or twice as many where they are apart.
+        """
+        if not self.separate_weights:
+            return weight, weight
+        probe_weight, gallery_weight = weight.reshape(2, -1)
+        return probe_weight, gallery_weight
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """The evaluation-mode head as one affine map of the maxima.
 
         Returns:
             ``weight [height·width]`` and ``bias [1]`` in float64, differentiable, with
-            ``score = Σ_s weight[s]·(over_gallery[s] + over_probe[s]) + bias``.
+            ``score = Σ_s weight[s]·(over_gallery[s] + over_probe[s]) + bias``. Of separate weights
+            ``[2·height·width]``: those of ``over_gallery``, then those of ``over_probe``.
         """
         scale, shift = affine(self.bn)
         logit_scale, logit_shift = affine(self.logit_bn)
         fc_weight = self.fc.weight.double().reshape(-1)
         fc_bias = self.fc.bias.double()
         weight = logit_scale * scale * fc_weight
-        # The shift of bn and the bias of fc come once per half, hence twice.
-        bias = logit_scale * 2 * (shift * fc_weight.sum() + fc_bias) + logit_shift
+        bias = logit_scale * self._halves * (shift * fc_weight.sum() + fc_bias) + logit_shift
         return weight, bias
+
+    @property
+    def _halves(self) -> int:
+        """How many times the shift of bn and the bias of fc come in a score.
+
+        Once for each half of the maxima that the same weights serve.
+        """
+        return 1 if self.separate_weights else 2
 
     def train(self, mode: bool = True) -> QAConv:
         """As of every module; what was folded before is forgotten."""
@@ -406,17 +455,22 @@ class QAConv(nn.Module):
             planes = tuple(plane.to(weight.dtype) for plane in planes)
             variance, mean = joint_variance_and_mean(planes)
             # Where the processes differ stands the weight of all of them, whose gradient is summed.
-            one_way, *other_way = (
-                plane @ (weight if share is None else share.common(weight)) for plane in planes
-            )  # [P, G] each
+            sides = self.sides(weight if share is None else share.common(weight))
+            # Each plane with its side's weights; the one of a self match with both, if they differ.
+            pairings = [(planes[0], sides[0])]
+            if gallery is not None or not self.symmetric:
+                pairings.append((planes[-1], sides[1]))
+            one_way, *other_way = (plane @ side for plane, side in pairings)  # [P, G] each
             if share is not None:
                 one_way, *other_way = (share.collect(sums) for sums in (one_way, *other_way))
                 variance, mean = share.pooled(variance, mean)
-            sums = one_way + (one_way.T if gallery is None else other_way[0])
-            update_running(self.bn, mean, variance, 2 * math.prod(pairs) * weight.numel())
+            back = other_way[0] if other_way else one_way
+            sums = one_way + (back.T if gallery is None else back)
+            count = 2 * math.prod(pairs) * self.height * self.width
+            update_running(self.bn, mean, variance, count)
             scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
-            # The shift of bn and the bias of fc come once per half, hence twice.
-            shift = 2 * ((self.bn.bias - scale * mean) * weight.sum() + self.fc.bias)
+            constant = (self.bn.bias - scale * mean) * weight.sum() + self.fc.bias
+            shift = self._halves * constant
             # One channel, all numbers along the length: the layout batch_norm is quickest on.
             scores: Tensor = self.logit_bn((scale * sums + shift).reshape(1, 1, -1))
         return scores.reshape(pairs).to(compute_dtype(probe.dtype))

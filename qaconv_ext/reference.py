@@ -103,13 +103,16 @@ class PlainQAConv(nn.Module):
         width: columns of the feature maps.
         amax: take the maxima by ``amax`` and not by ``max``, as the published formula is written:
             quicker in evaluation, for it finds no positions, and slower in training.
+        separate_weights: of the two directions, as before the authors' release 2.1.
     """
 
-    def __init__(self, height: int, width: int, *, amax: bool = False) -> None:
+    def __init__(
+        self, height: int, width: int, *, amax: bool = False, separate_weights: bool = False
+    ) -> None:
         super().__init__()
         self.amax = amax
         self.bn = nn.BatchNorm1d(1)
-        self.fc = nn.Linear(height * width, 1)
+        self.fc = nn.Linear(height * width * (2 if separate_weights else 1), 1)
         self.logit_bn = nn.BatchNorm1d(1)
 
     def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
@@ -117,8 +120,8 @@ class PlainQAConv(nn.Module):
         places = probe.shape[2] * probe.shape[3]
         scores = torch.einsum("pcs,gcr->pgrs", probe.flatten(2), gallery.flatten(2))
         maxima = torch.cat((self._maxima(scores, 2), self._maxima(scores, 3)), dim=-1)
-        normalised = self.bn(maxima.reshape(-1, 1, places)).reshape(-1, places)
-        halves = self.fc(normalised).reshape(-1, 2)
+        normalised = self.bn(maxima.reshape(-1, 1, places)).reshape(-1, self.fc.in_features)
+        halves = self.fc(normalised).reshape(maxima.shape[0] * maxima.shape[1], -1)
         score: Tensor = self.logit_bn(halves.sum(dim=1, keepdim=True))
         return score.reshape(len(probe), len(gallery))
 

@@ -74,6 +74,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.config",
     },
     "qaconv_reid.training": {
+        "qaconv_reid.evaluation",  # k-reciprocal distances, for the graph
         "qaconv_reid.data",
         "qaconv_reid.models",
         "qaconv_reid.ranks",

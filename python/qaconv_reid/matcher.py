@@ -25,7 +25,7 @@ from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Images, input_batches, list_inputs
 from qaconv_reid.files import replaced
 from qaconv_reid.gallery import Gallery, Maker, open_table
-from qaconv_reid.models import Progress, evaluation_mode, extract_maps
+from qaconv_reid.models import Progress, dense, evaluation_mode, extract_maps
 from qaconv_reid.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.training import CheckpointError
 
@@ -258,7 +258,7 @@ class Matcher:
     def maker(self) -> Maker:
         """What a gallery keeps of this."""
         with torch.no_grad():
-            weight, bias = self._matcher.folded()
+            weight, bias = dense(self._matcher, "a gallery").folded()
         return Maker(
             name=self.name,
             checksum=self.checksum,

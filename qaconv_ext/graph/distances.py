@@ -37,14 +37,15 @@ def class_distances(
             `QAConv`, on the device of the matcher.
         matcher: called as ``matcher(probe, gallery) -> scores [P, G]``, and with None as the
             gallery to match a block with itself. A module is put in evaluation mode for the call;
-            every submodule gets its own mode back. Its scores are taken as symmetric.
+            every submodule gets its own mode back. Its scores are taken as symmetric, unless it has
+            an attribute ``symmetric`` that is false: then every pair is matched both ways.
         block: items matched with each other in one call; bounds the memory beside the result.
         divided: the processes of torch.distributed's default group deal the blocks among them; all
             of them call this with the same features, and get the whole matrix.
 
     Returns:
-        ``[N, N]`` float32 on the device of ``features``, exactly symmetric; the diagonal holds the
-        distance of an item to itself, which is not 0 in general.
+        ``[N, N]`` float32 on the device of ``features``, exactly symmetric where the matcher is;
+        the diagonal holds the distance of an item to itself, which is not 0 in general.
 
     Raises:
         TypeError, ValueError: an argument is not as described, or the matcher gave something else
@@ -64,9 +65,14 @@ def class_distances(
     # Of the features and not of torch: batched where vmap has batched them.
     zeros = features.new_zeros
     distances = _arguments.within_memory(zeros, (number, number), dtype=torch.float32)
+    symmetric = getattr(matcher, "symmetric", True)
     with _evaluation_mode(matcher):
         for rows, columns in _blocks(number, block)[rank::size]:
-            if rows == columns:
+            if not symmetric:
+                distances[rows, columns] = -_scores(matcher, features[rows], features[columns])
+                if rows != columns:
+                    distances[columns, rows] = -_scores(matcher, features[columns], features[rows])
+            elif rows == columns:
                 itself = -_scores(matcher, features[rows], None)
                 distances[rows, rows] = itself.triu() + itself.triu(1).T
             else:

@@ -35,6 +35,8 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         labels: one whole number per image of the data set, of any value and order.
         batch_size: images in a batch, on each rank.
         seed: of all random choices.
+        groups: one whole number per image, such as that of its data set: batches take equally from
+            all groups (`Balance`). None takes from all images alike.
         rank: of this process.
         world_size: number of processes.
 
@@ -49,11 +51,20 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         batch_size: int,
         seed: int = 0,
         *,
+        groups: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__()
         self._labels = _checks.whole_numbers("labels", labels, "one per image")
+        self._groups: list[int] | None = None
+        if groups is not None:
+            self._groups = _checks.whole_numbers("groups", groups, "one per image")
+            if len(self._groups) != len(self._labels):
+                raise ValueError(
+                    f"groups: got {len(self._groups)} numbers, wanted {len(self._labels)} as "
+                    "labels has"
+                )
         self.batch_size = _checks.whole_number("batch_size", batch_size, 1)
         self.world_size = _checks.whole_number("world_size", world_size, 1)
         self.rank = _checks.whole_number("rank", rank, 0, self.world_size - 1)
@@ -66,6 +77,8 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
             "seed": self._seed,
             "world_size": self.world_size,
         }
+        if self._groups is not None:
+            self._arguments["groups"] = zlib.crc32(repr(self._groups).encode())
         self._epoch = 0
         self._batches: list[list[int]] | None = None  # the epoch's, of all ranks, once dealt
         self._position = 0  # where the next iteration starts
@@ -166,11 +179,12 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         if missing:
             raise ValueError(f"state: got no {', '.join(sorted(missing))}, wanted a state_dict()")
         arguments = _checks.instance("state: arguments", state["arguments"], Mapping, "a mapping")
-        for name, wanted in self._arguments.items():
-            got = arguments.get(name)
+        for name in {**self._arguments, **arguments}:
+            got, wanted = (given.get(name) for given in (arguments, self._arguments))
             if got != wanted:
-                what = "other labels" if name == "labels" else f"{name} {got}"
-                own = "those of this sampler" if name == "labels" else f"{wanted}"
+                digest = name in ("labels", "groups")
+                what = f"other {name}" if digest else f"{name} {got}"
+                own = "those of this sampler" if digest else f"{wanted}"
                 raise ValueError(f"state: got {what}, wanted {own}")
         position = _checks.whole_number("state: position", state["position"], 0)
         epoch = _checks.whole_number("state: epoch", state["epoch"], 0)

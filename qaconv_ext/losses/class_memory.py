@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,9 @@ class ClassMemory(nn.Module):
         self.mem_batch_size = _checks.whole_number("mem_batch_size", mem_batch_size, 1)
         self.register_buffer("maps", torch.zeros(sizes))
         self.register_buffer("valid", torch.zeros(sizes[0], dtype=torch.bool))
+        #: Whether all classes are known to have been seen: which ones have is asked of the device,
+        #: which waits, and only until then.
+        self._complete = False
 
     def forward(
         self, maps: Tensor, matcher: Callable[[Tensor, Tensor], Tensor]
@@ -76,7 +80,11 @@ class ClassMemory(nn.Module):
         """
         self._check_shape(maps)
         _checks.function("matcher", matcher, "a function of two sets of maps")
-        classes = self.valid.nonzero().squeeze(1)  # [V]
+        if self._complete:
+            classes = torch.arange(len(self.valid), device=self.valid.device)
+        else:
+            classes = self.valid.nonzero().squeeze(1)  # [V]
+            self._complete = len(classes) == len(self.valid)
         if len(classes) == 0:
             return maps.flatten(1)[:, :0], classes
         chunks = [
@@ -119,6 +127,11 @@ class ClassMemory(nn.Module):
         # Repeated labels all write the same map, so the order of the writes does not matter.
         self.maps[labels] = maps[last[labels]].to(self.maps.dtype)
         self.valid[labels] = True
+
+    def _load_from_state_dict(self, *arguments: Any, **named: Any) -> None:
+        # Fewer classes may have been seen there.
+        self._complete = False
+        super()._load_from_state_dict(*arguments, **named)
 
     def _check_shape(self, maps: Tensor) -> None:
         _arguments.maps_of_size("maps", maps, self.maps.shape[1:], "the memory was made for")

@@ -19,13 +19,19 @@ class SoftmaxClassifier(nn.Module):
     Args:
         num_features: channels of the maps.
         num_classes: identities of the training set.
+        norm: batch-normalise the pooled features, without a shift, and classify without a bias: the
+            BNNeck of Luo et al., *Bag of Tricks* (arXiv 1903.07071). Means of unit vectors differ
+            little, so that without it the logits begin all alike.
     """
 
-    def __init__(self, num_features: int, num_classes: int) -> None:
+    def __init__(self, num_features: int, num_classes: int, *, norm: bool = False) -> None:
         super().__init__()
         num_features = _checks.whole_number("num_features", num_features, 1)
         num_classes = _checks.whole_number("num_classes", num_classes, 1)
-        self.classifier = nn.Linear(num_features, num_classes)
+        self.norm = nn.BatchNorm1d(num_features) if norm else nn.Identity()
+        if isinstance(self.norm, nn.BatchNorm1d):
+            self.norm.bias.requires_grad_(False)
+        self.classifier = nn.Linear(num_features, num_classes, bias=not norm)
 
     def forward(self, maps: Tensor, labels: Tensor) -> LossResult:
         """The loss of a batch.
@@ -43,7 +49,7 @@ class SoftmaxClassifier(nn.Module):
             raise ValueError(f"maps: got shape {list(maps.shape)}, wanted [B, {wanted}, h, w]")
         maps, finite = finite_rows(maps)
         pooled = maps.flatten(2).mean(dim=2).to(self.classifier.weight.dtype)  # [B, C]
-        logits = self.classifier(pooled)  # [B, classes], narrow under autocast
+        logits = self.classifier(self.norm(pooled))  # [B, classes], narrow under autocast
         logits = logits.to(maps.dtype)
         loss = functional.cross_entropy(logits, labels.long(), reduction="none")  # [B]
         correct = logits.argmax(dim=1) == labels

@@ -256,12 +256,46 @@ def check(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def study(arguments: argparse.Namespace) -> int:
+    """``qaconv study``."""
+    identities, seeds = (_numbers(arguments, name) for name in ("identities", "seeds"))
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.study import study
+
+    study(
+        arguments.study,
+        arguments.overrides,
+        folder=None if arguments.out is None else Path(arguments.out),
+        arms=() if arguments.arms is None else arguments.arms.split(","),
+        identities=identities,
+        seeds=seeds,
+        jobs=arguments.jobs,
+        console=Console(),
+    )
+    return 0
+
+
+def _numbers(arguments: argparse.Namespace, name: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    text = getattr(arguments, name)
+    try:
+        numbers = [] if text is None else [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1]
+    if any(number < 0 for number in numbers):
+        from qaconv_reid.config import ConfigError
+
+        raise ConfigError(f"--{name}: got {text!r}, wanted whole numbers, as 0,1,2")
+    return numbers
+
+
 def make(arguments: argparse.Namespace) -> int:
     """``qaconv data make``."""
     from rich.console import Console
 
-    from qaconv_reid.people import Request
-    from qaconv_reid.recipes.people import make
+    from qaconv_reid.recipes.people import Request, make
 
     domains = arguments.domains
     request = Request(

@@ -202,6 +202,25 @@ def build_parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(run=actions.compare)
 
+    study = commands.add_parser(
+        "study",
+        help="a grid of runs at an equal number of images: sampling, or a TOML file",
+        description="Run every arm of a study at every size with every seed, each an ordinary run "
+        "that is resumed where it was stopped, and compare them with the baseline.",
+    )
+    study.add_argument("study", metavar="STUDY", help="sampling, or a TOML file")
+    study.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="of all runs: data.train, data.test, …"
+    )
+    study.add_argument("--out", metavar="FOLDER", help="of the study (default: studies/NAME)")
+    study.add_argument("--arms", metavar="A,B", help="some of its arms only")
+    study.add_argument(
+        "--identities", metavar="N,M", help="training identities, instead of its own"
+    )
+    study.add_argument("--seeds", metavar="N,M", help="instead of its own")
+    study.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    study.set_defaults(run=actions.study)
+
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(

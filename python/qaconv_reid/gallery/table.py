@@ -55,7 +55,7 @@ class Maker:
     shape: tuple[int, int, int]
     """Channels, rows and columns of a map."""
     weight: tuple[float, ...]
-    """``score = Σ_s weight[s]·(both maxima of place s) + bias``."""
+    """Of the matcher, as `QAConv.folded` gives it."""
     bias: float
 
     def dumps(self) -> str:

@@ -15,13 +15,11 @@ from qaconv_reid.people.look import Look, draw_family, draw_look
 from qaconv_reid.people.render import draw_person, shadows
 from qaconv_reid.people.scenes import DOMAINS, Spot, spots
 from qaconv_reid.people.sensor import develop
-from qaconv_reid.people.streams import stream
+from qaconv_reid.people.sizes import FAMILY
 from qaconv_reid.people.walks import Person, Presence, Sighting
 
-__all__ = ["FAMILY", "look_of", "take"]
+__all__ = ["look_of", "take"]
 
-#: Persons are drawn together by so many; such a family is look-alikes or strangers.
-FAMILY = 5
 #: The largest height of a picture, pixels.
 _TALLEST = 256
 #: Pictures are drawn with more pixels than they have, up to this height.
@@ -38,7 +36,8 @@ def look_of(seed: int, person: Person, families: float = 0.75) -> Look:
 
 @lru_cache(maxsize=64)
 def _family(seed: int, pool: str, number: int, families: float) -> list[Look]:
-    generator = stream(seed, 6, pool, number)
+    key = sum(map(ord, pool)) * 31 + len(pool)
+    generator = np.random.default_rng([seed, 6, key, number])
     kit = load_kit()
     if generator.random() < families:
         return draw_family(generator, kit, FAMILY)
@@ -97,9 +96,11 @@ def _box(
 
 def take(seed: int, sighting: Sighting, families: float = 0.75) -> Image.Image:
     """The picture of a sighting, before its compression; see `look_of` for the families."""
-    person = sighting.subject.person
-    named = sighting.domain, person.pool, person.number
-    generator = stream(seed, 7, *named, sighting.spot, sighting.shot)
+    number = sighting.subject.person.number
+    key = sum(map(ord, sighting.subject.person.pool)) * 31
+    generator = np.random.default_rng(
+        [seed, 7, len(sighting.domain), key, number, sighting.spot, sighting.shot]
+    )
     spot = spots(seed, DOMAINS[sighting.domain])[sighting.spot]
     subject = _Standing(seed, sighting.subject, families)
     view = spot.camera.view()

@@ -9,7 +9,6 @@ import numpy as np
 
 from qaconv_reid.people.scenes import DOMAINS, Domain, Spot, spots
 from qaconv_reid.people.sizes import Size
-from qaconv_reid.people.streams import stream
 
 __all__ = ["FRAME_RATE", "SEQUENCE", "TEST", "TRAIN", "Person", "Presence", "Sighting", "sightings"]
 
@@ -90,8 +89,14 @@ class _Path:
         )
 
 
+def _stream(seed: int, *keys: int | str) -> np.random.Generator:
+    """Random numbers of their own for each thing that is named."""
+    numbers = [key if isinstance(key, int) else sum(map(ord, key)) * 31 + len(key) for key in keys]
+    return np.random.default_rng([seed, *numbers])
+
+
 def _groups(seed: int, pool: str, domain: str, count: int) -> list[list[int]]:
-    generator = stream(seed, 3, pool, domain)
+    generator = _stream(seed, 3, pool, domain)
     order = generator.permutation(count).tolist()
     groups = []
     while order:
@@ -133,11 +138,11 @@ def sightings(seed: int, size: Size, domain: str, part: str) -> Iterator[list[Si
     by_person: dict[int, list[Sighting]] = {}
     visit_number = 0
     for group in _groups(seed, pool, domain, count):
-        generator = stream(seed, 4, domain, pool, group[0])
+        generator = _stream(seed, 4, domain, pool, group[0])
         paths = _route(generator, cameras, size.visits)
         aside = [0.65 * (i - (len(group) - 1) / 2) for i in range(len(group))]
         for member, number in enumerate(group):
-            own = stream(seed, 5, domain, pool, number)
+            own = _stream(seed, 5, domain, pool, number)
             mine: list[Sighting] = []
             for visit, (camera, path) in enumerate(paths):
                 # Spread evenly, so that the total is the size's to a picture.

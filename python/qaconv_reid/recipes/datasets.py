@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qaconv_reid import data
+from qaconv_reid import data, people
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset
 from qaconv_reid.evaluation import Identities, Measures, Protocol, count_by_protocol
-from qaconv_reid.training import TrainingImages, hold_back, join
+from qaconv_reid.training import TrainingImages, hold_back, join, take_identities
 
 __all__ = ["load_test_sets", "load_training_images"]
 
@@ -29,17 +29,59 @@ def load_training_images(config: RunConfig) -> tuple[TrainingImages, ReidDataset
         [_load_training_set(spec, config) for spec in config.data.train],
         apart=config.data.persons == "apart",
     )
+    images = replace(images, families=_families(images))
+    if config.data.identities:
+        images = take_identities(images, config.data.identities)
     validation = None
     if config.data.validation:
         images, validation = hold_back(images, config.data.validation, config.runtime.seed)
-    batch, instances = config.sampler.batch_size, config.sampler.instances
-    if images.classes < batch // instances:
-        raise DataError(
-            f"data.train: got {images.classes} persons, wanted at least {batch // instances} for "
-            f"batches of {batch} images with {instances} of each person (sampler.batch_size, "
+    _check_batches(images, config)
+    return images, validation
+
+
+def _families(images: TrainingImages) -> tuple[object, ...]:
+    """Of virtual people, who comes in families of look-alikes; nothing of others."""
+    places = {record.path.parents[2] for record in images.records if len(record.path.parents) > 2}
+    if not all((place / people.MANIFEST).is_file() for place in places):
+        return ()
+    return tuple(
+        (source, people.family_of(record.person))
+        for record, source in zip(images.records, images.sources, strict=True)
+    )
+
+
+def _check_batches(images: TrainingImages, config: RunConfig) -> None:
+    """That there is enough for batches.
+
+    Raises:
+        DataError: there is not, in all or of one of several balanced sets.
+    """
+    sampler = config.sampler
+    each = f"batches of {sampler.batch_size} images"
+    if sampler.kind == "shuffle":
+        what, wanted, total = "images", sampler.batch_size, len(images.labels)
+        counts = Counter(images.sources)
+        how = f"for {each} (sampler.batch_size)"
+    else:
+        what, wanted, total = "persons", sampler.batch_size // sampler.instances, images.classes
+        counts = Counter(
+            source for _, source in set(zip(images.labels, images.sources, strict=True))
+        )
+        how = (
+            f"for {each} with {sampler.instances} of each person (sampler.batch_size, "
             "sampler.instances)"
         )
-    return images, validation
+    if total < wanted:
+        raise DataError(f"data.train: got {total} {what}, wanted at least {wanted} {how}")
+    if not config.data.balanced or sampler.kind == "graph":  # where it is single anchors
+        return
+    part = -(-wanted // len(counts))
+    for source, count in counts.items():
+        if count < part:
+            raise DataError(
+                f"data.train: got {count} {what} in {config.data.train[source]}, wanted at least "
+                f"{part}, its part of what is wanted {how} (data.balanced)"
+            )
 
 
 def load_test_sets(specs: Iterable[str], measures: Measures | None = None) -> list[ReidDataset]:

@@ -8,7 +8,6 @@ from typing import cast
 
 from rich.console import Console
 
-from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.build import (
     Hardware,
@@ -29,7 +28,7 @@ from qaconv_reid.evaluation import (
     Rates,
     Work,
 )
-from qaconv_reid.models import FeatureMapNetwork, Progress
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.outcome import write_json
@@ -152,7 +151,7 @@ def evaluate(
 
 def evaluate_sets(
     network: FeatureMapNetwork,
-    matcher: QAConv,
+    matcher: PairMatcher,
     datasets: Sequence[ReidDataset],
     config: RunConfig,
     hardware: Hardware,

@@ -16,7 +16,7 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, Record, open_rgb
-from qaconv_reid.models import FeatureMapNetwork, extract_maps
+from qaconv_reid.models import FeatureMapNetwork, dense, extract_maps
 from qaconv_reid.recipes.probability import probability, score_words
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
@@ -96,11 +96,12 @@ def match(
     hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
     models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
+    matcher = dense(models.matcher, "correspondences")
     if models.report is not None:
         console.print(weights_table(models.report))
     maps = _maps(models.network, (probe, gallery), config, hardware)
-    base = ordinary_maximum(models.matcher) if drawing.base is None else drawing.base
-    found = correspondences(models.matcher, maps[0], maps[1], base=base)
+    base = ordinary_maximum(matcher) if drawing.base is None else drawing.base
+    found = correspondences(matcher, maps[0], maps[1], base=base)
     trained = foreign is None and not untrained
     words = score_words(found.score, probability(found.score, config, trained=trained))
     against = sum(pair.contribution < 0 for pair in found.matches)

@@ -25,7 +25,7 @@ from qaconv_reid.evaluation import (
     extract,
     features_of_parts,
 )
-from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress, build_network
 from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
 from qaconv_reid.reports import ProgressBars
 from qaconv_reid.restore import restore_run
@@ -47,7 +47,7 @@ class _Model:
     source: str
     """Of the maps: what the baselines on them are called after."""
     network: FeatureMapNetwork
-    matcher: QAConv
+    matcher: PairMatcher
     config: RunConfig
 
 

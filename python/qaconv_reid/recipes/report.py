@@ -13,11 +13,13 @@ from rich.console import Console
 
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.correspondence import correspondences
+from qaconv_ext.qaconv import QAConv
 from qaconv_reid.build import Hardware, extraction, find_hardware
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset, open_rgb
 from qaconv_reid.evaluation import FeatureSet, extract
 from qaconv_reid.files import replaced
+from qaconv_reid.models import dense
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.match import ordinary_maximum
 from qaconv_reid.recipes.probability import probability
@@ -170,7 +172,9 @@ def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[st
     found = search(matcher, dataset, query, gallery, device=hardware.device, chance=chance)
     naming = _Naming(dataset, number)
     # Pairs first: where there is no room for all pictures, they tell more.
-    pairs = [_pair(searching, naming, (query, gallery), pair) for pair in _chosen_pairs(found)]
+    # The cosine of two vectors cannot be taken apart.
+    telling = _chosen_pairs(found) if isinstance(matcher, QAConv) else []
+    pairs = [_pair(searching, naming, (query, gallery), pair) for pair in telling]
     lists = []
     for chosen in found.queries(_WORST, _BEST):
         ranked = found.ranked(chosen)
@@ -270,7 +274,8 @@ def _pair(
     searching: _Searching, naming: _Naming, features: tuple[FeatureSet, FeatureSet], pair: _Pair
 ) -> dict[str, Any]:
     """A pair's score, taken apart; its picture goes to the album."""
-    matcher, device = searching.models.matcher, searching.hardware.device
+    matcher = dense(searching.models.matcher, "correspondences")
+    device = searching.hardware.device
     query, gallery = features
     maps = query.maps[pair.query].to(device), gallery.maps[pair.gallery].to(device)
     found = correspondences(matcher, *maps, base=ordinary_maximum(matcher))

@@ -50,6 +50,8 @@ class RunFolder:
         self.path = path
         self.config_file = path / CONFIG_FILE
         self.metrics = path / "metrics.jsonl"
+        #: How the starts that were tried did (`best_start`).
+        self.trials = path / "trials.json"
         self.checkpoint = path / CHECKPOINT
         self.best = path / BEST
         self.evaluation = path / "evaluation.json"
