@@ -4,6 +4,8 @@ An operator gives two rules, and this file registers them. `torch.library.regist
 not do: it knows no forward mode, so a tangent is dropped there without a word, and it refuses under
 ``torch.func``. What stands here does what the operators of torch do: it is called once for each
 level of a transform, records that level's derivative, and calls the operator of the level below.
+What torch has for that is private to it, the same that `torch.library` uses;
+`tests/qaconv_ext/test_derivatives.py` runs all of it under whatever torch it is run on.
 
 All of it rests on one fact: where the winners stay, the maxima are bilinear in the maps. Their
 tangent is a gather at the winners (`tangent_of_maxima`), their gradient `correlation_max_backward`,

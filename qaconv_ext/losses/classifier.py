@@ -28,7 +28,7 @@ class SoftmaxClassifier(nn.Module):
         super().__init__()
         num_features = _checks.whole_number("num_features", num_features, 1)
         num_classes = _checks.whole_number("num_classes", num_classes, 1)
-        self.norm = nn.BatchNorm1d(num_features) if norm else nn.Identity()
+        self.norm = nn.BatchNorm1d(num_features) if _checks.truth("norm", norm) else nn.Identity()
         if isinstance(self.norm, nn.BatchNorm1d):
             self.norm.bias.requires_grad_(False)
         self.classifier = nn.Linear(num_features, num_classes, bias=not norm)

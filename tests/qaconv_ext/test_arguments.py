@@ -127,6 +127,7 @@ WHOLE_NUMBERS = {
     "seed": lambda v: PKSampler(LABELS, 4, 2, v),
     "rank": lambda v: PKSampler(LABELS, 4, 2, rank=v, world_size=2),
     "world_size": lambda v: PKSampler(LABELS, 4, 2, world_size=v),
+    "strangers": lambda v: GraphSampler(LABELS, lambda images: [], 4, 1, strangers=v),
     "epoch": lambda v: PKSampler(LABELS, 4, 2).set_epoch(v),
     "num_classes": lambda v: SoftmaxClassifier(4, v),
     "mem_batch_size": lambda v: ClassMemory(2, 3, 2, 2, v),
@@ -177,6 +178,8 @@ def test_numbers(name, call):
 )
 def test_labels(labels):
     assert_named(lambda: PKSampler(labels, 4, 2), "labels")
+    if labels is not None:
+        assert_named(lambda: PKSampler(LABELS, 4, 2, groups=labels), "groups")
 
 
 def test_neighbours():
@@ -266,6 +269,8 @@ def test_matchers():
     assert_named(lambda: correspondences(None, GRID[0], GRID[0]), "matcher")
     assert_named(lambda: MATCHER.train()(GRID, share=3), "share")
     assert_named(lambda: class_distances(GRID, MATCHER, divided="no"), "divided")
+    assert_named(lambda: QAConv(3, 2, 2, separate_weights="no"), "separate_weights")
+    assert_named(lambda: SoftmaxClassifier(3, 2, norm="no"), "norm")
     assert_named(lambda: backend.set_backend("auto", strict="no"), "strict")
 
 

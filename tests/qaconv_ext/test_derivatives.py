@@ -190,9 +190,11 @@ def test_compiled_transforms(device):
 # The matcher with its head
 
 
-def matcher_and_maps(train, device):
+def matcher_and_maps(train, device, separate_weights=False):
     torch.manual_seed(3)
-    matcher = QAConv(4, 3, 2).to(device, torch.float64).train(train)
+    matcher = (
+        QAConv(4, 3, 2, separate_weights=separate_weights).to(device, torch.float64).train(train)
+    )
     with torch.no_grad():
         for value in matcher.parameters():
             value.uniform_(0.5, 1.5)
@@ -206,8 +208,9 @@ both_matches = pytest.mark.parametrize("itself", [False, True], ids=["gallery", 
 
 @both_modes
 @both_matches
-def test_the_matcher_has_all_derivatives(train, itself, device):
-    matcher, probe, gallery = matcher_and_maps(train, device)
+@pytest.mark.parametrize("separate", [False, True], ids=["shared", "separate"])
+def test_the_matcher_has_all_derivatives(train, itself, separate, device):
+    matcher, probe, gallery = matcher_and_maps(train, device, separate)
     maps = (probe,) if itself else (probe, gallery)
     names = [name for name, _ in matcher.named_parameters()]
     buffers = dict(matcher.named_buffers())

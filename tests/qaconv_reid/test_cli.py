@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import qaconv_ext
 from qaconv_reid import cli
 from support.images import write_person_folders
 
@@ -54,6 +55,10 @@ def test_help(capsys, argv):
     code, out, _ = run(capsys, *argv, "--help")
     assert code == 0
     assert out.startswith(f"usage: {' '.join(('qaconv', *argv))}")
+
+
+def test_version(capsys):
+    assert run(capsys, "--version") == (0, f"qaconv {qaconv_ext.__version__}\n", "")
 
 
 def test_help_imports_nothing_big():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from qaconv_ext import __version__
 from qaconv_reid.cli import actions
 
 __all__ = ["build_parser"]
@@ -14,6 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="qaconv", description="Person re-identification with QAConv and graph sampling."
     )
+    parser.add_argument("--version", action="version", version=f"qaconv {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     train = commands.add_parser(
