@@ -5,7 +5,8 @@ from __future__ import annotations
 from qaconv_reid.data.augmentation import Augmentation
 from qaconv_reid.data.check import CheckReport, check, check_dataset, render
 from qaconv_reid.data.counts import PartCheck
-from qaconv_reid.data.images import ImageDataset, open_rgb, read_image
+from qaconv_reid.data.decoding import DECODING, open_rgb, to_rgb
+from qaconv_reid.data.images import ImageDataset, ImageLoader, read_image
 from qaconv_reid.data.inputs import (
     Box,
     Crop,
@@ -23,6 +24,7 @@ from qaconv_reid.data.variants import VARIANTS, Variant, parse_variant, variant_
 from qaconv_reid.data.views import Views
 
 __all__ = [
+    "DECODING",
     "LAYOUTS",
     "PARTS",
     "VARIANTS",
@@ -34,6 +36,7 @@ __all__ = [
     "DatasetSpec",
     "ImageDataset",
     "ImageLike",
+    "ImageLoader",
     "ImageSource",
     "Images",
     "Layout",
@@ -56,5 +59,6 @@ __all__ = [
     "read_image",
     "recognise",
     "render",
+    "to_rgb",
     "variant_name",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qaconv_reid.data.counts import PartCheck, State, compare
-from qaconv_reid.data.images import open_rgb
+from qaconv_reid.data.decoding import open_rgb
 from qaconv_reid.data.layouts import LAYOUTS, Layout
 from qaconv_reid.data.loading import load
 from qaconv_reid.data.records import DataError, Record, ReidDataset, shorten

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qaconv_reid.text import SaidError
+
 if TYPE_CHECKING:
     from qaconv_reid.data.variants import Variant
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 PARTS = ("train", "query", "gallery")
 
 
-class DataError(ValueError):
+class DataError(SaidError):
     """A data set that cannot be used as it is; the text says what was found and what is wanted."""
 
 
@@ -28,6 +30,7 @@ class Record:
         camera: The data set's own camera number, or None where it is not known.
         time: Seconds on that camera's clock, or None where it is not known.
         variant: What is made of the image when it is read, or None.
+        track: Number of the walk past a camera that it is of, or None where it is not known.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class Record:
     camera: int | None = None
     time: float | None = None
     variant: Variant | None = None
+    track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class ReidDataset:
         query: Images to search with.
         gallery: Images to search in.
         notes: What a user should know about how it was read.
+        distractor: Identity number of gallery images that show nobody of interest, or None.
     """
 
     name: str
@@ -59,6 +64,7 @@ class ReidDataset:
     query: tuple[Record, ...]
     gallery: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    distractor: int | None = None
 
     @property
     def parts(self) -> dict[str, tuple[Record, ...]]:
