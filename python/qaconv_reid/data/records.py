@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,24 @@ def class_labels(records: Iterable[Record]) -> list[int]:
     people = [record.person for record in records]
     label = {person: index for index, person in enumerate(sorted(set(people)))}
     return [label[person] for person in people]
+
+
+def lone_persons(persons: Iterable[int]) -> str | None:
+    """A note on persons of one image, of whom there is no positive pair; None where none is.
+
+    Args:
+        persons: one for each image.
+    """
+    images = Counter(persons)
+    lone = sum(count == 1 for count in images.values())
+    if not lone:
+        return None
+    return f"{lone} of {len(images)} training persons have one image only: no positive pair"
+
+
+def has_pairs(persons: Iterable[int]) -> bool:
+    """Whether any person has two images: without a pair nothing can be learnt from pairs."""
+    return max(Counter(persons).values(), default=0) > 1
 
 
 def shorten(items: Sequence[object], limit: int = 3) -> str:

@@ -18,8 +18,9 @@ from qaconv_reid.data.layouts.naming import is_image, is_number, number_labels
 from qaconv_reid.data.layouts.part_names import part_of
 from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, shorten
 
-__all__ = ["LAYOUT", "Preview", "compile_pattern", "load_by_pattern", "preview"]
+__all__ = ["GROUPS", "LAYOUT", "Preview", "compile_pattern", "load_by_pattern", "preview"]
 
+#: Names of the groups of a pattern.
 GROUPS = ("pid", "cam", "time", "frame", "track")
 
 #: A longer one is no pattern of names, but a program.
@@ -40,8 +41,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
         pattern = re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
         raise DataError(
-            f"data.pattern: got '{text}', which is no regular expression ({error}), wanted one such "
-            f"as '{_EXAMPLE}'"
+            f"data.pattern: got '{text}', wanted a pattern such as '{_EXAMPLE}': {error}"
         ) from None
     unknown = [name for name in pattern.groupindex if name not in GROUPS]
     if unknown or "pid" not in pattern.groupindex:
