@@ -6,7 +6,7 @@ from qaconv_reid.data.augmentation import Augmentation
 from qaconv_reid.data.check import CheckReport, check, check_dataset, render, render_preview
 from qaconv_reid.data.copies import own_images, trained_on, under_two
 from qaconv_reid.data.counts import PartCheck
-from qaconv_reid.data.decoding import DECODING, open_rgb, to_rgb
+from qaconv_reid.data.decoding import DECODING, is_archive, open_rgb, to_rgb
 from qaconv_reid.data.images import ImageDataset, ImageLoader, read_image
 from qaconv_reid.data.inputs import (
     Box,
@@ -32,6 +32,7 @@ from qaconv_reid.data.records import (
     shorten,
 )
 from qaconv_reid.data.sources import ImageSource, open_source
+from qaconv_reid.data.table import Table, read_table
 from qaconv_reid.data.variants import VARIANTS, Variant, parse_variant, variant_name
 from qaconv_reid.data.views import Views
 
@@ -57,6 +58,7 @@ __all__ = [
     "Preview",
     "Record",
     "ReidDataset",
+    "Table",
     "Variant",
     "Views",
     "check",
@@ -66,6 +68,7 @@ __all__ = [
     "has_pairs",
     "images_below",
     "input_batches",
+    "is_archive",
     "list_inputs",
     "load",
     "lone_persons",
@@ -76,6 +79,7 @@ __all__ = [
     "parse_variant",
     "preview",
     "read_image",
+    "read_table",
     "recognise",
     "render",
     "render_preview",

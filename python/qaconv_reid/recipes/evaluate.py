@@ -42,6 +42,7 @@ from qaconv_reid.reports import (
     confusions_table,
     cost_line,
     results_table,
+    say,
     weights_table,
 )
 from qaconv_reid.restore import Foreign, Restored, restore
@@ -150,7 +151,7 @@ def evaluate(
         title = f"{found.dataset.name}: mistaken identities"
         console.print(confusions_table(found.confusions(), title=title))
     for what, place in outputs.places():
-        console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"{what} in {place}")
     if work is not None:
         work.finish()
     return results

@@ -33,6 +33,7 @@ from qaconv_reid.reports import (
     Sighting,
     correspondence_panel,
     read_run_log,
+    say,
     settings_records,
 )
 from qaconv_reid.reports.html import Album, render_page
@@ -118,7 +119,7 @@ def report(
     if json_file is not None:
         _write(json_file, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     told = f"report in {out} ({len(page.encode()) / 1e6:.1f} MB)"
-    console.print(told, markup=False, highlight=False, soft_wrap=True)
+    say(console, told)
     return data
 
 

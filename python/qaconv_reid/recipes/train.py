@@ -22,7 +22,7 @@ from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.recipes.trials import best_start
-from qaconv_reid.reports import Metrics, ProgressBars
+from qaconv_reid.reports import Metrics, ProgressBars, say
 from qaconv_reid.restore import restore_run
 from qaconv_reid.training import (
     CheckpointError,
@@ -205,7 +205,7 @@ def _train(
         folder.write_evaluation(results, trainer.epoch)
         write_queries(folder.evaluation_queries, results, test_sets, beside=True)
         show(results, f"{config.name}: after {trainer.epoch} epochs", console)
-    console.print(f"run kept in {folder.path}", markup=False)
+    say(console, f"run kept in {folder.path}")
     return results
 
 
@@ -344,7 +344,7 @@ def _announce(
         f"{trainer.device}{ranks}",
         markup=False,
     )
-    console.print(trainer.source.about, markup=False, highlight=False)
+    say(console, trainer.source.about)
     if trainer.epoch or trainer.position:
         console.print(
             f"resumed after {trainer.epoch} epochs and {trainer.position} batches", markup=False
@@ -353,7 +353,7 @@ def _announce(
         console.print("model.weights is not set: the backbone starts from random numbers")
     else:
         about = about_weights(find_weights(config.model.weights, config.model.backbone))
-        console.print(f"weights: {about or config.model.weights}", markup=False)
+        say(console, f"weights: {about or config.model.weights}")
         console.print(str(trainer.network.pretrained), markup=False, highlight=False)
 
 
