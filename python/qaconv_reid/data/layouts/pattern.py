@@ -128,7 +128,7 @@ def load_by_pattern(root: Path, text: str) -> ReidDataset:
         )
     if not told:
         notes.append("no folders train, query, gallery: every image is in train")
-    junk = [one.path for one in fitting if re.fullmatch(r"-0*1", _group(one, "pid"))]
+    junk = [one.path for one in fitting if re.fullmatch(r"0*-0*1", _group(one, "pid"))]
     if junk:
         notes.append(f"{len(junk)} junk images (person -1) left out")
     left_out = {*elsewhere, *junk}
