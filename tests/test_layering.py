@@ -60,12 +60,13 @@ PYTHON_ARROWS = {
     "qaconv_ext.doctor": {"qaconv_ext.backend", "qaconv_ext._library", "qaconv_ext.reference"},
     "qaconv_reid": {"qaconv_reid.matcher"},
     "qaconv_reid.config": set(),
-    "qaconv_reid.data": {"qaconv_reid.config", "qaconv_reid.files"},
+    "qaconv_reid.text": set(),
+    "qaconv_reid.data": {"qaconv_reid.config", "qaconv_reid.files", "qaconv_reid.text"},
     "qaconv_reid.models": {"qaconv_reid.config"},
     "qaconv_reid.files": set(),
     "qaconv_reid.ranks": set(),
     "qaconv_reid.people": {"qaconv_reid.files"},
-    "qaconv_reid.reports": {"qaconv_reid.config", "qaconv_reid.files"},
+    "qaconv_reid.reports": {"qaconv_reid.config", "qaconv_reid.files", "qaconv_reid.text"},
     "qaconv_reid.evaluation": {
         "qaconv_reid.files",
         "qaconv_reid.data",
@@ -89,7 +90,12 @@ PYTHON_ARROWS = {
         "qaconv_reid.config",
     },
     "qaconv_reid.calibration": {"qaconv_reid.files"},
-    "qaconv_reid.gallery": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.files"},
+    "qaconv_reid.gallery": {
+        "qaconv_reid.data",
+        "qaconv_reid.models",
+        "qaconv_reid.files",
+        "qaconv_reid.text",
+    },
     "qaconv_reid.matcher": {
         "qaconv_reid.restore",
         "qaconv_reid.build",
@@ -116,6 +122,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.models",
         "qaconv_reid.config",
         "qaconv_reid.files",
+        "qaconv_reid.text",
     },
     "qaconv_reid.__main__": {"qaconv_reid.cli"},
     "qaconv_reid.cli": {
@@ -124,6 +131,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.restore",
         "qaconv_reid.data",
         "qaconv_reid.config",
+        "qaconv_reid.text",
     },
 }
 # Folders of csrc -> the folders they may include.

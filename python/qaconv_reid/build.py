@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+#: Positions within a map are kept in 16 bits with a sign.
+_MOST_PLACES = torch.iinfo(torch.int16).max
+
+
 class Hardware(NamedTuple):
     """Where a run is computed, and how."""
 
@@ -129,11 +133,16 @@ def build_models(
 
 
 def build_matcher(config: RunConfig, network: FeatureMapNetwork) -> PairMatcher:
-    """The matcher that the settings name, for the maps of the network; on the CPU."""
+    """The matcher that the settings name, for the maps of the network; on the CPU.
+
+    Raises:
+        ConfigError: the maps have more places than it can number.
+    """
     rows, columns = network.map_size(config.model.height, config.model.width)
     channels, kind = network.num_features, config.matcher.kind
     matcher: PairMatcher
     if kind == "qaconv":
+        _check_places(config, rows, columns)
         separate = config.matcher.separate_weights
         matcher = QAConv(channels, rows, columns, separate_weights=separate)
     else:
@@ -145,6 +154,17 @@ def build_matcher(config: RunConfig, network: FeatureMapNetwork) -> PairMatcher:
         prior = config.loss.prior
         torch.nn.init.constant_(matcher.logit_bn.bias, math.log(prior / (1 - prior)))
     return matcher
+
+
+def _check_places(config: RunConfig, rows: int, columns: int) -> None:
+    if rows * columns > _MOST_PLACES:
+        model = config.model
+        raise ConfigError(
+            f"model.height, model.width: got {model.height} × {model.width} pixels, of which "
+            f"{model.backbone} makes a map of {rows} × {columns} = {rows * columns:,} places, "
+            f"wanted at most {_MOST_PLACES:,} for matcher.kind=qaconv: a smaller input, or a later "
+            "model.stage"
+        )
 
 
 def seed_everything(seed: int) -> None:

@@ -81,8 +81,7 @@ class DataConfig(_Section):
     train: DatasetSpecs = ()
     """Trained on together."""
     persons: Literal["apart", "joined"] = "apart"
-    """Of several training sets: apart, persons of different sets are different persons; joined,
-    equal numbers are one person, as in the domains of the virtual people."""
+    """Of several training sets: equal numbers are different persons, or one (virtual people)."""
     balanced: bool = False
     """Of several training sets: batches take equally from all, whatever their sizes. False takes
     from a set as many as it has. Of graph sampling it is the anchors that are taken."""
@@ -95,10 +94,14 @@ class DataConfig(_Section):
     larger; of several sets in turn. 0 for all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training identities that are held back, to be evaluated on while training."""
+    pattern: str | None = None
+    """Reads any folders (sets without ``LAYOUT:``): a regular expression that is searched for in
+    each path below, with the group ``(?P<pid>…)``; of cam, time, frame, track what is there."""
+    broken: Literal["stop", "skip"] = "stop"
+    """Images that cannot be read: stop there; or skip, count and say them (docs/datasets.md)."""
     cache: Literal["auto", "device", "memory", "disk", "off"] = "auto"
     """Where decoded and resized training images are kept: on the training device, in memory, in a
-    file that later runs find again, or not at all; auto takes the first of device and memory in
-    which they take no more than a quarter of what is free."""
+    file for later runs too, or not; auto: device, else memory, if they take under a quarter."""
     cache_folder: Path | None = None
     """Of cache=disk; None for qaconv/images in the user's cache."""
 

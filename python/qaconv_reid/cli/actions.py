@@ -249,10 +249,21 @@ def check(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from qaconv_reid import data
+    from qaconv_reid.reports import ProgressBars
 
+    console = Console()
     path, layout = data.parse_spec(arguments.path)
-    report = data.check(path, arguments.layout or layout)
-    Console().print(data.render(report))
+    if arguments.pattern is not None:
+        shown = data.preview(path, data.compile_pattern(arguments.pattern))
+        console.print(data.render_preview(shown))
+    with ProgressBars() as progress:
+        report = data.check(
+            path,
+            arguments.layout or layout,
+            pattern=arguments.pattern,
+            inspection=data.Inspection(decode=arguments.all, progress=progress),
+        )
+    console.print(data.render(report))
     return 0 if report.ok else 1
 
 

@@ -224,10 +224,23 @@ def build_parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(
-        "check", help="count a data set's persons and images, compare with the published counts"
+        "check",
+        help="count a data set's persons and images, compare with the published counts, look at "
+        "every file",
     )
     check.add_argument("path", metavar="PATH", help="the data set, PATH or LAYOUT:PATH")
     check.add_argument("--layout", help="its layout, where it is not to be recognised")
+    check.add_argument(
+        "--pattern",
+        metavar="REGEX",
+        help="read any folders by a regular expression with the groups (?P<pid>…) and, where there "
+        "are such, cam, time, frame, track; shows what it makes of the first paths (data.pattern)",
+    )
+    check.add_argument(
+        "--all",
+        action="store_true",
+        help="decode every image; else headers and ends are looked at, and a few are decoded",
+    )
     check.set_defaults(run=actions.check)
     make = data_commands.add_parser(
         "make",

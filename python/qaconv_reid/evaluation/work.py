@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_ext import __version__
-from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.data import DECODING, Record, ReidDataset
 from qaconv_reid.evaluation.row_file import RowFile, rows_done
 
 __all__ = ["SetWork", "Work"]
@@ -62,7 +62,7 @@ class Work:
     def __init__(self, folder: Path, models: Sequence[nn.Module], **settings: object) -> None:
         self._folder = folder
         self._weights = _weights_print(models)
-        self._settings = repr(sorted(settings.items()))
+        self._settings = f"{DECODING} {sorted(settings.items())!r}"
         self._held: dict[Path, tuple[TextIO, SetWork]] = {}
         self._forget(of_these_weights=False)
 

@@ -18,6 +18,7 @@ from qaconv_reid.config import ConfigError
 from qaconv_reid.evaluation import Comparison, Difference
 from qaconv_reid.recipes.query_file import QueryResults, read_queries
 from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.text import printable
 
 __all__ = ["Compared", "compare"]
 
@@ -126,7 +127,7 @@ def _table(found: Sequence[Compared], title: str) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for one, other, comparison in found:
         table.add_row(
-            Text(_title(one)),
+            Text(printable(_title(one))),
             one.kind.scores,
             "Rank-1",
             *_cells(one.found.rank1, other.found.rank1, comparison.rank1),
@@ -172,7 +173,7 @@ def _changes(it: Compared, most: int) -> Iterator[Text]:
             100 * float(side.found.average_precision[number]) for side in (it.first, it.second)
         )
         taken = it.first.taken_for[number], it.second.taken_for[number]
-        yield Text(
-            f"  {it.first.queries[number]}: {before:.1f} → {after:.1f}, taken for {taken[0]}"
-            + (f", then {taken[1]}" if taken[0] != taken[1] else " by both")
+        told = f"{it.first.queries[number]}: {before:.1f} → {after:.1f}, taken for {taken[0]}" + (
+            f", then {taken[1]}" if taken[0] != taken[1] else " by both"
         )
+        yield Text(f"  {printable(told)}")

@@ -17,7 +17,7 @@ from qaconv_reid.build import (
     seed_everything,
 )
 from qaconv_reid.config import ConfigError, RunConfig
-from qaconv_reid.data import ReidDataset, Views
+from qaconv_reid.data import Inspection, ReidDataset, Views
 from qaconv_reid.evaluation import (
     Area,
     Cost,
@@ -30,7 +30,7 @@ from qaconv_reid.evaluation import (
 )
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks, joined
-from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.datasets import load_test_sets, training_records
 from qaconv_reid.recipes.outcome import write_json
 from qaconv_reid.recipes.outputs import Outputs
 from qaconv_reid.recipes.probability import probability
@@ -42,6 +42,7 @@ from qaconv_reid.reports import (
     confusions_table,
     cost_line,
     results_table,
+    say,
     weights_table,
 )
 from qaconv_reid.restore import Foreign, Restored, restore
@@ -90,7 +91,14 @@ def evaluate(
         folder.check_same(config)
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
-    test_sets = load_test_sets(config.data.test, measures)
+    with ProgressBars() as progress:
+        test_sets = load_test_sets(
+            config.data.test,
+            measures,
+            settings=config.data,
+            trained=training_records(config.data) if kept else (),
+            inspection=Inspection(progress=progress),
+        )
     outputs.make_folders()
     seed_everything(config.runtime.seed)
     models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
@@ -143,7 +151,7 @@ def evaluate(
         title = f"{found.dataset.name}: mistaken identities"
         console.print(confusions_table(found.confusions(), title=title))
     for what, place in outputs.places():
-        console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"{what} in {place}")
     if work is not None:
         work.finish()
     return results

@@ -24,6 +24,7 @@ from qaconv_reid.reports import (
     correspondence_picture,
     picture_format,
     save_picture,
+    say,
     weights_table,
 )
 from qaconv_reid.restore import Foreign, restore
@@ -118,7 +119,7 @@ def match(
         )
         lines.append(f"picture in {drawing.file}")
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.data import Record, ReidDataset, open_rgb
 from qaconv_reid.evaluation import FeatureSet, Identities, Measures, Ranking, score_blocks
 from qaconv_reid.evaluation.labels import Labels
 from qaconv_reid.evaluation.protocols import measure, sides_by_protocol
@@ -158,7 +158,7 @@ def draw_ranked(searched: Searched, name: str, folder: Path) -> None:
     """
     lists = [searched.ranked(number) for number in searched.queries(_WORST, _BEST)]
     title = f"{name} on {searched.dataset.name}: the worst queries, then the {_BEST} best"
-    save_picture(ranked_picture(lists, title), folder / f"{searched.dataset.name}.png")
+    save_picture(ranked_picture(lists, title, open_rgb), folder / f"{searched.dataset.name}.png")
 
 
 def _sighting(record: Record) -> Sighting:

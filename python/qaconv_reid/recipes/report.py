@@ -20,7 +20,7 @@ from qaconv_reid.data import DataError, ReidDataset, open_rgb
 from qaconv_reid.evaluation import FeatureSet, extract
 from qaconv_reid.files import replaced
 from qaconv_reid.models import dense
-from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.datasets import load_test_sets, named_apart
 from qaconv_reid.recipes.match import ordinary_maximum
 from qaconv_reid.recipes.probability import probability
 from qaconv_reid.recipes.ranked import Searched, search
@@ -33,6 +33,7 @@ from qaconv_reid.reports import (
     Sighting,
     correspondence_panel,
     read_run_log,
+    say,
     settings_records,
 )
 from qaconv_reid.reports.html import Album, render_page
@@ -103,7 +104,7 @@ def report(
         "provenance": _provenance(config),
     }
     if images:
-        datasets, data["not_searched"] = _test_sets(config.data.test)
+        datasets, data["not_searched"] = _test_sets(config)
         if datasets:
             hardware = find_hardware(config.runtime)
             models = restore_run(folder.path, config, hardware.device)
@@ -118,7 +119,7 @@ def report(
     if json_file is not None:
         _write(json_file, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     told = f"report in {out} ({len(page.encode()) / 1e6:.1f} MB)"
-    console.print(told, markup=False, highlight=False, soft_wrap=True)
+    say(console, told)
     return data
 
 
@@ -144,15 +145,15 @@ def _provenance(config: RunConfig) -> dict[str, Any]:
     return {**{key: facts[key] for key in facts if key != "machine"}, **facts["machine"]}
 
 
-def _test_sets(specs: Sequence[str]) -> tuple[list[ReidDataset], list[str]]:
+def _test_sets(config: RunConfig) -> tuple[list[ReidDataset], list[str]]:
     """Those that can be read, and why the others cannot."""
     datasets, missing = [], []
-    for spec in specs:
+    for spec in config.data.test:
         try:
-            datasets += load_test_sets([spec])
+            datasets += load_test_sets([spec], settings=config.data)
         except DataError as error:
             missing.append(f"Without ranked lists: {error}")
-    return datasets, missing
+    return named_apart(datasets), missing
 
 
 def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _FREE = (
     "evaluation.batch_size",
     "evaluation.maps",
     "evaluation.weights",
+    "data.broken",
     "data.cache",
     "data.cache_folder",
     "runtime.checkpoint_minutes",

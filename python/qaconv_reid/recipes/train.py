@@ -12,7 +12,7 @@ from rich.console import Console
 
 from qaconv_reid.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
-from qaconv_reid.data import ImageDataset, ReidDataset, open_source
+from qaconv_reid.data import ImageDataset, Inspection, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, about_weights, find_weights
 from qaconv_reid.ranks import Ranks, joined
@@ -22,7 +22,7 @@ from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.recipes.trials import best_start
-from qaconv_reid.reports import Metrics, ProgressBars
+from qaconv_reid.reports import Metrics, ProgressBars, say
 from qaconv_reid.restore import restore_run
 from qaconv_reid.training import (
     CheckpointError,
@@ -105,7 +105,7 @@ def leave_one_out(config: RunConfig, *, resume: bool, console: Console) -> list[
     for run in runs:
         if not resume:
             RunFolder(run.directory).check_new()
-    load_test_sets(specs)
+    load_test_sets(specs, settings=config.data)
     results = []
     for run in runs:
         there = resume and RunFolder(run.directory).config_file.is_file()
@@ -123,8 +123,14 @@ def _train(
     elif ranks.first:
         folder.check_new()
     check_divisible(config, ranks)
-    images, validation = load_training_images(config)
-    test_sets = load_test_sets(config.data.test)
+    with ProgressBars(quiet=not ranks.first) as progress:
+        inspection = Inspection(progress=progress)
+        images, validation = load_training_images(
+            config, inspection=inspection, notice=progress.print
+        )
+        test_sets = load_test_sets(
+            config.data.test, settings=config.data, trained=images.records, inspection=inspection
+        )
     saved = checkpoint.load(folder.checkpoint) if resume and folder.has_checkpoint() else None
 
     def models(start: int) -> tuple[FeatureMapNetwork, PairMatcher]:
@@ -135,7 +141,12 @@ def _train(
     first = models(0)
 
     with ProgressBars(quiet=not ranks.first) as progress:
-        dataset = ImageDataset(images.records, config.model.height, config.model.width)
+        dataset = ImageDataset(
+            images.records,
+            config.model.height,
+            config.model.width,
+            labels=images.labels if config.data.broken == "skip" else None,
+        )
         source = open_source(
             dataset,
             config.data.cache,
@@ -143,6 +154,7 @@ def _train(
             workers=config.runtime.workers,
             folder=config.data.cache_folder,
             progress=progress,
+            notice=progress.print,
         )
 
         def build(network: FeatureMapNetwork, matcher: PairMatcher) -> Trainer:
@@ -193,7 +205,7 @@ def _train(
         folder.write_evaluation(results, trainer.epoch)
         write_queries(folder.evaluation_queries, results, test_sets, beside=True)
         show(results, f"{config.name}: after {trainer.epoch} epochs", console)
-    console.print(f"run kept in {folder.path}", markup=False)
+    say(console, f"run kept in {folder.path}")
     return results
 
 
@@ -355,7 +367,7 @@ def _announce(
         f"{trainer.device}{ranks}",
         markup=False,
     )
-    console.print(trainer.source.about, markup=False, highlight=False)
+    say(console, trainer.source.about)
     if trainer.epoch or trainer.position:
         console.print(
             f"resumed after {trainer.epoch} epochs and {trainer.position} batches", markup=False
@@ -364,7 +376,7 @@ def _announce(
         console.print("model.weights is not set: the backbone starts from random numbers")
     else:
         about = about_weights(find_weights(config.model.weights, config.model.backbone))
-        console.print(f"weights: {about or config.model.weights}", markup=False)
+        say(console, f"weights: {about or config.model.weights}")
         console.print(str(trainer.network.pretrained), markup=False, highlight=False)
 
 
