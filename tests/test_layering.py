@@ -73,7 +73,9 @@ PYTHON_ARROWS = {
     },
     "qaconv_reid.calibration": {"qaconv_reid.files"},
     "qaconv_reid.gallery": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.files"},
+    "qaconv_reid.export": {"qaconv_reid.models", "qaconv_reid.files"},
     "qaconv_reid.matcher": {
+        "qaconv_reid.export",
         "qaconv_reid.restore",
         "qaconv_reid.build",
         "qaconv_reid.calibration",
@@ -85,6 +87,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.files",
     },
     "qaconv_reid.recipes": {
+        "qaconv_reid.export",
         "qaconv_reid.ranks",
         "qaconv_reid.matcher",
         "qaconv_reid.calibration",

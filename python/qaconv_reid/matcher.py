@@ -18,11 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from qaconv_ext import __version__
 from qaconv_reid import config as settings_of
 from qaconv_reid.build import Hardware, build_models, find_hardware
 from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, sigmoid
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Images, input_batches, list_inputs
+from qaconv_reid.export import OPSETS, Exported, Preprocessing, export_onnx
 from qaconv_reid.files import replaced
 from qaconv_reid.gallery import Gallery, Maker, open_table
 from qaconv_reid.models import Progress, evaluation_mode, extract_maps
@@ -125,6 +127,40 @@ class Matcher:
             self.calibration.save(folder / CALIBRATION_FILE)
         else:
             (folder / CALIBRATION_FILE).unlink(missing_ok=True)
+
+    def export(self, folder: str | Path, *, opset: int = OPSETS[0]) -> Exported:
+        """Write network and matcher as ONNX, with what a program without torch has to know.
+
+        ``network.onnx``, ``matcher.onnx``, ``head.npz`` (for ``qaconv_ext`` on numpy arrays) and
+        ``export.json``; see docs/export.md. Both are compared with torch before they stay.
+
+        Args:
+            folder: made if it is not there; former files of these names are replaced.
+            opset: version of ONNX's operators.
+
+        Raises:
+            ExportError: a package is missing (the extra ``export``), the folder or the opset cannot
+                be used, or the network cannot be written.
+        """
+        fitted = self.calibration
+        return export_onnx(
+            self._network,
+            self._matcher,
+            Path(folder).expanduser(),
+            preprocessing=Preprocessing(self.config.height, self.config.width),
+            provenance={
+                "program": f"qaconv-ext {__version__}",
+                "torch": torch.__version__,
+                "run": self.name,
+                "epochs": self.epochs,
+                "checksum": self.checksum,
+                "backbone": self.config.backbone,
+            },
+            calibration=None
+            if fitted is None
+            else {"slope": fitted.slope, "offset": fitted.offset},
+            opset=opset,
+        )
 
     @cached_property
     def checksum(self) -> str:

@@ -31,6 +31,7 @@ _USER_ERRORS = (
     ("qaconv_reid.data.records", "DataError"),
     ("qaconv_reid.people.dataset", "PeopleError"),
     ("qaconv_reid.calibration", "CalibrationError"),
+    ("qaconv_reid.export", "ExportError"),
     ("qaconv_reid.gallery.table", "GalleryError"),
     ("qaconv_reid.training.checkpoint", "CheckpointError"),
     ("qaconv_reid.training.watch", "CollapsedError"),

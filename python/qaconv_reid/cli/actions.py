@@ -186,6 +186,16 @@ def calibrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def export(arguments: argparse.Namespace) -> int:
+    """``qaconv export``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.export import export
+
+    export(arguments.source, Path(arguments.out), opset=arguments.opset, console=Console())
+    return 0
+
+
 def gallery_add(arguments: argparse.Namespace) -> int:
     """``qaconv gallery add``."""
     from rich.console import Console
@@ -260,8 +270,7 @@ def make(arguments: argparse.Namespace) -> int:
     """``qaconv data make``."""
     from rich.console import Console
 
-    from qaconv_reid.people import Request
-    from qaconv_reid.recipes.people import make
+    from qaconv_reid.recipes.people import Request, make
 
     domains = arguments.domains
     request = Request(

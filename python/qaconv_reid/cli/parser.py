@@ -158,6 +158,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_device(calibrate)
     calibrate.set_defaults(run=actions.calibrate)
 
+    export = commands.add_parser(
+        "export",
+        help="network and matcher as ONNX, for a program without torch",
+        description="Write network and matcher as ONNX, compared with torch (the extra export).",
+    )
+    export.add_argument("source", metavar="RUN", help=_RUN)
+    export.add_argument("--out", required=True, metavar="FOLDER", help="where to")
+    export.add_argument(
+        "--opset", type=int, help="version of ONNX's operators, 18 to 23 (default: 18)"
+    )
+    export.set_defaults(run=actions.export)
+
     _add_gallery(commands.add_parser("gallery", help="images that can be searched: add, look"))
     search = commands.add_parser(
         "search", help="search a gallery with images", description="The best matches of images."

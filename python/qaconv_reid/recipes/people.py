@@ -11,7 +11,7 @@ from qaconv_reid import people
 from qaconv_reid.people import Request
 from qaconv_reid.reports import ProgressBars
 
-__all__ = ["make"]
+__all__ = ["Request", "make"]
 
 
 def make(
