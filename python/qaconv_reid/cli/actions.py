@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qaconv_reid.config import RunConfig
@@ -237,20 +237,32 @@ def search(arguments: argparse.Namespace) -> int:
     """``qaconv search``."""
     from rich.console import Console
 
+    from qaconv_reid.config import ConfigError
+
+    many = arguments.queries is not None
+    if many == bool(arguments.images) or many != (arguments.out is not None):
+        raise ConfigError(
+            "search: wanted images to search with, or --queries SOURCE with --out FILE"
+        )
+    how: dict[str, Any] = {
+        "k": arguments.k,
+        "where": arguments.where,
+        "exact": arguments.exact,
+        "engine": arguments.engine,
+        "device": arguments.device,
+        "console": Console(),
+    }
+    run, place = arguments.source, arguments.gallery
+    if many:
+        from qaconv_reid.recipes.answers import search_file
+
+        out = Path(arguments.out)
+        unread = search_file(run, place, arguments.queries, out, fresh=arguments.fresh, **how)
+        return 1 if unread else 0
+
     from qaconv_reid.recipes.search import search
 
-    search(
-        arguments.source,
-        arguments.gallery,
-        arguments.images,
-        k=arguments.k,
-        where=arguments.where,
-        exact=arguments.exact,
-        engine=arguments.engine,
-        device=arguments.device,
-        as_json=arguments.json,
-        console=Console(),
-    )
+    search(run, place, arguments.images, as_json=arguments.json, **how)
     return 0
 
 

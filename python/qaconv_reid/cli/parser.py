@@ -176,7 +176,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     search.add_argument("source", metavar="RUN", help=_RUN)
     search.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
-    search.add_argument("images", nargs="+", metavar="IMAGE", help="files")
+    search.add_argument("images", nargs="*", metavar="IMAGE", help="files")
+    search.add_argument(
+        "--queries",
+        metavar="SOURCE",
+        help="a folder or a CSV instead, for any number of images; an interrupted search goes on "
+        "when it is given again",
+    )
+    search.add_argument(
+        "--out", metavar="FILE", help="with --queries: the answers, NAME.csv or NAME.jsonl"
+    )
+    search.add_argument(
+        "--fresh", action="store_true", help="with --queries: begin anew where it would go on"
+    )
     search.add_argument("-k", type=int, default=10, help="hits for each image (default: 10)")
     search.add_argument("--where", help=_WHERE)
     search.add_argument("--exact", action="store_true", help="score every image, however many")

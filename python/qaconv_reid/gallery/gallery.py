@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from qaconv_reid.data import Crop, ImageLike, Images
+from qaconv_reid.data import Crop, DataError, ImageLike, Images
 from qaconv_reid.gallery.report import Info, Recall, describe, measure_recall
-from qaconv_reid.gallery.search import Found, Hit, Rescore, find, rescore_here
+from qaconv_reid.gallery.search import FindEach, Found, Hit, Rescore, find, find_each, rescore_here
 from qaconv_reid.gallery.shortlist import on_grid
 from qaconv_reid.gallery.sources import RowSource, list_rows
 from qaconv_reid.gallery.table import GalleryError, Row, Table
 from qaconv_reid.models import Progress
 
-__all__ = ["Added", "Encoder", "Engine", "Gallery"]
+__all__ = ["Added", "Answer", "Encoder", "Engine", "Gallery"]
 
 Engine = Literal["here", "ray"]
 
@@ -42,6 +42,15 @@ class Added(NamedTuple):
     added: int
     present: int
     """Those that were in the gallery already."""
+
+
+class Answer(NamedTuple):
+    """What was found for one query of many."""
+
+    query: Row
+    hits: list[Hit]
+    error: str | None = None
+    """Why there is none: the image cannot be read."""
 
 
 class Gallery:
@@ -140,6 +149,53 @@ class Gallery:
         found = find(self.table, queries, k, where=where, length=length, rescore=rescore)
         return [self._hits(best) for best in found]
 
+    def search_parts(
+        self,
+        parts: Sequence[Sequence[Row]],
+        k: int = 10,
+        *,
+        where: str | None = None,
+        exact: bool = False,
+        engine: Engine = "here",
+    ) -> Iterator[list[Answer]]:
+        """The answers of parts of queries, part by part: for more queries than memory holds.
+
+        An image that cannot be read has its error for an answer, and the others go on.
+
+        Args:
+            parts: rows, as of `qaconv_reid.gallery.list_rows`.
+            k: as of `search`.
+            where: as of `search`.
+            exact: as of `search`.
+            engine: ``ray`` gives each part to one of Ray's workers; with the same result.
+
+        Raises:
+            GalleryError: as `search`, or the gallery was changed meanwhile.
+        """
+        self.table.refresh()
+        version, length = self.table.version, max(len(self.table), 1) if exact else None
+        read: list[dict[int, str]] = []
+
+        def encoded() -> Iterator[Tensor]:
+            for rows in parts:
+                maps, errors = self._encode(rows)
+                read.append(errors)
+                yield maps
+
+        finder: FindEach = find_each if engine == "here" else self._ray(engine).RayFind()
+        found = finder(self.table, encoded(), k, where=where, length=length)
+        for number, (rows, answers) in enumerate(zip(parts, found, strict=True)):
+            self.table.refresh()
+            if self.table.version != version:
+                raise GalleryError(f"{self.table.place}: was changed while it was searched")
+            good = iter(answers)
+            yield [
+                Answer(row, [], read[number][place])
+                if place in read[number]
+                else Answer(row, self._hits(next(good)))
+                for place, row in enumerate(rows)
+            ]
+
     def remove(self, where: str) -> int:
         """Remove the rows of a condition, as of `search`; how many they were.
 
@@ -160,24 +216,46 @@ class Gallery:
         return measure_recall(self.table, k=k, queries=queries, length=shortlist)
 
     def _append(self, rows: Sequence[Row]) -> None:
-        crops = [Crop(Path(row.path), row.box) for row in rows]
-        maps = self._encoder.features(crops, batch_size=len(crops)).to("cpu", torch.float16)
+        maps = self._maps([Crop(Path(row.path), row.box) for row in rows])
         self.table.append(rows, maps, on_grid(maps))
 
+    def _encode(self, rows: Sequence[Row]) -> tuple[Tensor, dict[int, str]]:
+        """Maps of the rows that can be read, and why the others cannot, by their places."""
+        crops = [Crop(Path(row.path), row.box) for row in rows]
+        errors: dict[int, str] = {}
+        try:
+            return self._maps(crops), errors
+        except DataError:
+            for place, crop in enumerate(crops):
+                try:
+                    self._maps([crop])
+                except DataError as error:
+                    errors[place] = str(error)
+        good = [crop for place, crop in enumerate(crops) if place not in errors]
+        if not good:
+            return torch.empty((0, *self.table.maker.shape), dtype=torch.float16), errors
+        return self._maps(good), errors
+
+    def _maps(self, crops: Sequence[Crop]) -> Tensor:
+        return self._encoder.features(crops, batch_size=len(crops)).to("cpu", torch.float16)
+
     def _rescore(self, engine: Engine) -> Rescore:
-        if engine == "here":
-            return rescore_here
+        rescore: Rescore = rescore_here if engine == "here" else self._ray(engine).RayRescore()
+        return rescore
+
+    def _ray(self, engine: Engine) -> Any:
+        """The module that knows Ray."""
         if engine != "ray":
             raise GalleryError(f"engine: got {engine!r}, wanted here or ray")
         try:
-            from qaconv_reid.gallery.ray import RayRescore
+            from qaconv_reid.gallery import ray
         except ModuleNotFoundError as error:
             if error.name != "ray":
                 raise
             raise GalleryError(
                 "engine: got 'ray', and ray is not installed (pip install 'qaconv-ext[cluster]')"
             ) from None
-        return RayRescore()
+        return ray
 
     def _hits(self, found: Found) -> list[Hit]:
         scores = found.scores.tolist()
