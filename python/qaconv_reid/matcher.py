@@ -21,7 +21,7 @@ from torch import Tensor
 from qaconv_ext import __version__
 from qaconv_reid import config as settings_of
 from qaconv_reid.build import Hardware, build_models, find_hardware
-from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, sigmoid
+from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, Cameras, sigmoid
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Images, input_batches, list_inputs
 from qaconv_reid.export import OPSETS, Exported, Preprocessing, export_onnx
@@ -214,13 +214,20 @@ class Matcher:
         )
 
     def match(
-        self, a: Images | Tensor, b: Images | Tensor, *, progress: Progress | None = None
+        self,
+        a: Images | Tensor,
+        b: Images | Tensor,
+        *,
+        cameras: tuple[Sequence[int], Sequence[int]] | None = None,
+        progress: Progress | None = None,
     ) -> MatchResult:
         """Match every image of ``a`` with every one of ``b``.
 
         Args:
             a: maps of `features`, or images as it takes them.
             b: the same; of what ``a`` is or not.
+            cameras: of every image of ``a`` and of ``b``, -1 where it is not known: probabilities
+                are then those of two cameras, where they are calibrated.
             progress: told of maps and of matched images of ``a``.
 
         Raises:
@@ -238,14 +245,30 @@ class Matcher:
                     scores[row : row + _ROWS, column : column + _COLUMNS] = block
                 if progress is not None:
                     progress("matching", row + len(probes), len(left))
-        chances = torch.from_numpy(self.probability(scores.numpy())).float()
+        sides = None if cameras is None else (np.array(cameras[0])[:, None], np.array(cameras[1]))
+        chances = torch.from_numpy(self.probability(scores.numpy(), cameras=sides)).float()
         return MatchResult(scores, chances, self.calibrated)
 
-    def probability(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Of being one identity, of each score: calibrated where this is, else its sigmoid."""
-        return sigmoid(scores) if self.calibration is None else self.calibration.probability(scores)
+    def probability(
+        self, scores: ArrayLike, *, cameras: Cameras | None = None
+    ) -> NDArray[np.float64]:
+        """Of being one identity, of each score: calibrated where this is, else its sigmoid.
 
-    def calibrate(self, scores: ArrayLike | Tensor, same: ArrayLike | Tensor) -> Calibration:
+        Args:
+            scores: of any shape.
+            cameras: of either image of each pair, -1 where it is not known; None for all alike.
+        """
+        if self.calibration is None:
+            return sigmoid(scores)
+        return self.calibration.probability(scores, cameras=cameras)
+
+    def calibrate(
+        self,
+        scores: ArrayLike | Tensor,
+        same: ArrayLike | Tensor,
+        *,
+        cameras: Cameras | None = None,
+    ) -> Calibration:
         """Fit probabilities and thresholds on labelled pairs, and keep them.
 
         They lie in the folder that this was loaded from as well, as ``calibration.json``, and
@@ -255,12 +278,14 @@ class Matcher:
         Args:
             scores: of `match`, any shape.
             same: bool of that shape: whether both are of one identity.
+            cameras: of either image of each pair; two cameras with enough pairs get a calibration
+                of their own, which serves where the same numbers mean the same cameras.
 
         Raises:
             CalibrationError: the pairs cannot be used; the message says why.
         """
         pairs = (np.asarray(torch.as_tensor(values).cpu()) for values in (scores, same))
-        self.calibration = Calibration.fit(*pairs, model=self.checksum)
+        self.calibration = Calibration.fit(*pairs, model=self.checksum, cameras=cameras)
         if self._folder is not None:
             self.calibration.save(self._folder / CALIBRATION_FILE)
         return self.calibration

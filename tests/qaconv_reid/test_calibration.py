@@ -104,3 +104,69 @@ def test_what_it_cannot_tell_is_refused(tmp_path):
 def test_the_sigmoid_does_not_overflow():
     with np.errstate(over="raise", invalid="raise"):
         np.testing.assert_allclose(sigmoid([-1e4, 0.0, 1e4]), [0, 0.5, 1])
+
+
+def two_sites(count=6000, seed=0):
+    """Scores of cameras 1 and 2 as of `pairs`, those of 1 and 3 higher by 3; few of 2 and 3."""
+    scores, same = pairs(count, seed=seed)
+    other = np.random.default_rng(100 + seed).choice(3, count, p=[0.49, 0.49, 0.02])
+    first, second = np.array([(1, 2), (3, 1), (2, 3)])[other].T
+    return scores + 3.0 * (other == 1), same, (first, second)
+
+
+def test_two_cameras_with_enough_pairs_have_their_own():
+    scores, same, cameras = two_sites()
+    fitted = Calibration.fit(scores, same, cameras=cameras)
+    assert list(fitted.cameras) == [(1, 2), (1, 3)]
+    pooled = Calibration.fit(scores, same)
+    assert (fitted.slope, fitted.thresholds) == (pooled.slope, pooled.thresholds)
+    # Where both odds are even: at 0.5, and 3 higher for the others, whichever comes first.
+    for pair, even in (((1, 2), 0.5), ((1, 3), 3.5), ((3, 1), 3.5)):
+        assert fitted.probability(even, cameras=pair) == pytest.approx(0.5, abs=0.05)
+        assert fitted.of_cameras(*pair).probability(even) == fitted.probability(even, cameras=pair)
+    for pair in ((2, 3), (-1, 2), (8, 9)):
+        assert fitted.probability(1.0, cameras=pair) == pooled.probability(1.0)
+    assert fitted.of_cameras(None, 2) is fitted
+    rates = [
+        (scores[~same & kept] >= fitted.of_cameras(1, other).threshold_at(0.1)).mean()
+        for other, kept in ((2, np.isin(cameras[0], 1)), (3, np.isin(cameras[0], 3)))
+    ]
+    assert max(rates) <= 0.1
+    assert min(rates) > 0.09
+
+
+def test_cameras_broadcast_and_serve_identities_not_fitted_on():
+    fitted = Calibration.fit(*two_sites()[:2], cameras=two_sites()[2])
+    scores, same, cameras = two_sites(seed=1)
+    chances = fitted.probability(scores, cameras=cameras)
+
+    def loss(p):
+        return -np.log(np.where(same, p, 1 - p)).mean()
+
+    assert loss(chances) < loss(fitted.probability(scores)) - 0.1
+    grid = fitted.probability(np.ones((2, 3)), cameras=(np.array([[1], [3]]), np.array([2, 3, -1])))
+    wanted = [
+        [float(fitted.of_cameras(a, b).probability(1.0)) for b in (2, 3, None)] for a in (1, 3)
+    ]
+    assert grid.tolist() == wanted
+
+
+def test_cameras_are_kept(tmp_path):
+    scores, same, cameras = two_sites()
+    fitted = Calibration.fit(scores, same, cameras=cameras, model="0123")
+    fitted.save(tmp_path / "calibration.json")
+    again = Calibration.load(tmp_path / "calibration.json")
+    assert again == fitted
+    assert again.digest == fitted.digest != Calibration.fit(scores, same, model="0123").digest
+    document = json.loads((tmp_path / "calibration.json").read_text())
+    assert [entry["of"] for entry in document["cameras"]] == [[1, 2], [1, 3]]
+    # As it was written before there were cameras.
+    del document["cameras"]
+    (tmp_path / "calibration.json").write_text(json.dumps(document))
+    assert Calibration.load(tmp_path / "calibration.json").cameras == {}
+
+
+def test_cameras_that_are_not_told_apart_keep_that_of_all():
+    scores, same, cameras = two_sites()
+    turned = np.where(cameras[0] == 3, 5 - scores, scores)
+    assert list(Calibration.fit(turned, same, cameras=cameras).cameras) == [(1, 2)]

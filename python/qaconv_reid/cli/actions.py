@@ -71,7 +71,7 @@ def _models(arguments: argparse.Namespace) -> tuple[RunConfig, Foreign | None]:
     return (_settings(arguments) if foreign is None else foreign.config), foreign
 
 
-def _with_test_sets(settings: RunConfig, specs: Sequence[str] | None) -> RunConfig:
+def _with_test_sets(settings: RunConfig, specs: Sequence[str]) -> RunConfig:
     """The settings with these data sets to search, where there are any."""
     if not specs:
         return settings
@@ -182,7 +182,13 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.calibrate import calibrate
 
-    calibrate(arguments.source, arguments.data, device=arguments.device, console=Console())
+    calibrate(
+        arguments.source,
+        arguments.data,
+        by_camera=arguments.by_camera,
+        device=arguments.device,
+        console=Console(),
+    )
     return 0
 
 
@@ -262,7 +268,7 @@ def search(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.search import search
 
-    search(run, place, arguments.images, as_json=arguments.json, **how)
+    search(run, place, arguments.images, camera=arguments.camera, as_json=arguments.json, **how)
     return 0
 
 
@@ -276,6 +282,22 @@ def check(arguments: argparse.Namespace) -> int:
     report = data.check(path, arguments.layout or layout)
     Console().print(data.render(report))
     return 0 if report.ok else 1
+
+
+def probe(arguments: argparse.Namespace) -> int:
+    """``qaconv data probe``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.probe import probe
+
+    probe(
+        arguments.source,
+        arguments.run_folder,
+        images=arguments.images_at_most,
+        device=arguments.device,
+        console=Console(),
+    )
+    return 0
 
 
 def make(arguments: argparse.Namespace) -> int:

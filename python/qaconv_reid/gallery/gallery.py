@@ -32,8 +32,10 @@ class Encoder(Protocol):
     ) -> Tensor:
         """Maps ``[N, C, h, w]`` on the CPU."""
 
-    def probability(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Of each score."""
+    def probability(
+        self, scores: ArrayLike, *, cameras: tuple[ArrayLike, ArrayLike] | None = ...
+    ) -> NDArray[np.float64]:
+        """Of each score; cameras are those of query and row, -1 where one is not known."""
 
 
 class Added(NamedTuple):
@@ -108,6 +110,7 @@ class Gallery:
         k: int = 10,
         *,
         where: str | None = None,
+        camera: int | None = None,
         exact: bool = False,
         engine: Engine = "here",
     ) -> list[Hit]:
@@ -118,6 +121,7 @@ class Gallery:
             k: rows wanted; fewer come where there are fewer.
             where: a condition as of SQL on ``path``, ``identity``, ``camera``, ``time``; a row
                 where what it asks for is not known does not fulfil it.
+            camera: that took the image, for probabilities that are calibrated by camera.
             exact: score every row, also where there are more than `EXACT_ROWS`.
             engine: ``here``, or ``ray``: shards of the table in Ray's workers (the extra
                 ``cluster``), with the same result.
@@ -126,7 +130,7 @@ class Gallery:
             GalleryError, DataError: the condition or the image cannot be read, or an argument is
                 out of its range.
         """
-        found = self.search_many([image], k, where=where, exact=exact, engine=engine)
+        found = self.search_many([image], k, where=where, camera=camera, exact=exact, engine=engine)
         if len(found) != 1:
             raise GalleryError(f"image: got {len(found)} images, wanted one (or search_many)")
         return found[0]
@@ -137,6 +141,7 @@ class Gallery:
         k: int = 10,
         *,
         where: str | None = None,
+        camera: int | None = None,
         exact: bool = False,
         engine: Engine = "here",
         progress: Progress | None = None,
@@ -147,7 +152,7 @@ class Gallery:
         # A shortlist as long as the table is none.
         length = max(len(self.table), 1) if exact else None
         found = find(self.table, queries, k, where=where, length=length, rescore=rescore)
-        return [self._hits(best) for best in found]
+        return [self._hits(best, camera) for best in found]
 
     def search_parts(
         self,
@@ -192,7 +197,7 @@ class Gallery:
             yield [
                 Answer(row, [], read[number][place])
                 if place in read[number]
-                else Answer(row, self._hits(next(good)))
+                else Answer(row, self._hits(next(good), row.camera))
                 for place, row in enumerate(rows)
             ]
 
@@ -257,15 +262,19 @@ class Gallery:
             ) from None
         return ray
 
-    def _hits(self, found: Found) -> list[Hit]:
-        scores = found.scores.tolist()
-        chances = self._encoder.probability(found.scores).tolist()
+    def _hits(self, found: Found, camera: int | None) -> list[Hit]:
+        rows, scores = self.table.rows(found.numbers), found.scores.tolist()
+        cameras = np.array([_camera(row.camera) for row in rows], np.int64)
+        chances = self._encoder.probability(found.scores, cameras=(_camera(camera), cameras))
         return [
             Hit(row.path, row.identity, row.camera, row.time, row.box, score, chance)
-            for row, score, chance in zip(
-                self.table.rows(found.numbers), scores, chances, strict=True
-            )
+            for row, score, chance in zip(rows, scores, chances.tolist(), strict=True)
         ]
+
+
+def _camera(number: int | None) -> int:
+    """As a calibration takes it."""
+    return -1 if number is None else number
 
 
 def remove(table: Table, where: str) -> int:

@@ -80,7 +80,7 @@ def search_file(
     gallery = loaded.gallery(place)
     asked = {
         "model": loaded.checksum,
-        "calibration": None if loaded.calibration is None else asdict(loaded.calibration),
+        "calibration": None if loaded.calibration is None else loaded.calibration.digest,
         "gallery": place,
         "version": table.version,
         "queries": _digest(rows),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qaconv_reid import cli
+from qaconv_reid import calibration, cli
 from qaconv_reid.calibration import Calibration
 from qaconv_reid.gallery import Gallery
 from qaconv_reid.gallery import search as stages
@@ -85,6 +85,33 @@ def test_a_calibration_is_kept_with_the_run(home, capsys):
     assert entry["calibrated"]
     scores = np.array([hit["score"] for hit in entry["hits"]], np.float32)
     assert [hit["probability"] for hit in entry["hits"]] == fitted.probability(scores).tolist()
+
+
+def test_a_calibration_by_camera_is_used_in_searches(home, capsys, monkeypatch):
+    monkeypatch.setattr(calibration, "_CAMERA_PAIRS", (2, 2))
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    told = said(capsys, "calibrate", "run", "--data", "market", "--by-camera", "--device", "cpu")
+    fitted = Calibration.load(home / "run" / "calibration.json")
+    assert fitted.cameras
+    own = ", ".join(f"{first} and {second}" for first, second in fitted.cameras)
+    assert f"of their own, with enough pairs: cameras {own}\n" in told
+    assert cli.main(["calibrate", "run", "--by-camera", *("--data", "market") * 2]) == 2
+    assert "--by-camera: got 2 data sets, wanted one" in capsys.readouterr().err
+    query = next(iter(sorted((home / "market" / "query").glob("*_c1*"))))
+    argv = ("search", "run", "g.safetensors", str(query), "--json")
+    (plain,), (known,) = (
+        json.loads(said(capsys, *argv, *words)) for words in ((), ("--camera", "1"))
+    )
+    answers(capsys, "--queries", str(query), "--out", "a.jsonl")
+    many = json.loads(Path("a.jsonl").read_text())
+    assert many["hits"] == known["hits"][:3]
+    differ = 0
+    for one, other in zip(plain["hits"], known["hits"], strict=True):
+        pair = fitted.of_cameras(1, other["camera"])
+        assert one["probability"] == float(fitted.probability(np.float32(one["score"])))
+        assert other["probability"] == float(pair.probability(np.float32(other["score"])))
+        differ += one["probability"] != other["probability"]
+    assert differ
 
 
 def answers(capsys, *words, code=0):
