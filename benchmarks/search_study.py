@@ -34,6 +34,7 @@ from qaconv_reid.gallery import Maker, Row, open_table
 from qaconv_reid.gallery.search import find
 from qaconv_reid.gallery.shortlist import on_grid
 from qaconv_reid.models import evaluation_mode
+from qaconv_reid.recipes.probe import sample
 from qaconv_reid.restore import restore_run
 
 VARIANTS = ("plain", "shaken=0.15", "hidden=0.4")
@@ -72,19 +73,6 @@ def pooled(maps: torch.Tensor) -> np.ndarray[Any, Any]:
     return maps.float().mean((2, 3)).numpy()
 
 
-def sampled(records: list[Record]) -> list[int]:
-    """Places of the images that a probe takes: of each camera the same part of the middle."""
-    share = min(1.0, PROBED / len(records))
-    places: list[int] = []
-    for camera in sorted({record.camera for record in records}):
-        own = [place for place, record in enumerate(records) if record.camera == camera]
-        own.sort(key=lambda place: (records[place].time or 0.0, records[place].path))
-        count = max(2, int(share * len(own)))
-        start = max(0, (len(own) - count) // 2)
-        places += own[start : start + count]
-    return places
-
-
 def study(run: Trained, spec: str, found: dict[str, list[dict[str, Any]]]) -> None:
     """One run on one data set."""
     whole = data.load(*data.parse_spec(spec))
@@ -100,7 +88,9 @@ def study(run: Trained, spec: str, found: dict[str, list[dict[str, Any]]]) -> No
             for name in ("person", "camera")
         ]
         mean = float(evaluate_ranking([scores], *labels).mAP)
-        places = sampled(gallery)
+        rows = [Row(str(record.path), None, record.camera, record.time) for record in gallery]
+        where = {row.path: place for place, row in enumerate(rows)}
+        places = [where[row.path] for row in sample(rows, PROBED)]
         taken = maps[1][places]
         cameras = np.array([gallery[place].camera for place in places])
         shares = agreements(run.scores(taken, taken), cameras)

@@ -21,7 +21,7 @@ from qaconv_reid.gallery import Row, list_rows
 from qaconv_reid.models import Progress
 from qaconv_reid.reports import ProgressBars
 
-__all__ = ["ADVICE", "Probe", "probe"]
+__all__ = ["ADVICE", "Probe", "probe", "sample"]
 
 #: From which agreement on what is advised; the limits are those of the study in docs/search.md.
 ADVICE = (
@@ -69,7 +69,7 @@ def probe(source: str, run: str, *, images: int, device: str, console: Console) 
     """
     if images < 2:
         raise ConfigError(f"--images: got {images}, wanted at least 2")
-    rows = _sample(list_rows(source), images)
+    rows = sample(list_rows(source), images)
     found = Counter(row.camera for row in rows)
     if len(found) < 2 or max(found.values()) < 2:
         raise DataError(
@@ -113,7 +113,7 @@ def _told(result: Probe) -> list[str]:
     return [*lines, f"{result.advice} (an estimate without labels: docs/search.md tells its error)"]
 
 
-def _sample(rows: Sequence[Row], most: int) -> list[Row]:
+def sample(rows: Sequence[Row], most: int) -> list[Row]:
     """Of each camera the same part of the middle: what lies beside an image there stays beside it.
 
     In order of time where it is known, else of path. Rows without a camera are left out.

@@ -8,7 +8,7 @@ import pytest
 
 from qaconv_reid import cli
 from qaconv_reid.gallery import Row
-from qaconv_reid.recipes.probe import ADVICE, _sample
+from qaconv_reid.recipes.probe import ADVICE, sample
 from support.images import save_images, write_market
 from support.trained import write_run
 
@@ -58,13 +58,13 @@ def test_labels_are_not_used(home, capsys):
 
 def test_a_sample_takes_the_same_part_of_each_camera():
     rows = [Row(f"{n:03}", camera=c) for n in range(100) for c in (1, 2)] + [Row("none")]
-    chosen = _sample(rows, 40)
+    chosen = sample(rows, 40)
     for camera in (1, 2):
         paths = [row.path for row in chosen if row.camera == camera]
         assert paths == [f"{n:03}" for n in range(40, 60)]
-    assert len(_sample(rows, 1000)) == 200
+    assert len(sample(rows, 1000)) == 200
     timed = [Row(f"{99 - n:03}", camera=1, time=float(n)) for n in range(100)]
-    assert [row.time for row in _sample(timed, 4)] == [48.0, 49.0, 50.0, 51.0]
+    assert [row.time for row in sample(timed, 4)] == [48.0, 49.0, 50.0, 51.0]
 
 
 @pytest.mark.parametrize(
