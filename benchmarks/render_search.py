@@ -120,17 +120,23 @@ def probe(found: Sequence[dict[str, Any]]) -> list[str]:
 
 def calibration(found: Sequence[dict[str, Any]]) -> list[str]:
     """What a calibration by camera gains."""
-    own = [entry for entry in found if entry["own"]]
-    gains = [entry["log_loss"] - entry["log_loss_by_camera"] for entry in own]
-    better = sum(gain > 0 for gain in gains)
-    kept = sorted({entry["own"] for entry in own})
-    before = mean(entry["log_loss"] for entry in own)
-    return [
-        f"Of {len(found)} fits, {len(own)} had enough pairs for {span(kept)} pairs of cameras. On "
-        f"identities that were not fitted on, log loss at even odds fell in {better} of them, on "
-        f"average by {mean(gains):.3f} from {before:.3f}; at worst it rose by "
-        f"{max(0.0, -min(gains)):.3f}.",
+    lines = [
+        "| log loss at even odds, identities not fitted on | fits | cameras with their own "
+        "| of all | by camera | better in | worse by at most |",
+        "|---|---|---|---|---|---|---|",
     ]
+    for name, real in (("virtual people", False), ("real crops", True)):
+        own = [entry for entry in found if entry["own"] and is_real(entry) == real]
+        if not own:
+            continue
+        gains = [entry["log_loss"] - entry["log_loss_by_camera"] for entry in own]
+        lines.append(
+            f"| {name} | {len(own)} | {span(sorted({entry['own'] for entry in own}))} pairs "
+            f"| {mean(entry['log_loss'] for entry in own):.3f} "
+            f"| {mean(entry['log_loss_by_camera'] for entry in own):.3f} "
+            f"| {sum(gain > 0 for gain in gains)} | {max(0.0, -min(gains)):.3f} |"
+        )
+    return lines
 
 
 def is_real(entry: dict[str, Any]) -> bool:
@@ -163,14 +169,21 @@ def ranks(values: Sequence[float]) -> list[float]:
 
 def rendered(text: str) -> str:
     """The page with its tables made anew."""
-    large, study = (
-        json.loads((FOLDER / f"{name}.json").read_text()) for name in ("scale", "study")
+    large, study, cameras = (
+        json.loads((FOLDER / f"{name}.json").read_text()) for name in ("scale", "study", "cameras")
     )
+    about = source("study.json", study)
     told = {
         "scale": [*scale(large), "", source("scale.json", large)],
-        "shortlist": [*shortlist(study["shortlist"]), "", source("study.json", study)],
-        "probe": [*probe(study["probe"]), "", source("study.json", study)],
-        "calibration": [*calibration(study["calibration"]), "", source("study.json", study)],
+        "shortlist": [*shortlist(study["shortlist"]), "", about],
+        "probe": [*probe(study["probe"]), "", about],
+        "calibration": [
+            *calibration([*study["calibration"], *cameras["calibration"]]),
+            "",
+            about,
+            "",
+            source("cameras.json", cameras),
+        ],
     }
     for name, lines in told.items():
         marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)

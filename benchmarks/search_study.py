@@ -151,7 +151,10 @@ def by_camera(
         known = np.isin(persons, names[: 2 * len(names) // 3])
         fit, rest = known[first] & known[second], ~known[first] & ~known[second]
         fitted = Calibration.fit(
-            pairs[fit], same[fit], cameras=(cameras[first[fit]], cameras[second[fit]])
+            pairs[fit],
+            same[fit],
+            cameras=(cameras[first[fit]], cameras[second[fit]]),
+            identities=persons[first[fit]],
         )
         sides = cameras[first[rest]], cameras[second[rest]]
         lines.append(

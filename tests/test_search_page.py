@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from qaconv_reid import cli
-from qaconv_reid.calibration import _CAMERA_PAIRS
+from qaconv_reid.calibration import _ENOUGH
 from qaconv_reid.gallery import EXACT_ROWS
 from qaconv_reid.recipes.answers import _PART
 from qaconv_reid.recipes.probe import ADVICE
@@ -61,8 +61,8 @@ def test_its_commands_run(home, capsys):
 def test_its_limits_are_the_programs():
     assert f"Up to {EXACT_ROWS:,} rows" in PAGE
     assert f"parts of {_PART}" in PAGE
-    same, different = _CAMERA_PAIRS
-    assert f"at least {same} pairs of one identity and {different:,} of different ones" in PAGE
+    persons, pairs = _ENOUGH
+    assert f"at least {persons} persons and there are {pairs:,} pairs of different ones" in PAGE
 
 
 def test_the_page_is_rendered_from_the_results():

@@ -34,9 +34,10 @@ CALIBRATION_FILE = "calibration.json"
 _FORMAT = 1
 #: Thresholds that are kept, evenly spaced in the logarithm of the rate.
 _POINTS = 512
-#: Pairs of one identity and of different ones, from which on two cameras have a calibration of
-#: their own. With fewer it was worse than that of all, on identities it was not fitted on.
-_CAMERA_PAIRS = 150, 1000
+#: Identities that two cameras have both seen, and pairs of different ones between them, from which
+#: on the two have a calibration of their own. Pairs of few identities, however many, say little:
+#: with those it was worse than that of all on identities it was not fitted on.
+_ENOUGH = 30, 1000
 _STEPS = 100
 
 Floats = NDArray[np.float64]
@@ -84,6 +85,7 @@ class Calibration:
         *,
         model: str | None = None,
         cameras: Cameras | None = None,
+        identities: ArrayLike | None = None,
     ) -> Self:
         """Fit on pairs.
 
@@ -92,7 +94,9 @@ class Calibration:
             same: of that shape, True where both are of one identity.
             model: checksum of the weights that made the scores.
             cameras: of the first and of the second image of every pair, each of a shape that
-                broadcasts to that of ``scores``: two cameras with enough pairs get their own.
+                broadcasts to that of ``scores``: two cameras with enough identities in common get
+                their own.
+            identities: beside ``cameras``, of the first image of every pair, whole numbers.
 
         Raises:
             CalibrationError: shapes differ, a score is not finite, there are fewer than two pairs
@@ -127,14 +131,17 @@ class Calibration:
         found = cls(slope, offset, rates, tuple(points.tolist()), *counts, model)
         if cameras is None:
             return found
+        if identities is None:
+            raise CalibrationError("identities: got None, wanted those of the pairs of cameras")
         own = {}
+        alike, who = np.asarray(same), np.broadcast_to(np.asarray(identities), np.shape(scores))
         for pair, kept in _camera_pairs(cameras, np.shape(scores)):
-            part, alike = np.asarray(scores)[kept], np.asarray(same)[kept]
-            if alike.sum() < _CAMERA_PAIRS[0] or (~alike).sum() < _CAMERA_PAIRS[1]:
+            counts = len(np.unique(who[kept & alike])), int((kept & ~alike).sum())
+            if counts[0] < _ENOUGH[0] or counts[1] < _ENOUGH[1]:
                 continue
             # Cameras whose pairs are not told apart at all keep that of all.
             with suppress(CalibrationError):
-                own[pair] = cls.fit(part, alike)
+                own[pair] = cls.fit(np.asarray(scores)[kept], alike[kept])
         return replace(found, cameras=own)
 
     def of_cameras(self, first: int | None, second: int | None) -> Calibration:

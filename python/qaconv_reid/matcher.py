@@ -268,6 +268,7 @@ class Matcher:
         same: ArrayLike | Tensor,
         *,
         cameras: Cameras | None = None,
+        identities: ArrayLike | None = None,
     ) -> Calibration:
         """Fit probabilities and thresholds on labelled pairs, and keep them.
 
@@ -278,14 +279,17 @@ class Matcher:
         Args:
             scores: of `match`, any shape.
             same: bool of that shape: whether both are of one identity.
-            cameras: of either image of each pair; two cameras with enough pairs get a calibration
-                of their own, which serves where the same numbers mean the same cameras.
+            cameras: of either image of each pair; two cameras with enough identities in common get
+                a calibration of their own, for where the same numbers mean the same cameras.
+            identities: beside ``cameras``, of the first image of each pair.
 
         Raises:
             CalibrationError: the pairs cannot be used; the message says why.
         """
         pairs = (np.asarray(torch.as_tensor(values).cpu()) for values in (scores, same))
-        self.calibration = Calibration.fit(*pairs, model=self.checksum, cameras=cameras)
+        self.calibration = Calibration.fit(
+            *pairs, model=self.checksum, cameras=cameras, identities=identities
+        )
         if self._folder is not None:
             self.calibration.save(self._folder / CALIBRATION_FILE)
         return self.calibration

@@ -111,12 +111,14 @@ def two_sites(count=6000, seed=0):
     scores, same = pairs(count, seed=seed)
     other = np.random.default_rng(100 + seed).choice(3, count, p=[0.49, 0.49, 0.02])
     first, second = np.array([(1, 2), (3, 1), (2, 3)])[other].T
-    return scores + 3.0 * (other == 1), same, (first, second)
+    known = {"cameras": (first, second), "identities": np.arange(count) % 400}
+    return scores + 3.0 * (other == 1), same, known
 
 
 def test_two_cameras_with_enough_pairs_have_their_own():
-    scores, same, cameras = two_sites()
-    fitted = Calibration.fit(scores, same, cameras=cameras)
+    scores, same, known = two_sites()
+    cameras = known["cameras"]
+    fitted = Calibration.fit(scores, same, **known)
     assert list(fitted.cameras) == [(1, 2), (1, 3)]
     pooled = Calibration.fit(scores, same)
     assert (fitted.slope, fitted.thresholds) == (pooled.slope, pooled.thresholds)
@@ -136,9 +138,9 @@ def test_two_cameras_with_enough_pairs_have_their_own():
 
 
 def test_cameras_broadcast_and_serve_identities_not_fitted_on():
-    fitted = Calibration.fit(*two_sites()[:2], cameras=two_sites()[2])
-    scores, same, cameras = two_sites(seed=1)
-    chances = fitted.probability(scores, cameras=cameras)
+    fitted = Calibration.fit(*two_sites()[:2], **two_sites()[2])
+    scores, same, known = two_sites(seed=1)
+    chances = fitted.probability(scores, cameras=known["cameras"])
 
     def loss(p):
         return -np.log(np.where(same, p, 1 - p)).mean()
@@ -152,8 +154,8 @@ def test_cameras_broadcast_and_serve_identities_not_fitted_on():
 
 
 def test_cameras_are_kept(tmp_path):
-    scores, same, cameras = two_sites()
-    fitted = Calibration.fit(scores, same, cameras=cameras, model="0123")
+    scores, same, known = two_sites()
+    fitted = Calibration.fit(scores, same, **known, model="0123")
     fitted.save(tmp_path / "calibration.json")
     again = Calibration.load(tmp_path / "calibration.json")
     assert again == fitted
@@ -167,6 +169,14 @@ def test_cameras_are_kept(tmp_path):
 
 
 def test_cameras_that_are_not_told_apart_keep_that_of_all():
-    scores, same, cameras = two_sites()
-    turned = np.where(cameras[0] == 3, 5 - scores, scores)
-    assert list(Calibration.fit(turned, same, cameras=cameras).cameras) == [(1, 2)]
+    scores, same, known = two_sites()
+    turned = np.where(known["cameras"][0] == 3, 5 - scores, scores)
+    assert list(Calibration.fit(turned, same, **known).cameras) == [(1, 2)]
+
+
+def test_many_pairs_of_few_identities_are_not_enough():
+    scores, same, known = two_sites()
+    few = {**known, "identities": known["identities"] % 29}
+    assert Calibration.fit(scores, same, **few).cameras == {}
+    with pytest.raises(CalibrationError, match="identities: got None, wanted those of the pairs"):
+        Calibration.fit(scores, same, cameras=known["cameras"])

@@ -142,8 +142,8 @@ def build_parser() -> argparse.ArgumentParser:
     calibrate.add_argument(
         "--by-camera",
         action="store_true",
-        help="two cameras with enough pairs get their own: where it is used, the same numbers have "
-        "to mean the same cameras",
+        help="two cameras with enough persons get their own: where it is used, the same numbers "
+        "have to mean the same cameras",
     )
     _add_device(calibrate)
     calibrate.set_defaults(run=actions.calibrate)

@@ -30,8 +30,8 @@ def calibrate(
     Args:
         run: as `qaconv_reid.load` takes it; the calibration is kept in its folder.
         specs: data sets, ``PATH`` or ``LAYOUT:PATH``, of identities that were not trained on.
-        by_camera: a calibration of their own for two cameras with enough pairs; the numbers of
-            cameras have to be those of where it is used.
+        by_camera: a calibration of their own for two cameras with enough persons; the
+            numbers of cameras have to be those of where it is used.
         device: where the network runs.
         console: for the thresholds.
 
@@ -50,7 +50,8 @@ def calibrate(
     loaded = matcher.load(run, device=device)
     scores: list[NDArray[np.float32]] = []
     same: list[NDArray[np.bool_]] = []
-    cameras: tuple[list[Integers], list[Integers]] = [], []
+    # Of every pair: both cameras, and the identity of the first image.
+    facts: tuple[list[Integers], list[Integers], list[Integers]] = [], [], []
     with ProgressBars() as progress:
         for dataset in sets:
             maps = [
@@ -60,19 +61,25 @@ def calibrate(
             kept, alike = _pairs(dataset.query, dataset.gallery)
             scores.append(loaded.match(*maps, progress=progress).scores.numpy()[kept])
             same.append(alike[kept])
-            sides = np.broadcast_arrays(_cameras(dataset.query)[:, None], _cameras(dataset.gallery))
-            for known, side in zip(cameras, sides, strict=True):
+            sides = np.broadcast_arrays(
+                _cameras(dataset.query)[:, None],
+                _cameras(dataset.gallery),
+                np.array([record.person for record in dataset.query])[:, None],
+            )
+            for known, side in zip(facts, sides, strict=True):
                 known.append(side[kept])
+    first, second, persons = (np.concatenate(known) for known in facts)
     fitted = loaded.calibrate(
         np.concatenate(scores),
         np.concatenate(same),
-        cameras=(np.concatenate(cameras[0]), np.concatenate(cameras[1])) if by_camera else None,
+        cameras=(first, second) if by_camera else None,
+        identities=persons if by_camera else None,
     )
     counts = f"{fitted.same:,} pairs of one identity and {fitted.different:,} of different ones"
     lines = [f"fitted on {counts}"]
     if by_camera:
         own = ", ".join(f"{first} and {second}" for first, second in fitted.cameras) or "none"
-        lines.append(f"of their own, with enough pairs: cameras {own}")
+        lines.append(f"of their own, with enough persons: cameras {own}")
     lines += [
         f"of different ones {rate:.2%} score {fitted.threshold_at(rate):.3f} or more"
         for rate in _RATES

@@ -88,13 +88,13 @@ def test_a_calibration_is_kept_with_the_run(home, capsys):
 
 
 def test_a_calibration_by_camera_is_used_in_searches(home, capsys, monkeypatch):
-    monkeypatch.setattr(calibration, "_CAMERA_PAIRS", (2, 2))
+    monkeypatch.setattr(calibration, "_ENOUGH", (2, 2))
     said(capsys, "gallery", "add", "run", "g.safetensors", "market")
     told = said(capsys, "calibrate", "run", "--data", "market", "--by-camera", "--device", "cpu")
     fitted = Calibration.load(home / "run" / "calibration.json")
     assert fitted.cameras
     own = ", ".join(f"{first} and {second}" for first, second in fitted.cameras)
-    assert f"of their own, with enough pairs: cameras {own}\n" in told
+    assert f"of their own, with enough persons: cameras {own}\n" in told
     assert cli.main(["calibrate", "run", "--by-camera", *("--data", "market") * 2]) == 2
     assert "--by-camera: got 2 data sets, wanted one" in capsys.readouterr().err
     query = next(iter(sorted((home / "market" / "query").glob("*_c1*"))))
