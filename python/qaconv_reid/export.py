@@ -78,27 +78,34 @@ class PlainScores(nn.Module):
         matcher: whose folded head is taken.
     """
 
-    weight: Tensor
+    probe_weight: Tensor
+    gallery_weight: Tensor
     bias: Tensor
 
     def __init__(self, matcher: QAConv) -> None:
         super().__init__()
-        weight, bias = (part.detach().float() for part in matcher.folded())
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
+        for name, part in _head(matcher).items():
+            self.register_buffer(name, part.float())
 
     def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
         """``[P, G]`` of float32 maps ``[P, C, h, w]`` and ``[G, C, h, w]``."""
-        channels, places = probe.shape[1], len(self.weight)
+        channels, places = probe.shape[1], len(self.probe_weight)
         rows = probe.flatten(2).transpose(1, 2).reshape(-1, channels)
         columns = gallery.flatten(2).permute(1, 0, 2).reshape(channels, -1)
         # Not len(): it would fix the number for good.
         scores = (rows @ columns).reshape(-1, places, gallery.shape[0], places)
         # Not by a product with the vector: onnxruntime 1.32 fuses the transposition of the one
         # plane into it and gives other numbers.
-        over_gallery = (scores.amax(3) * self.weight[:, None]).sum(1)
-        over_probe = (scores.amax(1) * self.weight).sum(2)
+        over_gallery = (scores.amax(3) * self.probe_weight[:, None]).sum(1)
+        over_probe = (scores.amax(1) * self.gallery_weight).sum(2)
         return over_gallery + over_probe + self.bias
+
+
+def _head(matcher: QAConv) -> dict[str, Tensor]:
+    """The folded head, in float64: a weight for each place of either side, which may be alike."""
+    weight, bias = (part.detach().cpu() for part in matcher.folded())
+    sides = weight.reshape(-1, matcher.height * matcher.width)
+    return {"probe_weight": sides[0], "gallery_weight": sides[-1], "bias": bias}
 
 
 def export_onnx(
@@ -129,7 +136,8 @@ def export_onnx(
     check(folder, opset)
     # A copy: the caller's device, type and mode stay.
     network = copy.deepcopy(network).float().cpu().eval()
-    scores = PlainScores(copy.deepcopy(matcher).cpu())
+    matcher = copy.deepcopy(matcher).float().cpu().eval()
+    scores = PlainScores(matcher)
     about = {
         "format": _FORMAT,
         "opset": opset,
@@ -153,10 +161,10 @@ def export_onnx(
             _difference(first, network, {"images": images[:count]}) for count in (3, 1)
         )
         score_difference = max(
-            _difference(second, scores, {"probe": pair[0][:p], "gallery": pair[1][:g]})
+            _difference(second, matcher, {"probe": pair[0][:p], "gallery": pair[1][:g]})
             for p, g in ((3, 8), (1, 1), (2, 7))
         )
-        scale = max(1.0, float(scores.weight.abs().sum()))
+        scale = max(1.0, float(scores.probe_weight.abs().sum() + scores.gallery_weight.abs().sum()))
         for what, found, most in (
             ("maps", map_difference, _TOLERANCE),
             ("scores", score_difference, _TOLERANCE * scale),
@@ -167,9 +175,14 @@ def export_onnx(
                     f"at most {most:.2g}: nothing was written"
                 )
     about["parity"] = {"maps": map_difference, "scores": score_difference}
-    weight, bias = (part.detach().cpu().numpy() for part in matcher.folded())
+    sides = _head(matcher)
     with replaced(folder / _HEAD) as temporary, temporary.open("wb") as file:
-        np.savez(file, weight=weight, bias=bias)
+        np.savez(
+            file,
+            probe_weight=sides["probe_weight"].numpy(),
+            gallery_weight=sides["gallery_weight"].numpy(),
+            bias=sides["bias"].numpy(),
+        )
     with replaced(folder / _ABOUT) as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return Exported(folder, opset, map_difference, score_difference)
