@@ -120,23 +120,17 @@ def probe(found: Sequence[dict[str, Any]]) -> list[str]:
 
 def calibration(found: Sequence[dict[str, Any]]) -> list[str]:
     """What a calibration by camera gains."""
-    lines = [
-        "| log loss at even odds, identities not fitted on | fits | cameras with their own "
-        "| of all | by camera | better in | worse by at most |",
-        "|---|---|---|---|---|---|---|",
+    own = [entry for entry in found if entry["own"]]
+    gains = [entry["log_loss"] - entry["log_loss_by_camera"] for entry in own]
+    before, after = (
+        mean(entry[name] for entry in own) for name in ("log_loss", "log_loss_by_camera")
+    )
+    pairs, better = span(sorted({entry["own"] for entry in own})), sum(gain > 0 for gain in gains)
+    return [
+        f"On virtual people that were not fitted on, {len(own)} fits with {pairs} pairs of cameras "
+        f"on their own: log loss at even odds {before:.4f} with that of all, {after:.4f} by "
+        f"camera; better in {better}, the best by {max(gains):.4f}, the worst by {min(gains):.4f}.",
     ]
-    for name, real in (("virtual people", False), ("real crops", True)):
-        own = [entry for entry in found if entry["own"] and is_real(entry) == real]
-        if not own:
-            continue
-        gains = [entry["log_loss"] - entry["log_loss_by_camera"] for entry in own]
-        lines.append(
-            f"| {name} | {len(own)} | {span(sorted({entry['own'] for entry in own}))} pairs "
-            f"| {mean(entry['log_loss'] for entry in own):.3f} "
-            f"| {mean(entry['log_loss_by_camera'] for entry in own):.3f} "
-            f"| {sum(gain > 0 for gain in gains)} | {max(0.0, -min(gains)):.3f} |"
-        )
-    return lines
 
 
 def is_real(entry: dict[str, Any]) -> bool:
@@ -178,9 +172,7 @@ def rendered(text: str) -> str:
         "shortlist": [*shortlist(study["shortlist"]), "", about],
         "probe": [*probe(study["probe"]), "", about],
         "calibration": [
-            *calibration([*study["calibration"], *cameras["calibration"]]),
-            "",
-            about,
+            *calibration(cameras["calibration"]),
             "",
             source("cameras.json", cameras),
         ],

@@ -1,6 +1,7 @@
 """What a shortlist keeps, a probe tells, a calibration by camera gains: where the truth is known.
 
-    python benchmarks/search_study.py --runs RUN... --data SPEC... [--json FILE]
+    python benchmarks/search_study.py --runs RUN... --data SPEC... [--variants KIND...]
+        [--json FILE]
 
 Every run is tried on every data set that it was not trained on, as its images are and made worse.
 """
@@ -37,7 +38,7 @@ from qaconv_reid.models import evaluation_mode
 from qaconv_reid.recipes.probe import sample
 from qaconv_reid.restore import restore_run
 
-VARIANTS = ("plain", "shaken=0.15", "hidden=0.4")
+VARIANTS = ["plain", "shaken=0.15", "hidden=0.4"]
 #: Of the rows, that a shortlist keeps.
 SHARES = (0.02, 0.05, 0.1, 0.2)
 #: Images of a probe, and training images that its distance is measured from.
@@ -73,10 +74,12 @@ def pooled(maps: torch.Tensor) -> np.ndarray[Any, Any]:
     return maps.float().mean((2, 3)).numpy()
 
 
-def study(run: Trained, spec: str, found: dict[str, list[dict[str, Any]]]) -> None:
+def study(
+    run: Trained, spec: str, variants: list[str], found: dict[str, list[dict[str, Any]]]
+) -> None:
     """One run on one data set."""
     whole = data.load(*data.parse_spec(spec))
-    for word in VARIANTS:
+    for word in variants:
         view = Views.parse([word])
         seen = view.seen(whole, view.variants[0])
         query, gallery = list(seen.query), list(seen.gallery)
@@ -183,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", nargs="+", required=True)
     parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--variants", nargs="+", default=VARIANTS)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     # The commit is that of the beginning, whatever becomes of the checkout meanwhile.
@@ -194,7 +198,7 @@ def main() -> None:
         for spec in arguments.data:
             # A domain of virtual people that it was trained on is none to try, whatever the seed.
             if Path(spec).name not in names:
-                study(run, spec, found)
+                study(run, spec, arguments.variants, found)
         if arguments.json:
             arguments.json.write_text(json.dumps({**origin, **found}, indent=1) + "\n")
     print(Counter(entry["own"] for entry in found["calibration"]))

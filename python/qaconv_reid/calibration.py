@@ -6,8 +6,8 @@ the pairs are told apart without an error. Pairs of the same and of different id
 alike in all, whatever their numbers, so a probability is at even odds; `Calibration.probability`
 takes other odds. Thresholds are order statistics of the scores of pairs of different identities.
 
-Scores of two cameras may lie elsewhere than those of two others. Where enough pairs of two cameras
-are known, they have a calibration of their own beside that of all.
+Scores of two cameras may lie elsewhere than those of two others. Where enough identities have been
+seen by both, they have log odds moved from those of all, and thresholds of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -35,9 +34,12 @@ _FORMAT = 1
 #: Thresholds that are kept, evenly spaced in the logarithm of the rate.
 _POINTS = 512
 #: Identities that two cameras have both seen, and pairs of different ones between them, from which
-#: on the two have a calibration of their own. Pairs of few identities, however many, say little:
-#: with those it was worse than that of all on identities it was not fitted on.
-_ENOUGH = 30, 1000
+#: on the two have a calibration of their own.
+_ENOUGH = 10, 1000
+#: How far, in log odds, two cameras are expected to lie from all: few identities move them less. An
+#: own slope, and an own offset without this, were worse than those of all on identities that they
+#: were not fitted on.
+_SPREAD = 0.6
 _STEPS = 100
 
 Floats = NDArray[np.float64]
@@ -122,13 +124,7 @@ class Calibration:
                 "scores: got pairs of one identity that score no higher than those of different "
                 "ones, wanted a matcher that tells them apart"
             )
-        ranks = np.unique(np.geomspace(1, counts[1], _POINTS).astype(np.int64)) - 1
-        # Just above the score of that rank, so many pairs and no more reach it.
-        # In float32, as scores come: a comparison in that type must tell them apart too.
-        reached = np.sort(x[~y])[::-1][ranks].astype(np.float32)
-        points = np.nextafter(reached, np.float32(np.inf))
-        rates = tuple(((ranks + 1) / counts[1]).tolist())
-        found = cls(slope, offset, rates, tuple(points.tolist()), *counts, model)
+        found = cls(slope, offset, *_thresholds(x[~y]), *counts, model)
         if cameras is None:
             return found
         if identities is None:
@@ -139,9 +135,11 @@ class Calibration:
             counts = len(np.unique(who[kept & alike])), int((kept & ~alike).sum())
             if counts[0] < _ENOUGH[0] or counts[1] < _ENOUGH[1]:
                 continue
-            # Cameras whose pairs are not told apart at all keep that of all.
-            with suppress(CalibrationError):
-                own[pair] = cls.fit(np.asarray(scores)[kept], alike[kept])
+            part, these = np.asarray(scores, np.float64)[kept], alike[kept]
+            moved = offset + _shift(slope * part + offset, these, counts[0])
+            own[pair] = cls(
+                slope, moved, *_thresholds(part[~these]), int(these.sum()), int((~these).sum())
+            )
         return replace(found, cameras=own)
 
     def of_cameras(self, first: int | None, second: int | None) -> Calibration:
@@ -234,6 +232,33 @@ class Calibration:
             first, second = entry["of"]
             own[first, second] = Calibration._of({k: v for k, v in entry.items() if k != "of"})
         return cls(**document, cameras=own)
+
+
+def _thresholds(different: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Rates, and the scores that no greater share of pairs of different identities reaches."""
+    ranks = np.unique(np.geomspace(1, len(different), _POINTS).astype(np.int64)) - 1
+    # Just above the score of that rank, so many pairs and no more reach it.
+    # In float32, as scores come: a comparison in that type must tell them apart too.
+    reached = np.sort(different)[::-1][ranks].astype(np.float32)
+    points = np.nextafter(reached, np.float32(np.inf))
+    return tuple(((ranks + 1) / len(different)).tolist()), tuple(points.tolist())
+
+
+def _shift(logits: Floats, same: NDArray[np.bool_], identities: int) -> float:
+    """What is to be added to log odds: of greatest likelihood, drawn to 0 as by `_SPREAD`.
+
+    Pairs of one identity are much alike, so they count as many as there are identities.
+    """
+    weight = identities * np.where(same, 0.5 / same.sum(), 0.5 / (~same).sum())
+    shift = 0.0
+    for _ in range(_STEPS):
+        p = sigmoid(logits + shift)
+        slope = float((weight * (p - same)).sum()) + shift / _SPREAD**2
+        step = slope / (float((weight * p * (1 - p)).sum()) + 1 / _SPREAD**2)
+        shift -= step
+        if abs(step) < 1e-10:
+            break
+    return shift
 
 
 def _camera_pairs(
