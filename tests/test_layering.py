@@ -96,7 +96,9 @@ PYTHON_ARROWS = {
         "qaconv_reid.files",
         "qaconv_reid.text",
     },
+    "qaconv_reid.export": {"qaconv_reid.models", "qaconv_reid.files"},
     "qaconv_reid.matcher": {
+        "qaconv_reid.export",
         "qaconv_reid.restore",
         "qaconv_reid.build",
         "qaconv_reid.calibration",
@@ -108,6 +110,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.files",
     },
     "qaconv_reid.recipes": {
+        "qaconv_reid.export",
         "qaconv_reid.ranks",
         "qaconv_reid.matcher",
         "qaconv_reid.calibration",

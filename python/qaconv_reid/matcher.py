@@ -18,11 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from qaconv_ext import __version__
 from qaconv_reid import config as settings_of
 from qaconv_reid.build import Hardware, build_models, find_hardware
-from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, sigmoid
+from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, Cameras, sigmoid
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Images, input_batches, list_inputs
+from qaconv_reid.export import OPSETS, Exported, Preprocessing, export_onnx
 from qaconv_reid.files import replaced
 from qaconv_reid.gallery import Gallery, Maker, open_table
 from qaconv_reid.models import Progress, dense, evaluation_mode, extract_maps
@@ -126,6 +128,40 @@ class Matcher:
         else:
             (folder / CALIBRATION_FILE).unlink(missing_ok=True)
 
+    def export(self, folder: str | Path, *, opset: int = OPSETS[0]) -> Exported:
+        """Write network and matcher as ONNX, with what a program without torch has to know.
+
+        ``network.onnx``, ``matcher.onnx``, ``head.npz`` (for ``qaconv_ext`` on numpy arrays) and
+        ``export.json``; see docs/export.md. Both are compared with torch before they stay.
+
+        Args:
+            folder: made if it is not there; former files of these names are replaced.
+            opset: version of ONNX's operators.
+
+        Raises:
+            ExportError: a package is missing (the extra ``export``), the folder or the opset cannot
+                be used, or the network cannot be written.
+        """
+        fitted = self.calibration
+        return export_onnx(
+            self._network,
+            self._matcher,
+            Path(folder).expanduser(),
+            preprocessing=Preprocessing(self.config.height, self.config.width),
+            provenance={
+                "program": f"qaconv-ext {__version__}",
+                "torch": torch.__version__,
+                "run": self.name,
+                "epochs": self.epochs,
+                "checksum": self.checksum,
+                "backbone": self.config.backbone,
+            },
+            calibration=None
+            if fitted is None
+            else {"slope": fitted.slope, "offset": fitted.offset},
+            opset=opset,
+        )
+
     @cached_property
     def checksum(self) -> str:
         """Of the weights and the image size: 16 hexadecimal digits, on every device the same."""
@@ -178,13 +214,20 @@ class Matcher:
         )
 
     def match(
-        self, a: Images | Tensor, b: Images | Tensor, *, progress: Progress | None = None
+        self,
+        a: Images | Tensor,
+        b: Images | Tensor,
+        *,
+        cameras: tuple[Sequence[int], Sequence[int]] | None = None,
+        progress: Progress | None = None,
     ) -> MatchResult:
         """Match every image of ``a`` with every one of ``b``.
 
         Args:
             a: maps of `features`, or images as it takes them.
             b: the same; of what ``a`` is or not.
+            cameras: of every image of ``a`` and of ``b``, -1 where it is not known: probabilities
+                are then those of two cameras, where they are calibrated.
             progress: told of maps and of matched images of ``a``.
 
         Raises:
@@ -202,14 +245,31 @@ class Matcher:
                     scores[row : row + _ROWS, column : column + _COLUMNS] = block
                 if progress is not None:
                     progress("matching", row + len(probes), len(left))
-        chances = torch.from_numpy(self.probability(scores.numpy())).float()
+        sides = None if cameras is None else (np.array(cameras[0])[:, None], np.array(cameras[1]))
+        chances = torch.from_numpy(self.probability(scores.numpy(), cameras=sides)).float()
         return MatchResult(scores, chances, self.calibrated)
 
-    def probability(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Of being one identity, of each score: calibrated where this is, else its sigmoid."""
-        return sigmoid(scores) if self.calibration is None else self.calibration.probability(scores)
+    def probability(
+        self, scores: ArrayLike, *, cameras: Cameras | None = None
+    ) -> NDArray[np.float64]:
+        """Of being one identity, of each score: calibrated where this is, else its sigmoid.
 
-    def calibrate(self, scores: ArrayLike | Tensor, same: ArrayLike | Tensor) -> Calibration:
+        Args:
+            scores: of any shape.
+            cameras: of either image of each pair, -1 where it is not known; None for all alike.
+        """
+        if self.calibration is None:
+            return sigmoid(scores)
+        return self.calibration.probability(scores, cameras=cameras)
+
+    def calibrate(
+        self,
+        scores: ArrayLike | Tensor,
+        same: ArrayLike | Tensor,
+        *,
+        cameras: Cameras | None = None,
+        identities: ArrayLike | None = None,
+    ) -> Calibration:
         """Fit probabilities and thresholds on labelled pairs, and keep them.
 
         They lie in the folder that this was loaded from as well, as ``calibration.json``, and
@@ -219,12 +279,17 @@ class Matcher:
         Args:
             scores: of `match`, any shape.
             same: bool of that shape: whether both are of one identity.
+            cameras: of either image of each pair; two cameras with enough identities in common get
+                a calibration of their own, for where the same numbers mean the same cameras.
+            identities: beside ``cameras``, of the first image of each pair.
 
         Raises:
             CalibrationError: the pairs cannot be used; the message says why.
         """
         pairs = (np.asarray(torch.as_tensor(values).cpu()) for values in (scores, same))
-        self.calibration = Calibration.fit(*pairs, model=self.checksum)
+        self.calibration = Calibration.fit(
+            *pairs, model=self.checksum, cameras=cameras, identities=identities
+        )
         if self._folder is not None:
             self.calibration.save(self._folder / CALIBRATION_FILE)
         return self.calibration

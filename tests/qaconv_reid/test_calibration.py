@@ -104,3 +104,82 @@ def test_what_it_cannot_tell_is_refused(tmp_path):
 def test_the_sigmoid_does_not_overflow():
     with np.errstate(over="raise", invalid="raise"):
         np.testing.assert_allclose(sigmoid([-1e4, 0.0, 1e4]), [0, 0.5, 1])
+
+
+def two_sites(count=6000, seed=0, identities=400):
+    """Scores of cameras 1 and 2 as of `pairs`, those of 1 and 3 higher by 1; few of 2 and 3."""
+    scores, same = pairs(count, seed=seed)
+    other = np.random.default_rng(100 + seed).choice(3, count, p=[0.49, 0.49, 0.02])
+    first, second = np.array([(1, 2), (3, 1), (2, 3)])[other].T
+    known = {"cameras": (first, second), "identities": np.arange(count) % identities}
+    return scores + (other == 1), same, known
+
+
+def test_two_cameras_with_enough_identities_have_their_own():
+    scores, same, known = two_sites()
+    cameras = known["cameras"]
+    fitted = Calibration.fit(scores, same, **known)
+    assert list(fitted.cameras) == [(1, 2), (1, 3)]
+    pooled = Calibration.fit(scores, same)
+    assert (fitted.slope, fitted.thresholds) == (pooled.slope, pooled.thresholds)
+    # Where both odds are even: at 0.5, and 1 higher for the others, whichever comes first.
+    for pair, even in (((1, 2), 0.5), ((1, 3), 1.5), ((3, 1), 1.5)):
+        # The slope is that of all, and less than theirs.
+        assert fitted.probability(even, cameras=pair) == pytest.approx(0.5, abs=0.06)
+        assert pooled.probability(even) != pytest.approx(0.5, abs=0.1)
+        assert fitted.of_cameras(*pair).probability(even) == fitted.probability(even, cameras=pair)
+    for pair in ((2, 3), (-1, 2), (8, 9)):
+        assert fitted.probability(1.0, cameras=pair) == pooled.probability(1.0)
+    assert fitted.of_cameras(None, 2) is fitted
+    for other in (2, 3):
+        kept = ~same & ((cameras[0] == 3) == (other == 3)) & (np.maximum(*cameras) == other)
+        kept &= np.minimum(*cameras) == 1
+        rate = (scores[kept] >= fitted.of_cameras(1, other).threshold_at(0.1)).mean()
+        assert 0.09 < rate <= 0.1
+
+
+def test_cameras_broadcast_and_serve_identities_not_fitted_on():
+    scores, same, known = two_sites()
+    fitted = Calibration.fit(scores, same, **known)
+    scores, same, known = two_sites(seed=1)
+    chances = fitted.probability(scores, cameras=known["cameras"])
+
+    def loss(p):
+        return -(np.log(p[same]).mean() + np.log(1 - p[~same]).mean()) / 2
+
+    assert loss(chances) < loss(fitted.probability(scores)) - 0.02
+    grid = fitted.probability(np.ones((2, 3)), cameras=(np.array([[1], [3]]), np.array([2, 3, -1])))
+    wanted = [
+        [float(fitted.of_cameras(a, b).probability(1.0)) for b in (2, 3, None)] for a in (1, 3)
+    ]
+    assert grid.tolist() == wanted
+
+
+def test_few_identities_move_the_odds_less():
+    scores, same, known = two_sites()
+    moved = []
+    for count in (10, 30, 100, 1000):
+        few = {**known, "identities": known["identities"] % count}
+        fitted = Calibration.fit(scores, same, **few)
+        moved.append(abs(fitted.cameras[1, 3].offset - fitted.offset))
+    assert moved == sorted(moved)
+    assert 0.1 < moved[0] < 0.7 * moved[-1]
+    few = {**known, "identities": known["identities"] % 9}
+    assert Calibration.fit(scores, same, **few).cameras == {}
+    with pytest.raises(CalibrationError, match="identities: got None, wanted those of the pairs"):
+        Calibration.fit(scores, same, cameras=known["cameras"])
+
+
+def test_cameras_are_kept(tmp_path):
+    scores, same, known = two_sites()
+    fitted = Calibration.fit(scores, same, **known, model="0123")
+    fitted.save(tmp_path / "calibration.json")
+    again = Calibration.load(tmp_path / "calibration.json")
+    assert again == fitted
+    assert again.digest == fitted.digest != Calibration.fit(scores, same, model="0123").digest
+    document = json.loads((tmp_path / "calibration.json").read_text())
+    assert [entry["of"] for entry in document["cameras"]] == [[1, 2], [1, 3]]
+    # As it was written before there were cameras.
+    del document["cameras"]
+    (tmp_path / "calibration.json").write_text(json.dumps(document))
+    assert Calibration.load(tmp_path / "calibration.json").cameras == {}

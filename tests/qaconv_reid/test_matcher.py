@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import qaconv_reid
+from qaconv_reid import calibration
 from qaconv_reid.calibration import CalibrationError
 from qaconv_reid.config import ConfigError
 from qaconv_reid.data import load as load_data
@@ -124,6 +125,32 @@ def test_a_calibration_is_kept(home, run, models, tmp_path):
         np.testing.assert_allclose(result.probabilities.numpy(), wanted, rtol=1e-6)
     with pytest.raises(CalibrationError, match="wanted at least 2 of each"):
         m.calibrate(scores, torch.ones_like(scores, dtype=torch.bool))
+
+
+def test_a_calibration_by_camera_serves_matches(home, run, models, monkeypatch):
+    monkeypatch.setattr(calibration, "_ENOUGH", (2, 2))
+    query, gallery = (getattr(load_data(home / "market"), part) for part in ("query", "gallery"))
+    m = qaconv_reid.load(run, device="cpu")
+    maps = [m.features([record.path for record in side]) for side in (query, gallery)]
+    cameras = [[record.camera for record in side] for side in (query, gallery)]
+    persons = [np.array([record.person for record in side]) for side in (query, gallery)]
+    plain = m.match(*maps)
+    fitted = m.calibrate(
+        plain.scores,
+        persons[0][:, None] == persons[1],
+        cameras=(np.array(cameras[0])[:, None], cameras[1]),
+        identities=persons[0][:, None],
+    )
+    assert fitted.cameras
+    again = qaconv_reid.load(run, device="cpu")
+    found = again.match(*maps, cameras=cameras).probabilities.numpy()
+    scores = plain.scores.numpy()
+    for i, j in ((0, 0), (0, 5), (7, 3)):
+        own = fitted.of_cameras(cameras[0][i], cameras[1][j])
+        assert found[i, j] == pytest.approx(float(own.probability(scores[i, j])), rel=1e-6)
+    pooled = again.match(*maps).probabilities.numpy()
+    np.testing.assert_allclose(pooled, fitted.probability(scores), rtol=1e-6)
+    assert not np.allclose(found, pooled)
 
 
 def test_a_calibration_of_other_weights_is_not_used(run, models, tmp_path):

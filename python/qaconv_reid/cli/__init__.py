@@ -32,6 +32,7 @@ _USER_ERRORS = (
     ("qaconv_reid.data.records", "DataError"),
     ("qaconv_reid.people.dataset", "PeopleError"),
     ("qaconv_reid.calibration", "CalibrationError"),
+    ("qaconv_reid.export", "ExportError"),
     ("qaconv_reid.gallery.table", "GalleryError"),
     ("qaconv_reid.training.checkpoint", "CheckpointError"),
     ("qaconv_reid.training.watch", "CollapsedError"),
@@ -46,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the command's name; None takes those of the process.
 
     Returns:
-        0, or 1 where a check found a problem, or 2 after an error of the user's making, which is
-        said without a traceback, or 130 after an interruption.
+        0, or 1 where a check found a problem or an image of many could not be read, or 2 after an
+        error of the user's making, which is said without a traceback, or 130 after an interruption.
     """
     # Read when the OpenMP runtime is loaded, which comes with torch: threads that wait sleep. Where
     # others use the machine too, threads that wait busily take from those that they wait for.
@@ -90,10 +91,13 @@ def _complain(message: str, code: int) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
-    # argparse takes "*" once only: settings behind an option would be refused.
+    # argparse takes "*" once only: settings or images behind an option would be refused.
     arguments, rest = parser.parse_known_args(argv)
-    if any(text.startswith("-") for text in rest) or (rest and "settings" not in arguments):
+    listed = [
+        name for name in ("settings", "images") if isinstance(vars(arguments).get(name), list)
+    ]
+    if any(text.startswith("-") for text in rest) or (rest and not listed):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
-        arguments.settings += rest
+        getattr(arguments, listed[0]).extend(rest)
     return arguments

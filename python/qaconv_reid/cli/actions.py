@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qaconv_reid.config import RunConfig
@@ -71,7 +71,7 @@ def _models(arguments: argparse.Namespace) -> tuple[RunConfig, Foreign | None]:
     return (_settings(arguments) if foreign is None else foreign.config), foreign
 
 
-def _with_test_sets(settings: RunConfig, specs: Sequence[str] | None) -> RunConfig:
+def _with_test_sets(settings: RunConfig, specs: Sequence[str]) -> RunConfig:
     """The settings with these data sets to search, where there are any."""
     if not specs:
         return settings
@@ -182,7 +182,23 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
     from qaconv_reid.recipes.calibrate import calibrate
 
-    calibrate(arguments.source, arguments.data, device=arguments.device, console=Console())
+    calibrate(
+        arguments.source,
+        arguments.data,
+        by_camera=arguments.by_camera,
+        device=arguments.device,
+        console=Console(),
+    )
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """``qaconv export``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.export import export
+
+    export(arguments.source, Path(arguments.out), opset=arguments.opset, console=Console())
     return 0
 
 
@@ -227,20 +243,32 @@ def search(arguments: argparse.Namespace) -> int:
     """``qaconv search``."""
     from rich.console import Console
 
+    from qaconv_reid.config import ConfigError
+
+    many = arguments.queries is not None
+    if many == bool(arguments.images) or many != (arguments.out is not None):
+        raise ConfigError(
+            "search: wanted images to search with, or --queries SOURCE with --out FILE"
+        )
+    how: dict[str, Any] = {
+        "k": arguments.k,
+        "where": arguments.where,
+        "exact": arguments.exact,
+        "engine": arguments.engine,
+        "device": arguments.device,
+        "console": Console(),
+    }
+    run, place = arguments.source, arguments.gallery
+    if many:
+        from qaconv_reid.recipes.answers import search_file
+
+        out = Path(arguments.out)
+        unread = search_file(run, place, arguments.queries, out, fresh=arguments.fresh, **how)
+        return 1 if unread else 0
+
     from qaconv_reid.recipes.search import search
 
-    search(
-        arguments.source,
-        arguments.gallery,
-        arguments.images,
-        k=arguments.k,
-        where=arguments.where,
-        exact=arguments.exact,
-        engine=arguments.engine,
-        device=arguments.device,
-        as_json=arguments.json,
-        console=Console(),
-    )
+    search(run, place, arguments.images, camera=arguments.camera, as_json=arguments.json, **how)
     return 0
 
 
@@ -300,6 +328,22 @@ def _numbers(arguments: argparse.Namespace, name: str) -> list[int]:
 
         raise ConfigError(f"--{name}: got {text!r}, wanted whole numbers, as 0,1,2")
     return numbers
+
+
+def probe(arguments: argparse.Namespace) -> int:
+    """``qaconv data probe``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.probe import probe
+
+    probe(
+        arguments.source,
+        arguments.run_folder,
+        images=arguments.images_at_most,
+        device=arguments.device,
+        console=Console(),
+    )
+    return 0
 
 
 def make(arguments: argparse.Namespace) -> int:

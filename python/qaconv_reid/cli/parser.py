@@ -38,12 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         "the folder of a run or a checkpoint.pth.tar of QAConv's authors (with --untrained a TOML "
         "file or a preset)",
     )
-    evaluate.add_argument(
-        "--data",
-        action="append",
-        metavar="SPEC",
-        help="a data set, PATH or LAYOUT:PATH, instead of data.test; may be given several times",
-    )
+    _add_data(evaluate, "to search, instead of data.test")
     evaluate.add_argument(
         "--untrained",
         action="store_true",
@@ -131,12 +126,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Write one HTML file that holds all of a run and needs nothing else.",
     )
     _add_settings(report, "the folder of a run")
-    report.add_argument(
-        "--data",
-        action="append",
-        metavar="SPEC",
-        help="a data set to search, PATH or LAYOUT:PATH, instead of data.test; several times",
-    )
+    _add_data(report, "to search, instead of data.test")
     report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run)")
     report.add_argument("--json", metavar="FILE", help="write every number of the page there")
     report.add_argument(
@@ -150,15 +140,27 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fit probabilities and thresholds on labelled images; kept with the run.",
     )
     calibrate.add_argument("source", metavar="RUN", help=_RUN)
+    _add_data(calibrate, "of identities that were not trained on", required=True)
     calibrate.add_argument(
-        "--data",
-        action="append",
-        required=True,
-        metavar="SPEC",
-        help="a data set of identities that were not trained on, several times",
+        "--by-camera",
+        action="store_true",
+        help="two cameras with enough persons get their own: where it is used, the same numbers "
+        "have to mean the same cameras",
     )
     _add_device(calibrate)
     calibrate.set_defaults(run=actions.calibrate)
+
+    export = commands.add_parser(
+        "export",
+        help="network and matcher as ONNX, for a program without torch",
+        description="Write network and matcher as ONNX, compared with torch (the extra export).",
+    )
+    export.add_argument("source", metavar="RUN", help=_RUN)
+    export.add_argument("--out", required=True, metavar="FOLDER", help="where to")
+    export.add_argument(
+        "--opset", type=int, help="version of ONNX's operators, 18 to 23 (default: 18)"
+    )
+    export.set_defaults(run=actions.export)
 
     _add_gallery(commands.add_parser("gallery", help="images that can be searched: add, look"))
     search = commands.add_parser(
@@ -166,9 +168,28 @@ def build_parser() -> argparse.ArgumentParser:
     )
     search.add_argument("source", metavar="RUN", help=_RUN)
     search.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
-    search.add_argument("images", nargs="+", metavar="IMAGE", help="files")
+    search.add_argument("images", nargs="*", metavar="IMAGE", help="files")
+    search.add_argument(
+        "--queries",
+        metavar="SOURCE",
+        help="a folder or a CSV instead, for any number of images; an interrupted search goes on "
+        "when it is given again",
+    )
+    search.add_argument(
+        "--out", metavar="FILE", help="with --queries: the answers, NAME.csv or NAME.jsonl"
+    )
+    search.add_argument(
+        "--fresh", action="store_true", help="with --queries: begin anew where it would go on"
+    )
     search.add_argument("-k", type=int, default=10, help="hits for each image (default: 10)")
     search.add_argument("--where", help=_WHERE)
+    search.add_argument(
+        "--camera",
+        type=int,
+        metavar="N",
+        help="that took the images, where probabilities are calibrated by camera (queries of a "
+        "folder or a CSV have their own)",
+    )
     search.add_argument("--exact", action="store_true", help="score every image, however many")
     search.add_argument(
         "--engine",
@@ -190,13 +211,7 @@ def build_parser() -> argparse.ArgumentParser:
         compare.add_argument(
             name, metavar="RUN", help="the folder of a run, or a file of evaluate --csv"
         )
-    compare.add_argument(
-        "--data",
-        action="append",
-        default=[],
-        metavar="SPEC",
-        help="a data set by name or place, instead of all; may be given several times",
-    )
+    _add_data(compare, "by its name or place, instead of all")
     compare.add_argument(
         "--changed", type=int, default=10, metavar="N", help="queries to show (default: 10)"
     )
@@ -286,6 +301,28 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("--json", metavar="FILE", help="write the figures there")
     measure.set_defaults(run=actions.measure)
 
+    probe = data_commands.add_parser(
+        "probe",
+        help="whether a run will work on cameras of your own, from images without labels",
+        description="How well a run's matches agree on images of several cameras, without labels.",
+    )
+    probe.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a folder or a CSV of crops; cameras from names as 0000_c1, or the column camera",
+    )
+    probe.add_argument("--run", required=True, dest="run_folder", metavar="RUN", help=_RUN)
+    probe.add_argument(
+        "--images",
+        type=int,
+        default=600,
+        dest="images_at_most",
+        metavar="N",
+        help="take so many at most: the time grows with the square (default: 600)",
+    )
+    _add_device(probe)
+    probe.set_defaults(run=actions.probe)
+
     config = commands.add_parser(
         "config",
         help="every setting with its type, value and meaning",
@@ -330,6 +367,17 @@ def _add_gallery(gallery: argparse.ArgumentParser) -> None:
     remove.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
     remove.add_argument("--where", required=True, help=_WHERE)
     remove.set_defaults(run=actions.gallery_remove)
+
+
+def _add_data(parser: argparse.ArgumentParser, which: str, *, required: bool = False) -> None:
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        required=required,
+        metavar="SPEC",
+        help=f"a data set {which}: PATH or LAYOUT:PATH; may be given several times",
+    )
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """Measuring how well persons are found again: features, ranking, the whole evaluation."""
 
+from qaconv_reid.evaluation.agreement import agreements, domain_distance
 from qaconv_reid.evaluation.baselines import (
     BASELINES,
     Baseline,
@@ -77,10 +78,12 @@ __all__ = [
     "TemporalLifting",
     "Verification",
     "Work",
+    "agreements",
     "compare",
     "confidence_interval",
     "count_by_protocol",
     "count_matches",
+    "domain_distance",
     "domain_means",
     "domain_rankings",
     "evaluate",

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from qaconv_reid.data import Crop, ImageLike, Images
+from qaconv_reid.data import Crop, DataError, ImageLike, Images
 from qaconv_reid.gallery.report import Info, Recall, describe, measure_recall
-from qaconv_reid.gallery.search import Found, Hit, Rescore, find, rescore_here
+from qaconv_reid.gallery.search import FindEach, Found, Hit, Rescore, find, find_each, rescore_here
 from qaconv_reid.gallery.shortlist import on_grid
 from qaconv_reid.gallery.sources import RowSource, list_rows
 from qaconv_reid.gallery.table import GalleryError, Row, Table
 from qaconv_reid.models import Progress
 
-__all__ = ["Added", "Encoder", "Engine", "Gallery"]
+__all__ = ["Added", "Answer", "Encoder", "Engine", "Gallery"]
 
 Engine = Literal["here", "ray"]
 
@@ -32,8 +32,10 @@ class Encoder(Protocol):
     ) -> Tensor:
         """Maps ``[N, C, h, w]`` on the CPU."""
 
-    def probability(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Of each score."""
+    def probability(
+        self, scores: ArrayLike, *, cameras: tuple[ArrayLike, ArrayLike] | None = ...
+    ) -> NDArray[np.float64]:
+        """Of each score; cameras are those of query and row, -1 where one is not known."""
 
 
 class Added(NamedTuple):
@@ -42,6 +44,15 @@ class Added(NamedTuple):
     added: int
     present: int
     """Those that were in the gallery already."""
+
+
+class Answer(NamedTuple):
+    """What was found for one query of many."""
+
+    query: Row
+    hits: list[Hit]
+    error: str | None = None
+    """Why there is none: the image cannot be read."""
 
 
 class Gallery:
@@ -99,6 +110,7 @@ class Gallery:
         k: int = 10,
         *,
         where: str | None = None,
+        camera: int | None = None,
         exact: bool = False,
         engine: Engine = "here",
     ) -> list[Hit]:
@@ -109,6 +121,7 @@ class Gallery:
             k: rows wanted; fewer come where there are fewer.
             where: a condition as of SQL on ``path``, ``identity``, ``camera``, ``time``; a row
                 where what it asks for is not known does not fulfil it.
+            camera: that took the image, for probabilities that are calibrated by camera.
             exact: score every row, also where there are more than `EXACT_ROWS`.
             engine: ``here``, or ``ray``: shards of the table in Ray's workers (the extra
                 ``cluster``), with the same result.
@@ -117,7 +130,7 @@ class Gallery:
             GalleryError, DataError: the condition or the image cannot be read, or an argument is
                 out of its range.
         """
-        found = self.search_many([image], k, where=where, exact=exact, engine=engine)
+        found = self.search_many([image], k, where=where, camera=camera, exact=exact, engine=engine)
         if len(found) != 1:
             raise GalleryError(f"image: got {len(found)} images, wanted one (or search_many)")
         return found[0]
@@ -128,6 +141,7 @@ class Gallery:
         k: int = 10,
         *,
         where: str | None = None,
+        camera: int | None = None,
         exact: bool = False,
         engine: Engine = "here",
         progress: Progress | None = None,
@@ -138,7 +152,54 @@ class Gallery:
         # A shortlist as long as the table is none.
         length = max(len(self.table), 1) if exact else None
         found = find(self.table, queries, k, where=where, length=length, rescore=rescore)
-        return [self._hits(best) for best in found]
+        return [self._hits(best, camera) for best in found]
+
+    def search_parts(
+        self,
+        parts: Sequence[Sequence[Row]],
+        k: int = 10,
+        *,
+        where: str | None = None,
+        exact: bool = False,
+        engine: Engine = "here",
+    ) -> Iterator[list[Answer]]:
+        """The answers of parts of queries, part by part: for more queries than memory holds.
+
+        An image that cannot be read has its error for an answer, and the others go on.
+
+        Args:
+            parts: rows, as of `qaconv_reid.gallery.list_rows`.
+            k: as of `search`.
+            where: as of `search`.
+            exact: as of `search`.
+            engine: ``ray`` gives each part to one of Ray's workers; with the same result.
+
+        Raises:
+            GalleryError: as `search`, or the gallery was changed meanwhile.
+        """
+        self.table.refresh()
+        version, length = self.table.version, max(len(self.table), 1) if exact else None
+        read: list[dict[int, str]] = []
+
+        def encoded() -> Iterator[Tensor]:
+            for rows in parts:
+                maps, errors = self._encode(rows)
+                read.append(errors)
+                yield maps
+
+        finder: FindEach = find_each if engine == "here" else self._ray(engine).RayFind()
+        found = finder(self.table, encoded(), k, where=where, length=length)
+        for number, (rows, answers) in enumerate(zip(parts, found, strict=True)):
+            self.table.refresh()
+            if self.table.version != version:
+                raise GalleryError(f"{self.table.place}: was changed while it was searched")
+            good = iter(answers)
+            yield [
+                Answer(row, [], read[number][place])
+                if place in read[number]
+                else Answer(row, self._hits(next(good), row.camera))
+                for place, row in enumerate(rows)
+            ]
 
     def remove(self, where: str) -> int:
         """Remove the rows of a condition, as of `search`; how many they were.
@@ -160,34 +221,60 @@ class Gallery:
         return measure_recall(self.table, k=k, queries=queries, length=shortlist)
 
     def _append(self, rows: Sequence[Row]) -> None:
-        crops = [Crop(Path(row.path), row.box) for row in rows]
-        maps = self._encoder.features(crops, batch_size=len(crops)).to("cpu", torch.float16)
+        maps = self._maps([Crop(Path(row.path), row.box) for row in rows])
         self.table.append(rows, maps, on_grid(maps))
 
+    def _encode(self, rows: Sequence[Row]) -> tuple[Tensor, dict[int, str]]:
+        """Maps of the rows that can be read, and why the others cannot, by their places."""
+        crops = [Crop(Path(row.path), row.box) for row in rows]
+        errors: dict[int, str] = {}
+        try:
+            return self._maps(crops), errors
+        except DataError:
+            for place, crop in enumerate(crops):
+                try:
+                    self._maps([crop])
+                except DataError as error:
+                    errors[place] = str(error)
+        good = [crop for place, crop in enumerate(crops) if place not in errors]
+        if not good:
+            return torch.empty((0, *self.table.maker.shape), dtype=torch.float16), errors
+        return self._maps(good), errors
+
+    def _maps(self, crops: Sequence[Crop]) -> Tensor:
+        return self._encoder.features(crops, batch_size=len(crops)).to("cpu", torch.float16)
+
     def _rescore(self, engine: Engine) -> Rescore:
-        if engine == "here":
-            return rescore_here
+        rescore: Rescore = rescore_here if engine == "here" else self._ray(engine).RayRescore()
+        return rescore
+
+    def _ray(self, engine: Engine) -> Any:
+        """The module that knows Ray."""
         if engine != "ray":
             raise GalleryError(f"engine: got {engine!r}, wanted here or ray")
         try:
-            from qaconv_reid.gallery.ray import RayRescore
+            from qaconv_reid.gallery import ray
         except ModuleNotFoundError as error:
             if error.name != "ray":
                 raise
             raise GalleryError(
                 "engine: got 'ray', and ray is not installed (pip install 'qaconv-ext[cluster]')"
             ) from None
-        return RayRescore()
+        return ray
 
-    def _hits(self, found: Found) -> list[Hit]:
-        scores = found.scores.tolist()
-        chances = self._encoder.probability(found.scores).tolist()
+    def _hits(self, found: Found, camera: int | None) -> list[Hit]:
+        rows, scores = self.table.rows(found.numbers), found.scores.tolist()
+        cameras = np.array([_camera(row.camera) for row in rows], np.int64)
+        chances = self._encoder.probability(found.scores, cameras=(_camera(camera), cameras))
         return [
             Hit(row.path, row.identity, row.camera, row.time, row.box, score, chance)
-            for row, score, chance in zip(
-                self.table.rows(found.numbers), scores, chances, strict=True
-            )
+            for row, score, chance in zip(rows, scores, chances.tolist(), strict=True)
         ]
+
+
+def _camera(number: int | None) -> int:
+    """As a calibration takes it."""
+    return -1 if number is None else number
 
 
 def remove(table: Table, where: str) -> int:

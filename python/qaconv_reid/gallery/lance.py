@@ -36,7 +36,7 @@ class LanceTable:
         self.place = place
         kept = (table.schema.metadata or {}).get(_MAKER)
         self.maker = Maker.loads(None if kept is None else kept.decode(), place)
-        self._held = Candidates(np.empty(0, np.int64), torch.empty((0, 0), dtype=torch.float16))
+        self._held = Candidates(np.empty(0, np.int64), torch.empty((0, 0), dtype=torch.int16))
         self._all: tuple[int, Numbers] = -1, np.empty(0, np.int64)
         newest = self.numbers()
         self._next = int(newest[-1]) + 1 if len(newest) else 0
@@ -108,7 +108,7 @@ class LanceTable:
                 pa.FixedSizeListArray.from_arrays(
                     pa.array(values.flatten().numpy()), type=schema.field(name).type
                 )
-                for name, values in (("vector", vectors), ("map", maps))
+                for name, values in (("vector", vectors.to(torch.float16)), ("map", maps))
             ),
         ]
         self._table.add(pa.Table.from_arrays(columns, schema=schema))
@@ -135,7 +135,7 @@ class LanceTable:
         if len(numbers) and int(numbers[-1]) > last:
             found = self._read(("number", "vector"), f"number > {last}")
             new = np.sort(found["number"].to_numpy())
-            later = _tensor(found["vector"], _places(found, new))
+            later = _tensor(found["vector"], _places(found, new)).to(torch.int16)
             self._held = held, vectors = Candidates(
                 np.concatenate([held, new]), torch.cat([vectors, later]) if len(held) else later
             )

@@ -61,7 +61,7 @@ class MemoryTable:
         rows = [_row(*entry) for entry in json.loads(kept["rows"])]
         table._numbers = tensors["numbers"].numpy()
         table._rows = dict(zip(table._numbers.tolist(), rows, strict=True))
-        table._maps, table._vectors = [tensors["maps"]], [tensors["vectors"]]
+        table._maps, table._vectors = [tensors["maps"]], [tensors["vectors"].to(torch.int16)]
         table._next, table._version = int(kept["next"]), int(kept["version"])
         return table
 
@@ -157,7 +157,7 @@ class MemoryTable:
         if len(self._maps) > 1:
             self._maps = [torch.cat(self._maps)]
         if len(self._vectors) != 1:
-            empty = torch.empty((0, 0), dtype=torch.float16)
+            empty = torch.empty((0, 0), dtype=torch.int16)
             self._vectors = [torch.cat(self._vectors) if self._vectors else empty]
 
     def _positions(self, numbers: Numbers) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -19,11 +19,13 @@ from qaconv_reid.gallery.table import GalleryError, Maker, Numbers, Table
 
 __all__ = [
     "EXACT_ROWS",
+    "FindEach",
     "Found",
     "Hit",
     "Rescore",
     "default_shortlist",
     "find",
+    "find_each",
     "rescore_here",
     "score_maps",
 ]
@@ -59,6 +61,21 @@ class Found(NamedTuple):
 
     numbers: Numbers
     scores: NDArray[np.float32]
+
+
+class FindEach(Protocol):
+    """A way to the answers of many parts of queries, part by part in their order."""
+
+    def __call__(
+        self,
+        table: Table,
+        parts: Iterable[Tensor],
+        k: int,
+        *,
+        where: str | None,
+        length: int | None,
+    ) -> Iterator[list[Found]]:
+        """As `find` answers each part; parts may be asked for before answers are taken."""
 
 
 def default_shortlist(rows: int) -> int:
@@ -124,6 +141,14 @@ def find(
         few = shortlist(vector, candidates, count)
         found.append(_found(rescore(table, query[None], few)[0], few, k))
     return found
+
+
+def find_each(
+    table: Table, parts: Iterable[Tensor], k: int, *, where: str | None, length: int | None
+) -> Iterator[list[Found]]:
+    """`find` of each part, here."""
+    for queries in parts:
+        yield find(table, queries, k, where=where, length=length)
 
 
 def _found(scores: NDArray[np.float32], numbers: Numbers, k: int) -> Found:

@@ -100,7 +100,7 @@ class Candidates(NamedTuple):
     numbers: Numbers
     """``[M]`` ascending."""
     vectors: Tensor
-    """``[M, D]`` float16: their places on the grid of `qaconv_reid.gallery.shortlist`."""
+    """``[M, D]`` int16: their places on the grid of `qaconv_reid.gallery.shortlist`."""
 
 
 class Table(Protocol):
@@ -129,7 +129,7 @@ class Table(Protocol):
         Args:
             rows: of new keys.
             maps: ``[N, C, h, w]`` float16.
-            vectors: ``[N, D]`` float16.
+            vectors: ``[N, D]`` int16, of `qaconv_reid.gallery.shortlist.on_grid`.
         """
 
     def flush(self) -> None:

@@ -15,10 +15,14 @@ from qaconv_reid.reports import ProgressBars
 
 __all__ = ["calibrate"]
 
+Integers = NDArray[np.int64]
+
 _RATES = (0.1, 0.01, 0.001, 0.0001)
 
 
-def calibrate(run: str, specs: Sequence[str], *, device: str, console: Console) -> Calibration:
+def calibrate(
+    run: str, specs: Sequence[str], *, by_camera: bool = False, device: str, console: Console
+) -> Calibration:
     """Fit probabilities on the queries and galleries of data sets, and keep them with the run.
 
     Pairs of one identity by one camera are left out, as in the measures: they are too easy.
@@ -26,12 +30,19 @@ def calibrate(run: str, specs: Sequence[str], *, device: str, console: Console) 
     Args:
         run: as `qaconv_reid.load` takes it; the calibration is kept in its folder.
         specs: data sets, ``PATH`` or ``LAYOUT:PATH``, of identities that were not trained on.
+        by_camera: a calibration of their own for two cameras with enough persons; the
+            numbers of cameras have to be those of where it is used.
         device: where the network runs.
         console: for the thresholds.
 
     Raises:
         ConfigError, CheckpointError, CalibrationError, DataError: what cannot be used.
     """
+    if by_camera and len(specs) > 1:
+        raise DataError(
+            f"--by-camera: got {len(specs)} data sets, wanted one, for a camera's number means "
+            "another camera in each"
+        )
     sets = [data.load(*data.parse_spec(spec)) for spec in specs]
     for dataset in sets:
         if not dataset.query or not dataset.gallery:
@@ -39,6 +50,8 @@ def calibrate(run: str, specs: Sequence[str], *, device: str, console: Console) 
     loaded = matcher.load(run, device=device)
     scores: list[NDArray[np.float32]] = []
     same: list[NDArray[np.bool_]] = []
+    # Of every pair: both cameras, and the identity of the first image.
+    facts: tuple[list[Integers], list[Integers], list[Integers]] = [], [], []
     with ProgressBars() as progress:
         for dataset in sets:
             maps = [
@@ -48,9 +61,25 @@ def calibrate(run: str, specs: Sequence[str], *, device: str, console: Console) 
             kept, alike = _pairs(dataset.query, dataset.gallery)
             scores.append(loaded.match(*maps, progress=progress).scores.numpy()[kept])
             same.append(alike[kept])
-    fitted = loaded.calibrate(np.concatenate(scores), np.concatenate(same))
+            sides = np.broadcast_arrays(
+                _cameras(dataset.query)[:, None],
+                _cameras(dataset.gallery),
+                np.array([record.person for record in dataset.query])[:, None],
+            )
+            for known, side in zip(facts, sides, strict=True):
+                known.append(side[kept])
+    first, second, persons = (np.concatenate(known) for known in facts)
+    fitted = loaded.calibrate(
+        np.concatenate(scores),
+        np.concatenate(same),
+        cameras=(first, second) if by_camera else None,
+        identities=persons if by_camera else None,
+    )
     counts = f"{fitted.same:,} pairs of one identity and {fitted.different:,} of different ones"
     lines = [f"fitted on {counts}"]
+    if by_camera:
+        own = ", ".join(f"{first} and {second}" for first, second in fitted.cameras) or "none"
+        lines.append(f"of their own, with enough persons: cameras {own}")
     lines += [
         f"of different ones {rate:.2%} score {fitted.threshold_at(rate):.3f} or more"
         for rate in _RATES
@@ -66,10 +95,12 @@ def _pairs(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which pairs count, and which are of one identity, ``[Q, G]``."""
     persons = [np.array([record.person for record in side]) for side in (query, gallery)]
-    # Unknown cameras are those of no other image.
-    cameras = [
-        np.array([missing if record.camera is None else record.camera for record in side])
-        for side, missing in ((query, -1), (gallery, -2))
-    ]
+    cameras = [_cameras(side) for side in (query, gallery)]
     alike = persons[0][:, None] == persons[1]
-    return ~(alike & (cameras[0][:, None] == cameras[1])), alike
+    # A camera that is not known is that of no other image.
+    together = (cameras[0][:, None] == cameras[1]) & (cameras[1] >= 0)
+    return ~(alike & together), alike
+
+
+def _cameras(records: Sequence[Record]) -> Integers:
+    return np.array([-1 if record.camera is None else record.camera for record in records])

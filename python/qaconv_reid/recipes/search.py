@@ -22,6 +22,7 @@ def search(
     *,
     k: int,
     where: str | None,
+    camera: int | None,
     exact: bool,
     engine: Engine,
     device: str,
@@ -36,6 +37,7 @@ def search(
         images: files.
         k: hits for each.
         where: a condition on what may be found.
+        camera: that took the images, for probabilities that are calibrated by camera.
         exact: score every row.
         engine: of the exact scores.
         device: where the network runs.
@@ -49,7 +51,13 @@ def search(
     loaded = matcher.load(run, device=device)
     with ProgressBars() as progress:
         found = loaded.gallery(place).search_many(
-            list(images), k, where=where, exact=exact, engine=engine, progress=progress
+            list(images),
+            k,
+            where=where,
+            camera=camera,
+            exact=exact,
+            engine=engine,
+            progress=progress,
         )
     if len(found) != len(images):
         raise GalleryError(f"images: got {', '.join(images)} with a folder, wanted files")

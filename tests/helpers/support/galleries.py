@@ -61,7 +61,7 @@ class PixelEncoder:
             raise KeyboardInterrupt
         return normalize(torch.cat(parts).float() + 1, dim=1)
 
-    def probability(self, scores):
+    def probability(self, scores, *, cameras=None):
         """The sigmoid."""
         return sigmoid(scores)
 

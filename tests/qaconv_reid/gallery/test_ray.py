@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qaconv_reid.gallery import Gallery, GalleryError, open_table
-from qaconv_reid.gallery.search import find
+from qaconv_reid.gallery.search import find, find_each
 from support.galleries import PixelEncoder, fill, maker, random_maps
 
 pytestmark = pytest.mark.recipe  # a Ray of its own for each: minutes on two cores
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.recipe  # a Ray of its own for each: minutes on two cor
 ray = pytest.importorskip("ray")
 pytest.importorskip("lancedb")
 
-from qaconv_reid.gallery.ray import RayRescore, score_shard  # noqa: E402
+from qaconv_reid.gallery.ray import RayFind, RayRescore, find_part, score_shard  # noqa: E402
 
 
 @pytest.fixture
@@ -53,6 +53,46 @@ def test_any_number_of_workers_gives_the_same_bits(count, table, workers):
             assert np.array_equal(one.scores, other.scores)
 
 
+def same(some, others):
+    for one, other in zip(some, others, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert np.array_equal(a.numbers, b.numbers)
+            assert np.array_equal(a.scores, b.scores)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_parts_of_queries_get_the_same_bits_by_any_number_of_workers(count, table, workers):
+    workers(count)
+    parts = [random_maps(size, seed=size) for size in (3, 1, 2, 4, 3, 1, 2, 5, 1)]
+    for options in ({"where": None, "length": 700}, {"where": "camera != 3", "length": None}):
+        here = list(find_each(table, parts, 20, **options))
+        same(RayFind()(table, iter(parts), 20, **options), here)
+
+
+def test_a_worker_killed_in_a_part_is_retried(table, workers, tmp_path):
+    workers(2)
+    mark = tmp_path / "killed"
+
+    def dies_once(place, queries, *how):
+        import os
+        import signal
+
+        if len(queries) == 4:
+            try:
+                mark.touch(exist_ok=False)
+            except FileExistsError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return find_part(place, queries, *how)
+
+    parts = [random_maps(size, seed=size) for size in (3, 4, 2, 1)]
+    how = {"where": None, "length": 700}
+    found = list(RayFind(dies_once)(table, iter(parts), 20, **how))
+    assert mark.exists()
+    same(found, find_each(table, parts, 20, **how))
+
+
 def test_a_killed_worker_is_retried(table, workers, tmp_path):
     workers(2)
     mark = tmp_path / "killed"
@@ -85,6 +125,8 @@ def test_what_workers_cannot_read_is_named(workers, tmp_path, table):
     fill(small.table, 5)
     with pytest.raises(GalleryError, match="got ray for the gallery in memory, wanted a table of"):
         small.search(image, engine="ray")
+    with pytest.raises(GalleryError, match="got ray for the gallery in memory, wanted a table of"):
+        next(small.search_parts([[]], engine="ray"))
 
     def fails(place, queries, numbers):
         raise ValueError("no such disk")

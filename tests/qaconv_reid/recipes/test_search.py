@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from qaconv_reid import cli
+from qaconv_reid import calibration, cli
 from qaconv_reid.calibration import Calibration
+from qaconv_reid.gallery import Gallery
 from qaconv_reid.gallery import search as stages
+from qaconv_reid.recipes import answers as recipe
 from support.images import write_market
 from support.trained import write_run
 
@@ -81,6 +85,135 @@ def test_a_calibration_is_kept_with_the_run(home, capsys):
     assert entry["calibrated"]
     scores = np.array([hit["score"] for hit in entry["hits"]], np.float32)
     assert [hit["probability"] for hit in entry["hits"]] == fitted.probability(scores).tolist()
+
+
+def test_a_calibration_by_camera_is_used_in_searches(home, capsys, monkeypatch):
+    monkeypatch.setattr(calibration, "_ENOUGH", (2, 2))
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    told = said(capsys, "calibrate", "run", "--data", "market", "--by-camera", "--device", "cpu")
+    fitted = Calibration.load(home / "run" / "calibration.json")
+    assert fitted.cameras
+    own = ", ".join(f"{first} and {second}" for first, second in fitted.cameras)
+    assert f"of their own, with enough persons: cameras {own}\n" in told
+    assert cli.main(["calibrate", "run", "--by-camera", *("--data", "market") * 2]) == 2
+    assert "--by-camera: got 2 data sets, wanted one" in capsys.readouterr().err
+    query = next(iter(sorted((home / "market" / "query").glob("*_c1*"))))
+    argv = ("search", "run", "g.safetensors", str(query), "--json")
+    (plain,), (known,) = (
+        json.loads(said(capsys, *argv, *words)) for words in ((), ("--camera", "1"))
+    )
+    answers(capsys, "--queries", str(query), "--out", "a.jsonl")
+    many = json.loads(Path("a.jsonl").read_text())
+    assert many["hits"] == known["hits"][:3]
+    differ = 0
+    for one, other in zip(plain["hits"], known["hits"], strict=True):
+        pair = fitted.of_cameras(1, other["camera"])
+        assert one["probability"] == float(fitted.probability(np.float32(one["score"])))
+        assert other["probability"] == float(pair.probability(np.float32(other["score"])))
+        differ += one["probability"] != other["probability"]
+    assert differ
+
+
+def answers(capsys, *words, code=0):
+    argv = ("search", "run", "g.safetensors", "--device", "cpu", "-k", "3", *words)
+    assert cli.main([*argv]) == code
+    return capsys.readouterr().out
+
+
+def test_many_queries_are_answered_in_a_file(home, capsys, monkeypatch):
+    monkeypatch.setattr(recipe, "_PART", 4)
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    told = answers(capsys, "--queries", "market/query", "--out", "a.csv")
+    assert told.startswith("a.csv: the answers of 15 queries\n")
+    answers(capsys, "--queries", "market/query", "--out", "a.jsonl")
+    queries = sorted(str(path) for path in (home / "market" / "query").iterdir())
+    entries = [json.loads(line) for line in Path("a.jsonl").read_text().splitlines()]
+    assert [entry["query"] for entry in entries] == queries
+    with Path("a.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["query"] for line in lines] == [query for query in queries for _ in range(3)]
+    assert [line["rank"] for line in lines[:4]] == ["1", "2", "3", "1"]
+    flat = [hit for entry in entries for hit in entry["hits"]]
+    for line, hit in zip(lines, flat, strict=True):
+        assert (line["path"], int(line["camera"])) == (hit["path"], hit["camera"])
+        assert float(line["score"]) == hit["score"]
+        assert float(line["probability"]) == hit["probability"]
+    # In one batch an image may get other bits than in parts of four.
+    argv = ("search", "run", "g.safetensors", queries[5], "-k", "3", "--json")
+    (alone,) = json.loads(said(capsys, *argv))
+    assert [hit["path"] for hit in alone["hits"]] == [hit["path"] for hit in entries[5]["hits"]]
+    assert not list(home.glob("*.parts"))
+
+
+def test_an_interrupted_file_goes_on_to_the_same_bytes(home, capsys, monkeypatch):
+    monkeypatch.setattr(recipe, "_PART", 4)
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    answers(capsys, "--queries", "market/query", "--out", "whole.csv")
+    encode, calls = Gallery._maps, []
+
+    def counted(self, crops):
+        calls.append(len(crops))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(self, crops)
+
+    monkeypatch.setattr(Gallery, "_maps", counted)
+    words = ("--queries", "market/query", "--out", "a.csv")
+    answers(capsys, *words, code=130)
+    assert not Path("a.csv").exists()
+    assert len(list(Path("a.csv.parts").glob("*.jsonl"))) == 2
+    # Another question is not mixed with it.
+    assert cli.main(["search", "run", "g.safetensors", "-k", "2", *words]) == 2
+    assert "parts of a search with another k, wanted the same one" in capsys.readouterr().err
+    told = answers(capsys, *words)
+    assert told.startswith("going on: 2 of 4 parts are done\n")
+    assert calls[3:] == [4, 3]
+    assert Path("a.csv").read_bytes() == Path("whole.csv").read_bytes()
+    monkeypatch.setattr(Gallery, "_maps", encode)
+    Path("a.csv.parts").mkdir()
+    (Path("a.csv.parts") / "search.json").write_text("{}")
+    answers(capsys, *words, "--fresh")
+    assert Path("a.csv").read_bytes() == Path("whole.csv").read_bytes()
+
+
+def test_a_query_that_cannot_be_read_does_not_stop_the_others(home, capsys, monkeypatch):
+    monkeypatch.setattr(recipe, "_PART", 4)
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    queries = sorted((home / "market" / "query").iterdir())
+    queries[5].write_text("no image")
+    told = answers(capsys, "--queries", "market/query", "--out", "a.csv", code=1)
+    assert "1 of them could not be read: see error in a.csv" in told
+    with Path("a.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    (bad,) = [line for line in lines if line["error"]]
+    assert bad["query"] == str(queries[5])
+    assert "cannot be read as an image" in bad["error"]
+    assert len(lines) == 14 * 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "wanted images to search with, or --queries SOURCE with --out FILE"),
+        (("--queries", "market/query"), "wanted images to search with, or --queries"),
+        (("QUERY", "--out", "a.csv"), "wanted images to search with, or --queries"),
+        (("QUERY", "--queries", "x", "--out", "a.csv"), "wanted images to search with, or"),
+        (("--queries", "market/query", "--out", "a.txt"), "wanted a name ending in .csv or .jsonl"),
+        (("--queries", "market/query", "--out", "no/a.csv"), "wanted a file that can be written"),
+        (("--queries", "none", "--out", "a.csv"), "none: there is no such file or folder"),
+        (("--queries", "bad.csv", "--out", "a.csv"), "bad.csv: got the columns file, wanted path"),
+    ],
+)
+def test_a_mistake_with_many_queries_is_said_in_a_sentence(home, capsys, words, message):
+    said(capsys, "gallery", "add", "run", "g.safetensors", "market")
+    Path("bad.csv").write_text("file\na.png\n")
+    query = str(next((home / "market" / "query").iterdir()))
+    argv = ["search", "run", "g.safetensors", *words]
+    assert cli.main([query if word == "QUERY" else word for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+    assert not list(home.glob("a.csv*"))
 
 
 @pytest.mark.parametrize(
