@@ -9,19 +9,11 @@ import pytest
 
 from qaconv_reid.data import Inspection, Record, ReidDataset, check, check_dataset, load
 from qaconv_reid.data.copies import own_images, trained_on, under_two
-from support.images import draw_person, save_images, write_market, write_person_folders
+from support.images import corrupt, draw_person, save_images, write_market, write_person_folders
 
 
 def records_below(root: Path) -> tuple[Record, ...]:
     return load(root).train
-
-
-def corrupt(path: Path) -> None:
-    """Noise in the middle: header and end are whole."""
-    content = bytearray(path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 40] = b"\xff\xd9" * 20
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("kind", ["empty", "cut off", "pipe", "folder", "text"])

@@ -36,6 +36,13 @@ def shown(results, width=120, **options):
     return console.file.getvalue().splitlines()
 
 
+def test_names_are_shown_and_not_obeyed():
+    lines = shown([result("a\x1b[2J\nb", 3368, notes=("c\u202ed.jpg",))])
+    assert any(r"a\x1b[2J\nb" in line for line in lines)
+    assert lines[-1].strip() == r"a\x1b[2J\nb: c\u202ed.jpg"
+    assert not any(set("\x1b\u202e") & set(line) for line in lines)
+
+
 def test_a_row_per_data_set_in_per_cent_with_notes_below():
     lines = shown(
         [result("Market-1501", 3368), result("mine [x]", 3000, notes=("no cameras",))],
