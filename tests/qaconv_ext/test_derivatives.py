@@ -27,6 +27,15 @@ from support.devices import on_every_device
 pytestmark = on_every_device
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Finite differences call tiny operators by the thousand: threads would only wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def numbers(*shape, device):
     return torch.rand(shape, dtype=torch.float64, device=device)
 
@@ -198,7 +207,7 @@ def matcher_and_maps(train, device, separate_weights=False):
     with torch.no_grad():
         for value in matcher.parameters():
             value.uniform_(0.5, 1.5)
-    maps = [numbers(n, 4, 3, 2, device=device) - 0.5 for n in (3, 4)]
+    maps = [numbers(n, 4, 3, 2, device=device) - 0.5 for n in (2, 3)]
     return matcher, *maps
 
 
@@ -224,7 +233,8 @@ def test_the_matcher_has_all_derivatives(train, itself, separate, device):
     values = [*maps, *(value.detach() for value in matcher.parameters())]
     points = [value.clone().requires_grad_() for value in values]
     assert gradcheck(scores, points, check_forward_ad=True)
-    assert gradgradcheck(scores, points, check_fwd_over_rev=True)
+    # fast_mode: in one random direction and not in each.
+    assert gradgradcheck(scores, points, check_fwd_over_rev=True, fast_mode=True)
     every = tuple(range(len(values)))
     assert_alike(func.jacfwd(scores, every)(*values), func.jacrev(scores, every)(*values))
 
@@ -282,7 +292,7 @@ def test_compositions_have_tangents_and_vmap(device):
     for function in (
         lambda x: class_distances(x, matcher, block=2),
         lambda x: nearest_matches(x, gallery, weight, k=2).scores,
-        lambda x: nearest_matches(x, None, weight, k=2).scores,
+        lambda x: nearest_matches(x, None, weight, k=1).scores,
     ):
         got = func.jvp(function, (probe,), (direction,))[1]
         wanted = difference(function, probe, direction, step=1e-3)
