@@ -145,7 +145,7 @@ class Matcher:
         fitted = self.calibration
         return export_onnx(
             self._network,
-            self._matcher,
+            dense(self._matcher, "an export"),
             Path(folder).expanduser(),
             preprocessing=Preprocessing(self.config.height, self.config.width),
             provenance={
