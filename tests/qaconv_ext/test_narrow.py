@@ -113,8 +113,8 @@ def test_what_is_refused():
         match_scores_narrow(maps, maps, weight, precision="int4")
     with pytest.raises(TypeError, match="float64"):
         match_scores_narrow(maps.double(), maps.double(), weight, precision="int8")
+    wide = torch.ones(1, MAX_CHANNELS + 1, 1)
     with pytest.raises(ValueError, match="channels"):
-        wide = torch.ones(1, MAX_CHANNELS + 1, 1)
         match_scores_narrow(wide, wide, torch.ones(1), precision="int8")
     with pytest.raises(ValueError, match="gallery_weight"):
         match_scores_narrow(maps, torch.ones(2, 3, 5), weight, precision="int8")
