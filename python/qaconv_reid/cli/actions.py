@@ -81,6 +81,12 @@ def _with_test_sets(settings: RunConfig, specs: Sequence[str] | None) -> RunConf
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """``qaconv evaluate``."""
+    for name, value in (
+        ("average_precision", arguments.area),
+        ("precision", arguments.precision),
+    ):
+        if value is not None:
+            arguments.settings.append(f"evaluation.{name}={value}")
     settings, foreign = _models(arguments)
     settings = _with_test_sets(settings, arguments.data)
 
@@ -96,7 +102,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         foreign=foreign,
         measures=parse_measures(
             arguments.protocol,
-            arguments.area,
+            settings.evaluation.average_precision,
             rerank=arguments.rerank,
             tlift=arguments.tlift,
             views=_views(arguments),

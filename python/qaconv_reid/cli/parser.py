@@ -65,8 +65,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument(
         "--area",
-        default="plain",
-        help="average precision: plain (default) or trapezoid, as the MATLAB code of Market-1501",
+        help="average precision: plain or trapezoid, as the MATLAB code of Market-1501 (default: "
+        "evaluation.average_precision)",
+    )
+    evaluate.add_argument(
+        "--precision",
+        help="of the products that find winners: float32, bfloat16 or int8 (default: "
+        "evaluation.precision)",
     )
     evaluate.add_argument("--json", metavar="FILE", help="write the measures there")
     evaluate.add_argument(
