@@ -3,8 +3,8 @@
 A score is made of the greatest product of every place. Which product is the greatest can be found
 on rounded maps, in bfloat16 or in bytes, of which a processor multiplies two or four times as many
 as of float32; what it is worth is then taken in float32, of the winners alone. So a score differs
-from that of `qaconv_ext.qaconv.match_scores` only where two places nearly tie, and then by no more than
-what lies between them (docs/algorithm.md has the bound).
+from that of `qaconv_ext.qaconv.match_scores` only where two places nearly tie, and then by no more
+than what lies between them (docs/algorithm.md has the bound).
 """
 
 from __future__ import annotations

@@ -253,8 +253,8 @@ class EvaluationConfig(_Section):
     """Type that the maps are kept and matched in; float16 takes half the room. auto is float16
     where the network computes in less than float32."""
     precision: Literal["float32", "bfloat16", "int8"] = "float32"
-    """Type of the products by which the test sets' scores find their winners; what those are worth is
-    float32 in any case. The narrow ones are faster on a CPU that has AVX512_BF16 or AVX512_VNNI;
+    """Type of the products by which the test sets' scores find their winners; what those are worth
+    is float32 in any case. The narrow ones are faster on a CPU that has AVX512_BF16 or AVX512_VNNI;
     elsewhere float32 is taken, and it is said."""
     average_precision: Literal["plain", "trapezoid"] = "plain"
     """plain is the mean precision at the matches; trapezoid the area under straight lines between

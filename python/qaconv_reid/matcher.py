@@ -150,7 +150,7 @@ class Matcher:
 
     @property
     def tells_probability(self) -> bool:
-        """Whether `probability` is one, calibrated or as the loss took it; else it is in order only.
+        """Whether `probability` is one, calibrated or as the loss took it; else just in order.
 
         As a loss took it, it is that of a pair as training drew them, half-hard, and of no other
         mixture. Of a saved matcher the loss is not known.

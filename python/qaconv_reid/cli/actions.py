@@ -130,6 +130,7 @@ def compare(arguments: argparse.Namespace) -> int:
         arguments.second,
         specs=arguments.data,
         changed=arguments.changed,
+        file=_path(arguments.json),
         console=Console(),
     )
     return 0

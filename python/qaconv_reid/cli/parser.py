@@ -203,6 +203,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--changed", type=int, default=10, metavar="N", help="queries to show (default: 10)"
     )
+    compare.add_argument("--json", metavar="FILE", help="write the figures, of each query too")
     compare.set_defaults(run=actions.compare)
 
     data = commands.add_parser("data", help="look at data sets, make one")

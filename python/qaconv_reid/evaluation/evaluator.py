@@ -153,6 +153,7 @@ def evaluate(
             measures,
             device=device,
             block=gallery_block,
+            kept=None if work is None else work.neighbours(),
             progress=progress,
             what=dataset.name,
         )

@@ -1,4 +1,4 @@
-"""A probability from a score, by the one rule of `qaconv_reid.matcher.Matcher`, where it means one."""
+"""A probability from a score, by the one rule of `qaconv_reid.matcher.Matcher`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def chance_of(models: Restored, config: RunConfig, hardware: Hardware, *, traine
         models: that make the scores.
         config: of the run.
         hardware: where they are.
-        trained: by the run of ``config``, whose calibration counts; else nothing is known of scores.
+        trained: by the run of ``config``, whose calibration counts; else scores say nothing.
     """
     matcher = Matcher(models, config, hardware, folder=config.directory if trained else None)
 
