@@ -84,6 +84,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     for name, value in (
         ("average_precision", arguments.area),
         ("precision", arguments.precision),
+        ("shortlist", arguments.shortlist),
     ):
         if value is not None:
             arguments.settings.append(f"evaluation.{name}={value}")

@@ -69,6 +69,12 @@ def build_parser() -> argparse.ArgumentParser:
         "evaluation.average_precision)",
     )
     evaluate.add_argument(
+        "--shortlist",
+        metavar="SHARE",
+        help="of the gallery, such as 0.1, that is scored exactly for a query, the rest below by "
+        "row stripes (default: evaluation.shortlist)",
+    )
+    evaluate.add_argument(
         "--precision",
         help="of the products that find winners: float32, bfloat16 or int8 (default: "
         "evaluation.precision)",

@@ -86,6 +86,11 @@ def evaluate(
     measures = measures or Measures(area=config.evaluation.average_precision)
     outputs = outputs or Outputs()
     outputs.check()
+    if config.evaluation.shortlist < 1 and (measures.rerank or measures.tlift):
+        raise ConfigError(
+            f"evaluation.shortlist: got {config.evaluation.shortlist:g} with "
+            f"--{'rerank' if measures.rerank else 'tlift'}, wanted 1: it needs the scores of all"
+        )
     folder = RunFolder(config.directory)
     kept = foreign is None and not untrained
     if kept:
@@ -177,6 +182,7 @@ def evaluate_sets(
             dataset,
             **extraction(config, hardware),
             measures=measures or Measures(area=config.evaluation.average_precision),
+            shortlist=config.evaluation.shortlist,
             on_features=None if on_features is None else partial(on_features, dataset),
             work=None if work is None else work.of(dataset),
             ranks=ranks,
@@ -243,6 +249,7 @@ def _work(
         autocast=hardware.autocast,
         dtype=map_type(config, hardware),
         precision=scoring(models.matcher, config, hardware).precision,
+        shortlist=config.evaluation.shortlist,
     )
     if fresh:
         work.forget()

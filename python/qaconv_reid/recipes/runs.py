@@ -26,6 +26,7 @@ _FREE = (
     "evaluation.batch_size",
     "evaluation.maps",
     "evaluation.precision",
+    "evaluation.shortlist",
     "evaluation.weights",
     "data.cache",
     "data.cache_folder",
