@@ -6,8 +6,8 @@
 Maps are small, so that the matching does not hide what comes after it: 4 places of 16 channels. The
 matcher is a product of pooled maps unless ``--qaconv`` asks for the true one, or ``--precision``
 for it with its winners found in that type. ``--dense`` does the re-ranking on whole matrices in
-NumPy instead, as it is usually done, for comparison. With ``--work`` scores, neighbours and the seconds
-spent are kept in that folder: the same command goes on after an interruption.
+NumPy instead, as it is usually done, for comparison. With ``--work`` scores, neighbours and the
+seconds spent are kept in that folder: the same command goes on after an interruption.
 """
 
 from __future__ import annotations
