@@ -95,15 +95,17 @@ def match_scores_narrow(
                 f"size (probe has {probe.shape[2]} places)"
             )
         gallery_weight = weight
-    numbers = [
+    bias = torch.as_tensor(bias, device=probe.device).float()
+    weight, gallery_weight, bias = (
         _arguments.vector(name, value, length, probe, torch.float32)
         for name, value, length in (
             ("weight", weight, probe.shape[2]),
             ("gallery_weight", gallery_weight, gallery.shape[2]),
-            ("bias", torch.as_tensor(bias, device=probe.device).float(), 1),
+            ("bias", bias, 1),
         )
-    ]
-    if torch.is_grad_enabled() and any(t.requires_grad for t in (probe, gallery, *numbers)):
+    )
+    tensors = probe, gallery, weight, gallery_weight, bias
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         raise RuntimeError(
             "match_scores_narrow: got an argument that wants a gradient, wanted none (or "
             "torch.no_grad()); match_scores has a gradient"
@@ -111,7 +113,7 @@ def match_scores_narrow(
     operators = backend.ops_for(probe)
     if operators is backend.KERNELS and probe.device.type not in ("cpu", "meta"):
         raise ValueError(f"probe: got a tensor on {probe.device}, wanted the CPU")
-    return operators.match_scores_narrow(probe, gallery, *numbers, code)
+    return operators.match_scores_narrow(*tensors, code)
 
 
 class NarrowQAConv(nn.Module):

@@ -172,7 +172,7 @@ def evaluate(
             what=dataset.name,
         )
         rankings += [(name, measure(measures, again, identities)) for name, again in more]
-        worth = ()
+        worth: tuple[str, ...] = ()
         if few is not None:
             sample = _sample(rankings[0][1])
             worth = (

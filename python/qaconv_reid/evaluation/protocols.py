@@ -111,9 +111,9 @@ def measure(
     """
     rule, labels = _RULES[measures.protocol], _labels(measures.protocol, identities)
     if queries is not None:
-        persons, cameras, *gallery = labels
+        persons, cameras, gallery_persons, gallery_cameras = labels
         some = None if cameras is None else tuple(cameras[n] for n in queries)
-        labels = (tuple(persons[n] for n in queries), some, *gallery)
+        labels = tuple(persons[n] for n in queries), some, gallery_persons, gallery_cameras
     if measures.protocol == "cuhk03":
         return evaluate_single_shot(blocks, *labels, rule=rule)
     return evaluate_ranking(blocks, *labels, rule=rule, area=measures.area)

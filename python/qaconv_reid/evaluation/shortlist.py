@@ -81,7 +81,7 @@ class Shortlist:
         for row, own in enumerate(query):
             order = self.order(first + row)
             chosen, others = order[: self.count], order[self.count :]
-            for part in chosen.split(block):
+            for part in torch.split(chosen, block):
                 maps = gallery[part.to(gallery.device)].to(query.device)
                 result[row, part] = matcher(own[None], maps)[0].float()
             floor = result[row, chosen].min().floor()
@@ -92,4 +92,4 @@ class Shortlist:
 
 def _vectors(maps: Tensor) -> Tensor:
     count = min(_STRIPES, maps.shape[2])
-    return torch.cat([stripes(part, count) for part in maps.split(_BLOCK)])
+    return torch.cat([stripes(part, count) for part in torch.split(maps, _BLOCK)])
