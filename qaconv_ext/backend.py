@@ -56,6 +56,17 @@ class Operators(Protocol):
     ) -> Tensor:
         """See `qaconv_ext.qaconv.match_scores`."""
 
+    def match_scores_narrow(
+        self,
+        probe: Tensor,
+        gallery: Tensor,
+        probe_weight: Tensor,
+        gallery_weight: Tensor,
+        bias: Tensor,
+        precision: int,
+    ) -> Tensor:
+        """See `qaconv_ext.narrow.match_scores_narrow`."""
+
     def pairwise_distance(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """See `qaconv_ext.qaconv.pairwise_distance`."""
 

@@ -39,6 +39,13 @@ PYTHON_ARROWS = {
         "qaconv_ext._batch_norm",
         "qaconv_ext._nearest",
     },
+    "qaconv_ext.narrow": {
+        "qaconv_ext.qaconv",
+        "qaconv_ext.backend",
+        "qaconv_ext.reference",
+        "qaconv_ext._arguments",
+        "qaconv_ext._library",
+    },
     "qaconv_ext.correspondence": {
         "qaconv_ext.qaconv",
         "qaconv_ext._arguments",
@@ -52,12 +59,18 @@ PYTHON_ARROWS = {
     },
     "qaconv_ext.benchmark": {
         "qaconv_ext.qaconv",
+        "qaconv_ext.narrow",
         "qaconv_ext.graph",
         "qaconv_ext.losses",
         "qaconv_ext.backend",
         "qaconv_ext.reference",
     },
-    "qaconv_ext.doctor": {"qaconv_ext.backend", "qaconv_ext._library", "qaconv_ext.reference"},
+    "qaconv_ext.doctor": {
+        "qaconv_ext.backend",
+        "qaconv_ext.narrow",
+        "qaconv_ext._library",
+        "qaconv_ext.reference",
+    },
     "qaconv_reid": {"qaconv_reid.matcher"},
     "qaconv_reid.config": set(),
     "qaconv_reid.text": set(),

@@ -294,6 +294,16 @@ class EvaluationConfig(_Section):
     maps: Literal["auto", "float32", "float16"] = "auto"
     """Type that the maps are kept and matched in; float16 takes half the room. auto is float16
     where the network computes in less than float32."""
+    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    """Type of the products by which the test sets' scores find their winners; what those are worth
+    is float32 in any case. The narrow ones are faster on a CPU that has AVX512_BF16 or AVX512_VNNI;
+    elsewhere float32 is taken, and it is said."""
+    shortlist: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the gallery that is scored exactly for a query of a test set, chosen by row stripes
+    of the maps; the rest stands below by its stripes. 1 scores all."""
+    average_precision: Literal["plain", "trapezoid"] = "plain"
+    """plain is the mean precision at the matches; trapezoid the area under straight lines between
+    them, as Market-1501's MATLAB code has it. It is lower: the two are not to be compared."""
     weights: Literal["last", "best"] = "last"
     """What the test sets are searched with: the weights at the end, or those of the best mAP on
     the validation part."""

@@ -4,7 +4,14 @@ from qaconv_ext._registration import (
     correlation_max,
     correlation_max_self,
     match_scores,
+    match_scores_narrow,
     pairwise_distance,
 )
 
-__all__ = ["correlation_max", "correlation_max_self", "match_scores", "pairwise_distance"]
+__all__ = [
+    "correlation_max",
+    "correlation_max_self",
+    "match_scores",
+    "match_scores_narrow",
+    "pairwise_distance",
+]

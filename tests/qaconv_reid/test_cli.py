@@ -158,7 +158,8 @@ def test_doctor_gives_its_own_exit_code(monkeypatch):
     ("argv", "said"),
     [
         (("--protocol", "duke"), "--protocol: got 'duke', wanted one of market, cuhk03"),
-        (("--area", "round"), "--area: got 'round', wanted one of plain, trapezoid"),
+        (("--area", "round"), "evaluation.average_precision: got 'round', wanted 'plain' or"),
+        (("--precision", "int4"), "evaluation.precision: got 'int4', wanted 'float32', 'bfloat16'"),
         (("--protocol", "cuhk03", "--area", "trapezoid"), "--area: got 'trapezoid' with"),
         (("--json", "no/where.json"), "--json: got no/where.json, wanted a file that can be"),
         (("--npz",), "--npz: got it alone, wanted --features FOLDER beside it"),

@@ -81,6 +81,13 @@ def _with_test_sets(settings: RunConfig, specs: Sequence[str]) -> RunConfig:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """``qaconv evaluate``."""
+    for name, value in (
+        ("average_precision", arguments.area),
+        ("precision", arguments.precision),
+        ("shortlist", arguments.shortlist),
+    ):
+        if value is not None:
+            arguments.settings.append(f"evaluation.{name}={value}")
     settings, foreign = _models(arguments)
     settings = _with_test_sets(settings, arguments.data)
 
@@ -96,7 +103,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         foreign=foreign,
         measures=parse_measures(
             arguments.protocol,
-            arguments.area,
+            settings.evaluation.average_precision,
             rerank=arguments.rerank,
             tlift=arguments.tlift,
             views=_views(arguments),
@@ -124,6 +131,7 @@ def compare(arguments: argparse.Namespace) -> int:
         arguments.second,
         specs=arguments.data,
         changed=arguments.changed,
+        file=_path(arguments.json),
         console=Console(),
     )
     return 0

@@ -62,8 +62,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument(
         "--area",
-        default="plain",
-        help="average precision: plain (default) or trapezoid, as the MATLAB code of Market-1501",
+        help="average precision: plain or trapezoid, as the MATLAB code of Market-1501 (default: "
+        "evaluation.average_precision)",
+    )
+    evaluate.add_argument(
+        "--shortlist",
+        metavar="SHARE",
+        help="of the gallery, such as 0.1, that is scored exactly for a query, the rest below by "
+        "row stripes (default: evaluation.shortlist)",
+    )
+    evaluate.add_argument(
+        "--precision",
+        help="of the products that find winners: float32, bfloat16 or int8 (default: "
+        "evaluation.precision)",
     )
     evaluate.add_argument("--json", metavar="FILE", help="write the measures there")
     evaluate.add_argument(
@@ -215,6 +226,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--changed", type=int, default=10, metavar="N", help="queries to show (default: 10)"
     )
+    compare.add_argument("--json", metavar="FILE", help="write the figures, of each query too")
     compare.set_defaults(run=actions.compare)
 
     study = commands.add_parser(

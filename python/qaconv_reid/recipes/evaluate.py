@@ -33,10 +33,11 @@ from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.datasets import load_test_sets, training_records
 from qaconv_reid.recipes.outcome import write_json
 from qaconv_reid.recipes.outputs import Outputs
-from qaconv_reid.recipes.probability import probability
+from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.ranked import Searched, draw_ranked, search
 from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.recipes.scoring import scoring
 from qaconv_reid.reports import (
     ProgressBars,
     confusions_table,
@@ -82,9 +83,14 @@ def evaluate(
             be used.
     """
     hardware = find_hardware(config.runtime)
-    measures = measures or Measures()
+    measures = measures or Measures(area=config.evaluation.average_precision)
     outputs = outputs or Outputs()
     outputs.check()
+    if config.evaluation.shortlist < 1 and (measures.rerank or measures.tlift):
+        raise ConfigError(
+            f"evaluation.shortlist: got {config.evaluation.shortlist:g} with "
+            f"--{'rerank' if measures.rerank else 'tlift'}, wanted 1: it needs the scores of all"
+        )
     folder = RunFolder(config.directory)
     kept = foreign is None and not untrained
     if kept:
@@ -106,7 +112,7 @@ def evaluate(
 
     def take(dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
         if outputs.ranked is not None:
-            chance = partial(probability, config=config, trained=kept)
+            chance = chance_of(models, config, hardware, trained=kept)
             found = search(
                 models.matcher, dataset, query, gallery, device=hardware.device, chance=chance
             )
@@ -175,18 +181,20 @@ def evaluate_sets(
     What is finished is kept in ``work``, of which the caller says when it has served its turn.
     The processes of a distributed run all call this, divide the work and get all results.
     """
+    matched = scoring(matcher, config, hardware)
     return [
         evaluation.evaluate(
             network,
-            matcher,
+            matched.matcher,
             dataset,
             **extraction(config, hardware),
-            measures=measures,
+            measures=measures or Measures(area=config.evaluation.average_precision),
+            shortlist=config.evaluation.shortlist,
             on_features=None if on_features is None else partial(on_features, dataset),
             work=None if work is None else work.of(dataset),
             ranks=ranks,
             progress=progress,
-        )
+        ).with_note(matched.note)
         for dataset in datasets
     ]
 
@@ -222,7 +230,7 @@ def _foreseen(
     """What each data set will take, a line each."""
     rates = Rates.measured(
         models.network,
-        models.matcher,
+        scoring(models.matcher, config, hardware).matcher,
         datasets[0].gallery,
         config.model.height,
         config.model.width,
@@ -247,6 +255,8 @@ def _work(
         device=hardware.device.type,
         autocast=hardware.autocast,
         dtype=map_type(config, hardware),
+        precision=scoring(models.matcher, config, hardware).precision,
+        shortlist=config.evaluation.shortlist,
     )
     if fresh:
         work.forget()

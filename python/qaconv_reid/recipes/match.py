@@ -17,7 +17,7 @@ from qaconv_reid.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, Record, open_rgb
 from qaconv_reid.models import FeatureMapNetwork, dense, extract_maps
-from qaconv_reid.recipes.probability import probability, score_words
+from qaconv_reid.recipes.probability import chance_of, score_words
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
     MatchPicture,
@@ -104,7 +104,8 @@ def match(
     base = ordinary_maximum(matcher) if drawing.base is None else drawing.base
     found = correspondences(matcher, maps[0], maps[1], base=base)
     trained = foreign is None and not untrained
-    words = score_words(found.score, probability(found.score, config, trained=trained))
+    chance = chance_of(models, config, hardware, trained=trained)
+    words = score_words(found.score, chance(found.score))
     against = sum(pair.contribution < 0 for pair in found.matches)
     lines = [
         words,

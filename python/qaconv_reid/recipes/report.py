@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from qaconv_reid.files import replaced
 from qaconv_reid.models import dense
 from qaconv_reid.recipes.datasets import load_test_sets, named_apart
 from qaconv_reid.recipes.match import ordinary_maximum
-from qaconv_reid.recipes.probability import probability
+from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.ranked import Searched, search
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
@@ -169,7 +168,7 @@ def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[st
         )
         for part, records in (("query", dataset.query), ("gallery", dataset.gallery))
     )
-    chance = partial(probability, config=searching.config, trained=True)
+    chance = chance_of(searching.models, searching.config, hardware, trained=True)
     found = search(matcher, dataset, query, gallery, device=hardware.device, chance=chance)
     naming = _Naming(dataset, number)
     # Pairs first: where there is no room for all pictures, they tell more.

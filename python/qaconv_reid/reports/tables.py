@@ -95,6 +95,10 @@ class Result(Protocol):
         """Time for the matching."""
 
     @property
+    def area(self) -> str:
+        """How average precision was summed up."""
+
+    @property
     def protocol(self) -> str:
         """By which it was measured."""
 
@@ -127,7 +131,10 @@ def results_table(results: Sequence[Result], *, title: str | None = None) -> Ren
         )
         for other in others:
             table.add_row(Text(other.name, style="italic"), *_measures(other))
-    lines = [Text("±: half of the 95 % interval, by the bootstrap over identities", style="dim")]
+    told = "±: half of the 95 % interval, by the bootstrap over identities"
+    if all(result.area == "plain" for result in results):  # else a note says so
+        told += "; average precision: plain"
+    lines = [Text(told, style="dim")]
     for result in results:
         if result.protocol != "market":
             lines.append(Text(printable(f"{result.dataset}: protocol {result.protocol}")))

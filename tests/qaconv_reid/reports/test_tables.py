@@ -25,6 +25,7 @@ def result(dataset, counted, notes=(), others=(), protocol="market"):
         gallery=15913,
         feature_seconds=1.25,
         matching_seconds=2.0,
+        area="plain",
         protocol=protocol,
         notes=notes,
     )
@@ -54,6 +55,7 @@ def test_a_row_per_data_set_in_per_cent_with_notes_below():
     assert any("mine [x]" in line and "3,000 of 3,368" in line for line in lines)
     assert lines[-1].strip() == "mine [x]: no cameras"
     assert lines[-2].startswith("±: half of the 95 % interval")
+    assert lines[-2].rstrip().endswith("average precision: plain")
     assert "Evaluation" in lines[0]
 
 
