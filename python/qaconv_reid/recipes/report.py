@@ -12,14 +12,13 @@ from typing import Any
 from rich.console import Console
 
 from qaconv_ext.benchmark.provenance import provenance
-from qaconv_ext.correspondence import correspondences
+from qaconv_ext.correspondence import correspondences, ordinary_maximum
 from qaconv_reid.build import Hardware, extraction, find_hardware
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset, open_rgb
 from qaconv_reid.evaluation import FeatureSet, extract
 from qaconv_reid.files import replaced
 from qaconv_reid.recipes.datasets import load_test_sets
-from qaconv_reid.recipes.match import ordinary_maximum
 from qaconv_reid.recipes.probability import probability
 from qaconv_reid.recipes.ranked import Searched, search
 from qaconv_reid.recipes.runs import RunFolder
