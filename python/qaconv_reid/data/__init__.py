@@ -14,6 +14,7 @@ from qaconv_reid.data.inputs import (
     images_below,
     input_batches,
     list_inputs,
+    open_crop,
 )
 from qaconv_reid.data.layouts import LAYOUTS, Layout
 from qaconv_reid.data.loading import DatasetSpec, load, parse_spec, recognise
@@ -49,6 +50,7 @@ __all__ = [
     "input_batches",
     "list_inputs",
     "load",
+    "open_crop",
     "open_rgb",
     "open_source",
     "parse_spec",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -17,18 +18,22 @@ from torch.utils.data import Dataset
 from qaconv_reid.data.records import DataError, Record
 
 
-def open_rgb(path: Path) -> Image.Image:
+def open_rgb(source: Path | BinaryIO, name: str | None = None) -> Image.Image:
     """The whole image, decoded, in RGB.
+
+    Args:
+        source: a file, or an open one.
+        name: of an open one, for messages.
 
     Raises:
         DataError: The file is missing, no image, or cut off.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             return image.convert("RGB")
     # Pillow's plug-ins raise SyntaxError and ValueError on broken headers, OSError on broken data.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error})") from error
+        raise DataError(f"{name or source}: cannot be read as an image ({error})") from error
 
 
 def read_image(record: Record) -> Image.Image:

@@ -134,11 +134,14 @@ class Gallery:
     ) -> list[list[Hit]]:
         """`search` with many images; a list for each."""
         rescore = self._rescore(engine)
-        queries = self._encoder.features(images, progress=progress).to(torch.float16)
-        # A shortlist as long as the table is none.
-        length = max(len(self.table), 1) if exact else None
-        found = find(self.table, queries, k, where=where, length=length, rescore=rescore)
-        return [self._hits(best) for best in found]
+        maps = self._encoder.features(images, progress=progress)
+        return self._search(maps, k, where, exact, rescore)
+
+    def search_maps(
+        self, maps: Tensor, k: int = 10, *, where: str | None = None, exact: bool = False
+    ) -> list[list[Hit]]:
+        """`search_many` with maps ``[N, C, h, w]`` of the same model, on the CPU."""
+        return self._search(maps, k, where, exact, rescore_here)
 
     def remove(self, where: str) -> int:
         """Remove the rows of a condition, as of `search`; how many they were.
@@ -179,13 +182,26 @@ class Gallery:
             ) from None
         return RayRescore()
 
+    def _search(
+        self, maps: Tensor, k: int, where: str | None, exact: bool, rescore: Rescore
+    ) -> list[list[Hit]]:
+        # A shortlist as long as the table is none.
+        length = max(len(self.table), 1) if exact else None
+        queries = maps.to(torch.float16)
+        found = find(self.table, queries, k, where=where, length=length, rescore=rescore)
+        return [self._hits(best) for best in found]
+
     def _hits(self, found: Found) -> list[Hit]:
         scores = found.scores.tolist()
         chances = self._encoder.probability(found.scores).tolist()
         return [
-            Hit(row.path, row.identity, row.camera, row.time, row.box, score, chance)
-            for row, score, chance in zip(
-                self.table.rows(found.numbers), scores, chances, strict=True
+            Hit(row.path, row.identity, row.camera, row.time, row.box, score, chance, number)
+            for row, score, chance, number in zip(
+                self.table.rows(found.numbers),
+                scores,
+                chances,
+                found.numbers.tolist(),
+                strict=True,
             )
         ]
 
