@@ -199,6 +199,7 @@ setup(
             "configs/*.toml",
             "people/assets/*",
             "reports/html/templates/*",
+            "serve/page/*",
         ],
     },
     ext_modules=ext_modules,

@@ -73,6 +73,7 @@ PYTHON_ARROWS = {
     },
     "qaconv_reid.calibration": {"qaconv_reid.files"},
     "qaconv_reid.gallery": {"qaconv_reid.data", "qaconv_reid.models", "qaconv_reid.files"},
+    "qaconv_reid.serve": {"qaconv_reid.gallery", "qaconv_reid.data"},
     "qaconv_reid.matcher": {
         "qaconv_reid.restore",
         "qaconv_reid.build",
@@ -87,6 +88,7 @@ PYTHON_ARROWS = {
     "qaconv_reid.recipes": {
         "qaconv_reid.ranks",
         "qaconv_reid.matcher",
+        "qaconv_reid.serve",
         "qaconv_reid.calibration",
         "qaconv_reid.gallery",
         "qaconv_reid.build",

@@ -244,6 +244,23 @@ def search(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def serve(arguments: argparse.Namespace) -> int:
+    """``qaconv serve``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.serve import serve
+
+    serve(
+        arguments.source,
+        arguments.gallery,
+        host=arguments.host,
+        port=arguments.port,
+        device=arguments.device,
+        console=Console(),
+    )
+    return 0
+
+
 def check(arguments: argparse.Namespace) -> int:
     """``qaconv data check``."""
     from rich.console import Console

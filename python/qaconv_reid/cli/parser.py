@@ -178,6 +178,25 @@ def build_parser() -> argparse.ArgumentParser:
     _add_device(search)
     search.set_defaults(run=actions.search)
 
+    serve = commands.add_parser(
+        "serve",
+        help="search a gallery in the browser, and see why images match",
+        description="A page on this machine to search a gallery with; nothing is written.",
+    )
+    serve.add_argument("source", metavar="RUN", help=_RUN)
+    serve.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="to listen on (default: 127.0.0.1, this machine alone); on another, whoever reaches "
+        "this machine sees the images: there is no password",
+    )
+    serve.add_argument(
+        "--port", type=int, default=8765, help="default: 8765; 0 for any that is free"
+    )
+    _add_device(serve)
+    serve.set_defaults(run=actions.serve)
+
     compare = commands.add_parser(
         "compare",
         help="compare two evaluated runs, query by query",
