@@ -15,7 +15,12 @@ from qaconv_reid.build import build_models
 from qaconv_reid.config import load
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import checkpoint
-from support.browser import measure_in_browser
+from support.browser import (
+    hard_to_read,
+    tabbed_through,
+    wider_than_the_screen,
+    without_words,
+)
 from support.images import draw_person
 
 torch = pytest.importorskip("torch")
@@ -148,26 +153,45 @@ def test_it_can_be_read_without_seeing_and_without_a_mouse(made):
     assert "@media print" in made[0]
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_is_wider_than_the_screen(made, width, tmp_path):
-    """What is wide scrolls in its own frame; every picture is drawn."""
-    found = measure_in_browser(
-        made[0],
-        """({
-            width: document.documentElement.scrollWidth,
-            scrollers: [...document.querySelectorAll(".scroll, .list")]
-                .filter(part => part.scrollWidth > part.clientWidth).length,
-            pictures: [...document.querySelectorAll("img")]
-                .filter(image => image.getBoundingClientRect().width > 30).length,
-            size: getComputedStyle(document.body).fontSize,
-        })""",
-        width=width,
-        folder=tmp_path,
+def test_it_is_read_in_a_browser(made, run_folder, open_page, width, dark):
+    """What is wide scrolls in its own frame; every picture is drawn, every text is legible."""
+    page = open_page((run_folder / "report.html").as_uri(), width=width, dark=dark)
+    assert wider_than_the_screen(page) == []
+    assert hard_to_read(page) == []
+    assert without_words(page) == []
+    scrollers = page.locator(".scroll, .list").evaluate_all(
+        "parts => parts.filter(part => part.scrollWidth > part.clientWidth).length"
     )
-    assert found["width"] <= width
-    assert found["scrollers"] > 0 or width > 360
-    assert found["pictures"] == len(Page(made[0]).of("img"))
-    assert found["size"] == "16px"
+    assert scrollers > 0 or width > 360
+    drawn = page.locator("img").evaluate_all(
+        "images => images.filter(image => image.getBoundingClientRect().width > 30).length"
+    )
+    assert drawn == len(Page(made[0]).of("img"))
+    assert page.evaluate("getComputedStyle(document.body).fontSize") == "16px"
+
+
+@pytest.mark.browser
+def test_the_keyboard_reaches_all_of_it(made, run_folder, open_page):
+    page = open_page((run_folder / "report.html").as_uri(), width=360)
+    reached = tabbed_through(page)
+    assert reached[0] == "Skip to the results"
+    wide = page.locator(".scroll, .list").evaluate_all(
+        "parts => parts.filter(p => p.checkVisibility() && !p.dataset.tabbed).length"
+    )
+    assert wide == 0
+    page.locator(".list").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".list").first.evaluate(
+        """(list) => new Promise((done) => {
+            let left = 200;  // frames
+            const look = () => (list.scrollLeft > 0 || !left-- ? done(left > 0)
+                : requestAnimationFrame(look));
+            look();
+        })"""
+    )
 
 
 def test_the_numbers_are_those_of_the_run(made, run_folder):
