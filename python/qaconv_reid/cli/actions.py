@@ -172,6 +172,7 @@ def report(arguments: argparse.Namespace) -> int:
         out=Path(arguments.out) if arguments.out else None,
         json_file=Path(arguments.json) if arguments.json else None,
         images=not arguments.no_images,
+        before=_path(arguments.before),
     )
     return 0
 

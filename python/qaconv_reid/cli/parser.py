@@ -138,6 +138,11 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run)")
     report.add_argument("--json", metavar="FILE", help="write every number of the page there")
     report.add_argument(
+        "--before",
+        metavar="FILE",
+        help="set results of evaluate --json beside those of the run, as of the untrained matcher",
+    )
+    report.add_argument(
         "--no-images", action="store_true", help="read no image: curves and tables only"
     )
     report.set_defaults(run=actions.report)
