@@ -156,6 +156,7 @@ setup(
             "configs/*.toml",
             "people/assets/*",
             "reports/html/templates/*",
+            "serve/page/*",
         ],
     },
     ext_modules=ext_modules,

@@ -2,8 +2,9 @@
 
 Makes the virtual people of size ``small`` (four domains; ``demo.py tiny`` for less), searches three
 of the domains with the untrained matcher, trains it with graph sampling on the fourth, searches
-again, draws ranked lists and writes the report of it all. Everything is synthetic: the figures show
-that the machinery works and say nothing of real cameras.
+again, draws ranked lists, makes scores probabilities on people it was not trained on, fills a
+gallery and writes the report of it all, with before and after in one table. Everything is synthetic: the
+figures show that the machinery works and say nothing of real cameras.
 """
 
 from __future__ import annotations
@@ -41,15 +42,21 @@ def main() -> None:
     others = [name for name in size.domains if name != TRAINED_ON]
     tests = [argument for name in others for argument in ("--data", str(people / name))]
     run("data", "make", size.name, "--out", str(people))
-    run("evaluate", "people", "--untrained", *tests)
+    before = str(FOLDER / "before.json")
+    run("evaluate", "people", "--untrained", *tests, "--json", before)
     run(
         *("train", "people", f"name={trained.name}", f"output={FOLDER}"),
         f"data.train={people / TRAINED_ON}",
     )
     run("evaluate", str(trained), *tests, "--ranked", str(trained / "ranked"))
-    run("report", str(trained), *tests)
+    run("calibrate", str(trained), "--data", str(people / TRAINED_ON))
+    gallery = trained / f"{others[0]}.safetensors"
+    run("gallery", "add", str(trained), str(gallery), str(people / others[0]))
+    run("report", str(trained), *tests, "--before", before)
     minutes = (time.perf_counter() - started) / 60
     print(f"\nSYNTHETIC people: not a result on real cameras. {minutes:.1f} minutes.")
+    print(f"The report, with before and after: {trained / 'report.html'}")
+    print(f"Search with a crop of your own:    qaconv serve {trained} {gallery}")
 
 
 if __name__ == "__main__":

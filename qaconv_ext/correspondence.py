@@ -16,7 +16,13 @@ from torch import Tensor
 from qaconv_ext import _arguments, _checks
 from qaconv_ext.qaconv import QAConv, correlation_max
 
-__all__ = ["Correspondences", "Match", "correspondences", "correspondences_of_pairs"]
+__all__ = [
+    "Correspondences",
+    "Match",
+    "correspondences",
+    "correspondences_of_pairs",
+    "ordinary_maximum",
+]
 
 
 class Match(NamedTuple):
@@ -41,6 +47,16 @@ class Correspondences:
     with the gallery map. Below 0 it speaks against the match."""
     gallery_heat: Tensor
     """``[h, w]`` float64 on the CPU: the part of each gallery position, likewise."""
+    probe_best: Tensor
+    """``[h, w]`` int64 on the CPU: of each probe position the best gallery position, counted row by
+    row."""
+    gallery_best: Tensor
+    """``[h, w]`` int64 on the CPU: of each gallery position the best probe position, likewise."""
+    probe_maximum: Tensor
+    """``[h, w]`` float32 or float64 on the CPU: of each probe position its correlation with its
+    best."""
+    gallery_maximum: Tensor
+    """``[h, w]`` on the CPU: of each gallery position, likewise."""
     bias: float
     """What no position has a part in."""
     matches: tuple[Match, ...]
@@ -67,6 +83,15 @@ class Correspondences:
         return tuple(m for m in self.matches if abs(m.contribution) >= threshold)[:top]
 
 
+def ordinary_maximum(matcher: QAConv) -> float:
+    """The mean of the maxima in training: a position beside it speaks for or against a match.
+
+    It is 0 where the matcher keeps no such mean.
+    """
+    mean = matcher.bn.running_mean
+    return 0.0 if mean is None else float(mean)
+
+
 def correspondences(
     matcher: QAConv, probe: Tensor, gallery: Tensor, *, base: float = 0.0
 ) -> Correspondences:
@@ -74,8 +99,8 @@ def correspondences(
 
     A position's part is ``weight · (maximum - base)``, by the folded head. With ``base`` 0, that is
     its term of the score. An even part of every term is the same for all pairs, though: with the
-    mean of the maxima in training (``float(matcher.bn.running_mean)``) as ``base`` that part goes
-    to the bias, and a position speaks for or against beside an ordinary pair.
+    mean of the maxima in training (`ordinary_maximum`) as ``base`` that part goes to the bias, and
+    a position speaks for or against beside an ordinary pair.
 
     Args:
         matcher: whose score it is; the head is that of evaluation mode, whatever the mode.
@@ -140,7 +165,17 @@ def _take_apart(
         part = float(probe_heat[here] + gallery_heat[other])
         matches.append(Match(here, other, float(over_gallery[position]), part))
     matches.sort(key=lambda match: -abs(match.contribution))
-    return Correspondences(probe_heat, gallery_heat, rest, tuple(matches))
+    shape = sides[0].shape
+    return Correspondences(
+        probe_heat=probe_heat,
+        gallery_heat=gallery_heat,
+        probe_best=there.long().reshape(shape),
+        gallery_best=back.long().reshape(shape),
+        probe_maximum=over_gallery.reshape(shape),
+        gallery_maximum=over_probe.reshape(shape),
+        bias=rest,
+        matches=tuple(matches),
+    )
 
 
 def _check(matcher: QAConv, name: str, value: object, dimensions: int) -> None:

@@ -1,10 +1,12 @@
-"""QACONV_NEED_GPU=1: a test of CUDA that is skipped has failed, where a GPU is meant to be."""
+"""For all tests: those of CUDA may not be skipped where a GPU is meant to be; the browser."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+
+pytest_plugins = ["support.browser"]
 
 #: What an emulator cannot do is no fault of the device.
 EXCUSED = ("emulated", "QACONV_NEED_GPU")

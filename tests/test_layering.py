@@ -109,6 +109,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.files",
         "qaconv_reid.text",
     },
+    "qaconv_reid.serve": {"qaconv_reid.gallery", "qaconv_reid.data"},
     "qaconv_reid.export": {"qaconv_reid.models", "qaconv_reid.files"},
     "qaconv_reid.matcher": {
         "qaconv_reid.export",
@@ -126,6 +127,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.export",
         "qaconv_reid.ranks",
         "qaconv_reid.matcher",
+        "qaconv_reid.serve",
         "qaconv_reid.calibration",
         "qaconv_reid.gallery",
         "qaconv_reid.build",

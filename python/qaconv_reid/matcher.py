@@ -19,6 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from qaconv_ext import __version__
+from qaconv_ext.correspondence import (
+    Correspondences,
+    correspondences_of_pairs,
+    ordinary_maximum,
+)
 from qaconv_reid import config as settings_of
 from qaconv_reid.build import Hardware, build_models, find_hardware
 from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, Cameras, sigmoid
@@ -260,6 +265,26 @@ class Matcher:
         sides = None if cameras is None else (np.array(cameras[0])[:, None], np.array(cameras[1]))
         chances = torch.from_numpy(self.probability(scores.numpy(), cameras=sides)).float()
         return MatchResult(scores, chances, self.calibrated)
+
+    def correspondences(
+        self, a: Images | Tensor, b: Images | Tensor, *, base: float | None = None
+    ) -> list[Correspondences]:
+        """Why images match: the first of ``a`` with the first of ``b``, and so on.
+
+        Args:
+            a: as of `match`.
+            b: as many.
+            base: the maximum that says nothing; None for the mean of the maxima in training, 0 for
+                the plain terms of the score (see `qaconv_ext.correspondence`).
+
+        Raises:
+            DataError, TypeError, ValueError: as of `features`; or there are not as many of each.
+        """
+        left, right = (self._maps(side, None).float().to(self.device) for side in (a, b))
+        matcher = dense(self._matcher, "correspondences")
+        if base is None:
+            base = ordinary_maximum(matcher)
+        return correspondences_of_pairs(matcher, left, right, base=base)
 
     def probability(
         self, scores: ArrayLike, *, cameras: Cameras | None = None

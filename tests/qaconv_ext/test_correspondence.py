@@ -9,7 +9,11 @@ import torch
 from torch import nn
 
 from qaconv_ext import backend
-from qaconv_ext.correspondence import correspondences, correspondences_of_pairs
+from qaconv_ext.correspondence import (
+    correspondences,
+    correspondences_of_pairs,
+    ordinary_maximum,
+)
 from qaconv_ext.qaconv import QAConv
 from support.cases import DTYPES
 from support.devices import on_every_device
@@ -69,6 +73,13 @@ def test_heats_and_matches_by_the_whole_correlation(device):
     wanted = weight * table.amax(dim=1), weight * table.amax(dim=0)
     for heat, whole in zip((found.probe_heat, found.gallery_heat), wanted, strict=True):
         torch.testing.assert_close(heat, whole.reshape(HEIGHT, WIDTH), rtol=1e-5, atol=1e-6)
+    for best, maximum, dim in (
+        (found.probe_best, found.probe_maximum, 1),
+        (found.gallery_best, found.gallery_maximum, 0),
+    ):
+        whole = table.max(dim=dim)
+        assert torch.equal(best, whole.indices.reshape(HEIGHT, WIDTH))
+        torch.testing.assert_close(maximum.double().flatten(), whole.values, rtol=1e-5, atol=1e-6)
     mutual = {
         (here, there)
         for here in range(HEIGHT * WIDTH)
@@ -134,3 +145,10 @@ def test_wrong_maps_are_named():
         correspondences_of_pairs(matcher, maps, maps[:1])
     with pytest.raises(ValueError, match=r"^base: got nan"):
         correspondences(matcher, maps[0], maps[0], base=math.nan)
+
+
+def test_an_ordinary_maximum_is_the_mean_of_training():
+    matcher = a_matcher()
+    assert ordinary_maximum(matcher) == float(matcher.bn.running_mean)
+    matcher.bn = nn.BatchNorm1d(1, track_running_stats=False)
+    assert ordinary_maximum(matcher) == 0

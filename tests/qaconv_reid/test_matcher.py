@@ -201,3 +201,19 @@ def test_what_cannot_be_loaded_is_named_in_a_sentence(
     with pytest.raises(error, match=said) as caught:
         qaconv_reid.load(place, **{"device": "cpu", **options})
     assert "\n" not in str(caught.value)
+
+
+def test_why_images_match(home, run, models):
+    """As of the maps, whose parts add up to the score."""
+    m = qaconv_reid.load(run, device="cpu")
+    files = [record.path for record in load_data(home / "market").gallery[:3]]
+    maps = m.features(files)
+    scores = m.match(maps, maps).scores
+    for found, wanted in zip(
+        m.correspondences(files[:2], maps[1:]), scores.diagonal(1).tolist(), strict=True
+    ):
+        assert found.score == pytest.approx(wanted, abs=1e-4)
+    (plain,) = m.correspondences(files[0], files[1], base=0)
+    (beside,) = m.correspondences(files[0], files[1], base=0.3)
+    assert plain.score == pytest.approx(beside.score)
+    assert plain.bias != pytest.approx(beside.bias)

@@ -24,6 +24,7 @@ INTERRUPTED = 130
 _EXTRAS = {
     **dict.fromkeys(("torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w"), "reid"),
     "jinja2": "report",
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "serve"),
 }
 
 #: What a user can put right; all else is a fault of the program and keeps its traceback.
@@ -34,6 +35,7 @@ _USER_ERRORS = (
     ("qaconv_reid.calibration", "CalibrationError"),
     ("qaconv_reid.export", "ExportError"),
     ("qaconv_reid.gallery.table", "GalleryError"),
+    ("qaconv_reid.serve.problem", "ServeError"),
     ("qaconv_reid.training.checkpoint", "CheckpointError"),
     ("qaconv_reid.training.watch", "CollapsedError"),
 )

@@ -180,6 +180,7 @@ def report(arguments: argparse.Namespace) -> int:
         out=Path(arguments.out) if arguments.out else None,
         json_file=Path(arguments.json) if arguments.json else None,
         images=not arguments.no_images,
+        before=_path(arguments.before),
     )
     return 0
 
@@ -277,6 +278,23 @@ def search(arguments: argparse.Namespace) -> int:
     from qaconv_reid.recipes.search import search
 
     search(run, place, arguments.images, camera=arguments.camera, as_json=arguments.json, **how)
+    return 0
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """``qaconv serve``."""
+    from rich.console import Console
+
+    from qaconv_reid.recipes.serve import serve
+
+    serve(
+        arguments.source,
+        arguments.gallery,
+        host=arguments.host,
+        port=arguments.port,
+        device=arguments.device,
+        console=Console(),
+    )
     return 0
 
 

@@ -141,6 +141,11 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the run)")
     report.add_argument("--json", metavar="FILE", help="write every number of the page there")
     report.add_argument(
+        "--before",
+        metavar="FILE",
+        help="set results of evaluate --json beside those of the run, as of the untrained matcher",
+    )
+    report.add_argument(
         "--no-images", action="store_true", help="read no image: curves and tables only"
     )
     report.set_defaults(run=actions.report)
@@ -211,6 +216,25 @@ def build_parser() -> argparse.ArgumentParser:
     search.add_argument("--json", action="store_true", help="print JSON")
     _add_device(search)
     search.set_defaults(run=actions.search)
+
+    serve = commands.add_parser(
+        "serve",
+        help="search a gallery in the browser, and see why images match",
+        description="A page on this machine to search a gallery with; nothing is written.",
+    )
+    serve.add_argument("source", metavar="RUN", help=_RUN)
+    serve.add_argument("gallery", metavar="GALLERY", help=_GALLERY)
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="to listen on (default: 127.0.0.1, this machine alone); on another, whoever reaches "
+        "this machine sees the images: there is no password",
+    )
+    serve.add_argument(
+        "--port", type=int, default=8765, help="default: 8765; 0 for any that is free"
+    )
+    _add_device(serve)
+    serve.set_defaults(run=actions.serve)
 
     compare = commands.add_parser(
         "compare",

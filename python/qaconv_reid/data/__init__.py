@@ -16,6 +16,7 @@ from qaconv_reid.data.inputs import (
     images_below,
     input_batches,
     list_inputs,
+    open_crop,
 )
 from qaconv_reid.data.inspection import Inspection
 from qaconv_reid.data.layouts import LAYOUTS, Layout
@@ -72,6 +73,7 @@ __all__ = [
     "list_inputs",
     "load",
     "lone_persons",
+    "open_crop",
     "open_rgb",
     "open_source",
     "own_images",

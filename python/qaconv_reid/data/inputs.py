@@ -18,7 +18,16 @@ from qaconv_reid.data.decoding import open_rgb, to_rgb
 from qaconv_reid.data.layouts.naming import is_image
 from qaconv_reid.data.records import DataError
 
-__all__ = ["Box", "Crop", "ImageLike", "Images", "images_below", "input_batches", "list_inputs"]
+__all__ = [
+    "Box",
+    "Crop",
+    "ImageLike",
+    "Images",
+    "images_below",
+    "input_batches",
+    "list_inputs",
+    "open_crop",
+]
 
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, top, width, height in pixels."""
@@ -157,13 +166,18 @@ def _pixels(item: ImageLike, height: int, width: int) -> NDArray[Any]:
     elif isinstance(item, Image.Image):
         picture = to_rgb(item)
     else:
-        picture = _open(item if isinstance(item, Crop) else Crop(Path(item)))
+        picture = open_crop(item if isinstance(item, Crop) else Crop(Path(item)))
     if picture.size != (width, height):
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     return np.array(picture)
 
 
-def _open(crop: Crop) -> Image.Image:
+def open_crop(crop: Crop) -> Image.Image:
+    """A part of an image file, or all of it, in RGB.
+
+    Raises:
+        DataError: the file cannot be read as an image, or the box is not within it.
+    """
     picture = open_rgb(crop.path)
     if crop.box is None:
         return picture

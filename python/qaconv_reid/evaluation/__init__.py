@@ -36,6 +36,7 @@ from qaconv_reid.evaluation.protocols import (
     count_by_protocol,
 )
 from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
+from qaconv_reid.evaluation.reliability import Reliability, ReliabilityBin
 from qaconv_reid.evaluation.rerank import Reranking, rerank, rerank_among
 from qaconv_reid.evaluation.rerank_matches import rerank_matches, reranked
 from qaconv_reid.evaluation.result import EvaluationResult, Measured
@@ -71,6 +72,8 @@ __all__ = [
     "Protocol",
     "Ranking",
     "Rates",
+    "Reliability",
+    "ReliabilityBin",
     "RepeatedRanking",
     "Reranking",
     "SetWork",

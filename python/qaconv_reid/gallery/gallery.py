@@ -148,11 +148,20 @@ class Gallery:
     ) -> list[list[Hit]]:
         """`search` with many images; a list for each."""
         rescore = self._rescore(engine)
-        queries = self._encoder.features(images, progress=progress).to(torch.float16)
-        # A shortlist as long as the table is none.
-        length = max(len(self.table), 1) if exact else None
-        found = find(self.table, queries, k, where=where, length=length, rescore=rescore)
-        return [self._hits(best, camera) for best in found]
+        maps = self._encoder.features(images, progress=progress)
+        return self._search(maps, k, where, camera, exact, rescore)
+
+    def search_maps(
+        self,
+        maps: Tensor,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        camera: int | None = None,
+        exact: bool = False,
+    ) -> list[list[Hit]]:
+        """`search_many` with maps ``[N, C, h, w]`` of the same model, on the CPU."""
+        return self._search(maps, k, where, camera, exact, rescore_here)
 
     def search_parts(
         self,
@@ -262,13 +271,31 @@ class Gallery:
             ) from None
         return ray
 
+    def _search(
+        self,
+        maps: Tensor,
+        k: int,
+        where: str | None,
+        camera: int | None,
+        exact: bool,
+        rescore: Rescore,
+    ) -> list[list[Hit]]:
+        # A shortlist as long as the table is none.
+        length = max(len(self.table), 1) if exact else None
+        queries = maps.to(torch.float16)
+        found = find(self.table, queries, k, where=where, length=length, rescore=rescore)
+        return [self._hits(best, camera) for best in found]
+
     def _hits(self, found: Found, camera: int | None) -> list[Hit]:
         rows, scores = self.table.rows(found.numbers), found.scores.tolist()
         cameras = np.array([_camera(row.camera) for row in rows], np.int64)
         chances = self._encoder.probability(found.scores, cameras=(_camera(camera), cameras))
+        numbers = found.numbers.tolist()
         return [
-            Hit(row.path, row.identity, row.camera, row.time, row.box, score, chance)
-            for row, score, chance in zip(rows, scores, chances.tolist(), strict=True)
+            Hit(row.path, row.identity, row.camera, row.time, row.box, score, chance, number)
+            for row, score, chance, number in zip(
+                rows, scores, chances.tolist(), numbers, strict=True
+            )
         ]
 
 

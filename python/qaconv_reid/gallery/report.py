@@ -40,6 +40,8 @@ class Info:
     identities: int
     cameras: dict[int | None, int]
     """Rows of each camera; None where it is not known."""
+    times: tuple[float, float] | None
+    """The first and the last, in seconds; None where none is known."""
     maker: Maker
     version: int
     recall: Recall | None
@@ -65,11 +67,13 @@ def describe(table: Table, *, queries: int | None = None) -> Info:
         recall = measure_recall(table, queries=queries)
     cameras = Counter(row.camera for row in rows)
     known = sorted(camera for camera in cameras if camera is not None)
+    times = [row.time for row in rows if row.time is not None]
     return Info(
         place=table.place,
         rows=len(rows),
         identities=len({row.identity for row in rows} - {None}),
         cameras={c: cameras[c] for c in (*known, None) if cameras[c]},
+        times=(min(times), max(times)) if times else None,
         maker=table.maker,
         version=table.version,
         recall=recall,

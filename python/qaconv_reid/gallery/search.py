@@ -54,6 +54,8 @@ class Hit:
     score: float
     probability: float
     """Of being the same identity, at even odds; calibrated where the matcher is."""
+    number: int
+    """Of its row, for good."""
 
 
 class Found(NamedTuple):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from qaconv_reid.people.scenes import DOMAINS
-from qaconv_reid.people.sizes import FAMILY, Size
-from qaconv_reid.people.walks import FRAME_RATE, SEQUENCE, TEST, TRAIN, Sighting
+from qaconv_reid.people.sizes import Size
+from qaconv_reid.people.walks import FRAME_RATE, SEQUENCE, TEST, TRAIN, Person, Sighting
 
-__all__ = ["NAMINGS", "family_of", "folders", "name_of"]
+__all__ = ["NAMINGS", "folders", "name_of", "person_of"]
 
 #: How data sets can be written, with a word on each.
 NAMINGS: Mapping[str, str] = {
@@ -21,11 +21,6 @@ NAMINGS: Mapping[str, str] = {
 _FIRST_TEST = 5001
 #: RandPerson's frames a second.
 _RENDERED_RATE = 24
-
-
-def family_of(number: int) -> int:
-    """The family of a training person, by its number in Market's naming; most are look-alikes."""
-    return (number - 1) // FAMILY
 
 
 def folders(size: Size, naming: str) -> list[PurePosixPath]:
@@ -50,6 +45,13 @@ def name_of(sighting: Sighting, size: Size, naming: str) -> PurePosixPath:
     place = f"c{sighting.spot + 1}s{sighting.sequence + 1}"
     name = f"{person:04d}_{place}_{sighting.frame:06d}_{sighting.shot:02d}.jpg"
     return PurePosixPath(sighting.domain, folder, name)
+
+
+def person_of(number: int, domain: str) -> Person:
+    """Who has this number in the file names of a domain, as `name_of` names those of ``market``."""
+    if number >= _FIRST_TEST:
+        return Person(TEST, number - _FIRST_TEST)
+    return Person(domain, number - 1)
 
 
 def _as_randperson(sighting: Sighting, size: Size) -> PurePosixPath:

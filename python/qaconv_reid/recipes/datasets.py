@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from qaconv_reid import data, people
+from qaconv_reid import data
 from qaconv_reid.config import ConfigError, DataConfig, RunConfig
 from qaconv_reid.data import (
     DataError,
@@ -23,6 +23,7 @@ from qaconv_reid.data import (
     under_two,
 )
 from qaconv_reid.evaluation import Identities, Measures, Protocol, count_by_protocol
+from qaconv_reid.people import Families
 from qaconv_reid.training import TrainingImages, hold_back, join, take_identities
 
 __all__ = [
@@ -79,14 +80,28 @@ def load_training_images(
 
 
 def _families(images: TrainingImages) -> tuple[object, ...]:
-    """Of virtual people, who comes in families of look-alikes; nothing of others."""
-    places = {record.path.parents[2] for record in images.records if len(record.path.parents) > 2}
-    if not all((place / people.MANIFEST).is_file() for place in places):
+    """Of virtual people, most of whom come in families of look-alikes; nothing of others."""
+    domains = {source: Families.of(record.path.parents[1]) for source, record in _firsts(images)}
+    if not all(domains.values()):
         return ()
+    kin: dict[tuple[int, int], object] = {}
+    for source, record in zip(images.sources, images.records, strict=True):
+        families = domains[source]
+        if families is not None and (source, record.person) not in kin:
+            family = families.family(record.person)
+            kin[source, record.person] = None if family is None else (source, family)
     return tuple(
-        (source, people.family_of(record.person))
-        for record, source in zip(images.records, images.sources, strict=True)
+        kin[source, record.person]
+        for source, record in zip(images.sources, images.records, strict=True)
     )
+
+
+def _firsts(images: TrainingImages) -> list[tuple[int, Record]]:
+    """The first image of each data set."""
+    firsts: dict[int, Record] = {}
+    for source, record in zip(images.sources, images.records, strict=True):
+        firsts.setdefault(source, record)
+    return list(firsts.items())
 
 
 def _check_persons(
@@ -280,7 +295,8 @@ def _without_broken(dataset: ReidDataset, inspection: Inspection) -> ReidDataset
         for part, records in kept.items()
         if len(records) < len(dataset.parts[part])
     ]
-    return replace(dataset, notes=(*dataset.notes, *lost), **kept)
+    notes = (*dataset.notes, *lost)
+    return replace(dataset, notes=notes, query=kept["query"], gallery=kept["gallery"])
 
 
 def load_checked(

@@ -11,8 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from qaconv_ext.correspondence import Correspondences, correspondences
-from qaconv_ext.qaconv import QAConv
+from qaconv_ext.correspondence import Correspondences, correspondences, ordinary_maximum
 from qaconv_reid.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, Record, open_rgb
@@ -29,7 +28,7 @@ from qaconv_reid.reports import (
 )
 from qaconv_reid.restore import Foreign, restore
 
-__all__ = ["Drawing", "match", "ordinary_maximum"]
+__all__ = ["Drawing", "match"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +121,6 @@ def match(
     for line in lines:
         say(console, line)
     return found
-
-
-def ordinary_maximum(matcher: QAConv) -> float:
-    """The mean of the maxima in training: a position beside it speaks for or against a match."""
-    mean = matcher.bn.running_mean
-    return 0.0 if mean is None else float(mean)
 
 
 def _maps(

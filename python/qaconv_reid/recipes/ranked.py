@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qaconv_reid.data import Record, ReidDataset, open_rgb
@@ -25,10 +26,13 @@ from qaconv_reid.reports import (
     save_picture,
 )
 
-__all__ = ["Searched", "draw_ranked", "search"]
+__all__ = ["Searched", "Watch", "draw_ranked", "search"]
 
 _WORST, _BEST = 6, 2
 _FOUND = 10
+
+Watch = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
+"""Sees scores of some queries, and which of them are of one identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ def search(
     *,
     device: torch.device,
     chance: Chance,
+    watch: Watch | None = None,
 ) -> Searched:
     """Rank the gallery for every query; keep the best of each.
 
@@ -112,6 +117,7 @@ def search(
         gallery: those of its gallery.
         device: where the matcher runs.
         chance: what a score is as a probability.
+        watch: given the scores of all pairs that count, and whether they are of one identity.
     """
     rows: list[_Row] = []
     identities = Identities.of(dataset)
@@ -119,10 +125,19 @@ def search(
 
     def watched() -> Iterator[Tensor]:
         for scores in score_blocks(matcher, query.maps, gallery.maps, device=device):
-            rows.extend(_rows(scores.cpu(), *sides, len(rows)))
+            scores = scores.cpu()
+            if watch is not None:
+                _watch(watch, scores, *sides, len(rows))
+            rows.extend(_rows(scores, *sides, len(rows)))
             yield scores
 
     return Searched(dataset, measure(Measures(), watched(), identities), rows, chance)
+
+
+def _watch(watch: Watch, scores: Tensor, query: Labels, gallery: Labels, start: int) -> None:
+    """Of a block of scores, as `_rows`."""
+    matches, left_out = query.matches(gallery, slice(start, start + len(scores)))
+    watch(scores[~left_out].numpy(), matches[~left_out].numpy())
 
 
 def _rows(scores: Tensor, query: Labels, gallery: Labels, start: int) -> Iterator[_Row]:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from qaconv_ext.benchmark.provenance import provenance
-from qaconv_ext.correspondence import correspondences
+from qaconv_ext.correspondence import correspondences, ordinary_maximum
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.build import Hardware, extraction, find_hardware
+from qaconv_reid.calibration import Calibration
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset, open_rgb
-from qaconv_reid.evaluation import FeatureSet, extract
+from qaconv_reid.evaluation import FeatureSet, Reliability, extract
 from qaconv_reid.files import replaced
+from qaconv_reid.matcher import Matcher
 from qaconv_reid.models import dense
 from qaconv_reid.recipes.datasets import load_test_sets, named_apart
-from qaconv_reid.recipes.match import ordinary_maximum
+from qaconv_reid.recipes.neighbourhoods import neighbourhoods
 from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.ranked import Searched, search
 from qaconv_reid.recipes.runs import RunFolder
@@ -58,6 +62,7 @@ class _Searching:
     config: RunConfig
     hardware: Hardware
     models: Restored
+    calibration: Calibration | None
     album: Album
     progress: ProgressBars
 
@@ -69,6 +74,7 @@ def report(
     out: Path | None = None,
     json_file: Path | None = None,
     images: bool = True,
+    before: Path | None = None,
 ) -> dict[str, Any]:
     """Write the page of a run.
 
@@ -77,7 +83,8 @@ def report(
         console: told where the page lies.
         out: the file; None for ``report.html`` in the folder of the run.
         json_file: every number of the page goes there too.
-        images: False reads no image: no ranked lists, no correspondences, no CMC.
+        images: False reads no image: no ranked lists, no correspondences, no CMC, no graph.
+        before: what ``qaconv evaluate --json`` wrote of another state, to stand beside the results.
 
     Returns:
         What ``json_file`` gets.
@@ -91,28 +98,26 @@ def report(
     for option, file in (("--out", out), ("--json", json_file)):
         if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
             raise ConfigError(f"{option}: got {file}, wanted a file in a folder that is there")
+    earlier = None if before is None else _earlier(before)
     epochs = read_run_log(folder.metrics) if folder.metrics.is_file() else []
     album = Album(_ROOM)
     data: dict[str, Any] = {
         "run": _run(config, epochs),
         "evaluation": list(folder.evaluations()),
         "epochs": epochs,
+        "before": None if earlier is None else _beside(folder.evaluations(), earlier),
         "searches": [],
         "not_searched": [],
+        "calibration": None,
+        "graph": None,
+        "no_graph": None,
         "settings": _settings(config),
         "provenance": _provenance(config),
     }
     if images:
         datasets, data["not_searched"] = _test_sets(config)
-        if datasets:
-            hardware = find_hardware(config.runtime)
-            models = restore_run(folder.path, config, hardware.device)
-            with ProgressBars() as progress:
-                searching = _Searching(config, hardware, models, album, progress)
-                data["searches"] = [
-                    _search(searching, dataset, number)
-                    for number, dataset in enumerate(datasets, start=1)
-                ]
+        if folder.has_checkpoint():
+            _look(config, folder, datasets, album, data)
     page = render_page(data, album)
     _write(out, page)
     if json_file is not None:
@@ -120,6 +125,67 @@ def report(
     told = f"report in {out} ({len(page.encode()) / 1e6:.1f} MB)"
     say(console, told)
     return data
+
+
+def _look(
+    config: RunConfig,
+    folder: RunFolder,
+    datasets: Sequence[ReidDataset],
+    album: Album,
+    data: dict[str, Any],
+) -> None:
+    """Add to ``data`` what takes the models of the run."""
+    hardware = find_hardware(config.runtime)
+    models = restore_run(folder.path, config, hardware.device)
+    calibration = Matcher(models, config, hardware, folder=folder.path).calibration
+    if calibration is not None:
+        data["calibration"] = {"same": calibration.same, "different": calibration.different}
+    with ProgressBars() as progress:
+        searching = _Searching(config, hardware, models, calibration, album, progress)
+        data["searches"] = [
+            _search(searching, dataset, number) for number, dataset in enumerate(datasets, start=1)
+        ]
+        try:
+            data["graph"] = neighbourhoods(
+                config, hardware, models, album=album, tile=_TILE, progress=progress
+            )
+        except (ConfigError, DataError) as error:
+            data["no_graph"] = f"Without the neighbours of classes: {error}"
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for entry in document["results"]:
+            _key(entry), *map(float, (entry["rank1"], entry["mAP"]))
+        return document
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"--before: got {path}, wanted a file that qaconv evaluate --json wrote ({error})"
+        ) from None
+
+
+def _beside(now: Iterable[dict[str, Any]], earlier: dict[str, Any]) -> dict[str, Any]:
+    """Both results of every data set that was measured alike."""
+    former = {_key(entry): entry for entry in earlier["results"]}
+    names = ("rank1", "rank1_interval", "mAP", "mAP_interval")
+    rows = [
+        {
+            "dataset": entry["dataset"],
+            **{
+                when: {name: result.get(name) for name in names}
+                for when, result in (("before", former[_key(entry)]), ("after", entry))
+            },
+        }
+        for entry in now
+        if _key(entry) in former
+    ]
+    epochs = earlier.get("epochs")
+    return {"what": "untrained" if epochs is None else f"after {epochs} epochs", "rows": rows}
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry[key] for key in ("dataset", "protocol", "every_crop", "variant", "area"))
 
 
 def _run(config: RunConfig, epochs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -169,7 +235,15 @@ def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[st
         for part, records in (("query", dataset.query), ("gallery", dataset.gallery))
     )
     chance = chance_of(searching.models, searching.config, hardware, trained=True)
-    found = search(matcher, dataset, query, gallery, device=hardware.device, chance=chance)
+    reliability = None if searching.calibration is None else Reliability()
+
+    def watch(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> None:
+        if searching.calibration is not None and reliability is not None:
+            reliability.add(searching.calibration.probability(scores), same)
+
+    found = search(
+        matcher, dataset, query, gallery, device=hardware.device, chance=chance, watch=watch
+    )
     naming = _Naming(dataset, number)
     # Pairs first: where there is no room for all pictures, they tell more.
     # The cosine of two vectors cannot be taken apart.
@@ -192,6 +266,7 @@ def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[st
         "mAP": ranking.mAP,
         "cmc": ranking.cmc.tolist(),
         "has_probability": chance(0.0) is not None,
+        "reliability": None if reliability is None else _reliability(reliability),
         "pairs": pairs,
         "lists": lists,
         "identities": len(confusions),
@@ -205,6 +280,12 @@ def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[st
             for row in confusions[:_CONFUSIONS]
         ],
     }
+
+
+def _reliability(found: Reliability) -> dict[str, Any]:
+    same, different = found.pairs
+    bins = [asdict(row) for row in found.bins()]
+    return {"same": same, "different": different, "error": found.error, "bins": bins}
 
 
 class _Naming:

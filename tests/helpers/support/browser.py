@@ -1,50 +1,171 @@
-"""What a page measures in a browser, where there is one."""
+"""Pages in headless Chromium, where there is one: what they ask for, what a reader meets."""
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
-import subprocess
-from html import escape, unescape
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
+OpenPage = Callable[..., "Page"]
 
-def measure_in_browser(page: str, expression: str, *, width: int, folder: Path) -> object:
-    """The value of a JavaScript expression in a page that is shown in a frame of this width.
 
-    Args:
-        page: HTML.
-        expression: its value is one of JSON; ``document`` is the page's.
-        width: in pixels; a frame's, for a headless window is never as narrow as a phone.
-        folder: for the files that are needed.
-    """
-    browser = next(filter(None, map(shutil.which, NAMES)), None)
-    if browser is None:
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser; skips where there is none, or no driver."""
+    api = pytest.importorskip("playwright.sync_api", reason="no driver: pip install playwright")
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
         pytest.skip(f"no browser: none of {', '.join(NAMES)}")
-    # The page's own rule lets no script run: it is the frame's document that is looked at.
-    outer = f"""<!DOCTYPE html><body><iframe style="width:{width}px;height:900px;border:0"
-        srcdoc="{escape(page)}"></iframe><pre></pre><script>
-        const frame = document.querySelector("iframe");
-        frame.addEventListener("load", () => {{
-            const look = (document, getComputedStyle) => {expression};
-            const value = look(frame.contentDocument, frame.contentWindow.getComputedStyle);
-            document.querySelector("pre").textContent = JSON.stringify(value);
-        }});
-        </script>"""
-    file = folder / "outer.html"
-    file.write_text(outer, encoding="utf-8")
-    options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/browser")
-    done = subprocess.run(
-        [browser, *options, "--virtual-time-budget=20000", "--dump-dom", file.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[OpenPage]:
+    """Opens pages, ``open_page(address, width=360, dark=True)``, and looks after them.
+
+    A page that asks another host for anything, breaks its own policy or has a fault in its script
+    fails the test.
+    """
+    contexts, faults = [], []
+
+    def opened(address: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        own = address.split("/")[2]
+
+        def asked(request: Any) -> None:
+            kind, host = request.url.split(":")[0], request.url.split("/")[2:3]
+            if kind != "data" and host != [own]:
+                faults.append(f"asked for {request.url}")
+
+        page.on("request", asked)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: "policy" in said.text.lower() and faults.append(said.text))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def wider_than_the_screen(page: Page) -> list[str]:
+    """Whether the page scrolls sideways, and what sticks out of it beside what scrolls itself."""
+    found: list[str] = page.evaluate(
+        """() => {
+            const width = document.documentElement.clientWidth;
+            const inside = (part) => part.closest(".scroll, .list, .skip, svg");
+            const out = [...document.body.querySelectorAll("*")]
+                .filter((part) => !inside(part) && part.getBoundingClientRect().right > width + 0.5)
+                .map((part) => `${part.tagName} ${part.id || part.className}`);
+            return document.documentElement.scrollWidth > width ? ["the page", ...out] : out;
+        }"""
     )
-    (value,) = re.findall(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
-    return json.loads(unescape(value))
+    return found
+
+
+def hard_to_read(page: Page) -> list[str]:
+    """Texts whose contrast with what lies behind is below 4.5 (WCAG 2.2, 1.4.3)."""
+    found: list[str] = page.evaluate(
+        """() => {
+            const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+            const light = (colour) => {
+                const [r, g, b] = numbers(colour).slice(0, 3).map((v) => {
+                    const c = v / 255;
+                    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+                });
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const behind = (part) => {
+                for (let at = part; at; at = at.parentElement) {
+                    const colour = getComputedStyle(at).backgroundColor;
+                    if ((numbers(colour)[3] ?? 1) > 0) return colour;
+                }
+                return "rgb(255, 255, 255)";
+            };
+            const written = (node) => node.nodeType === Node.TEXT_NODE && node.data.trim();
+            const bad = [];
+            for (const part of document.body.querySelectorAll("*")) {
+                if (![...part.childNodes].some(written) || !part.checkVisibility()) continue;
+                const style = getComputedStyle(part);
+                const ink = part.closest("svg") ? style.fill : style.color;
+                const [high, low] = [light(ink), light(behind(part))].sort((a, b) => b - a);
+                const contrast = (high + 0.05) / (low + 0.05);
+                const words = part.textContent.trim().slice(0, 30);
+                if (contrast < 4.5) bad.push(`${words}: ${contrast.toFixed(2)}`);
+            }
+            return bad;
+        }"""
+    )
+    return found
+
+
+def tabbed_through(page: Page, most: int = 200) -> list[str]:
+    """What the tab key leads to, in order; nothing of it may be without a visible mark."""
+    page.evaluate(
+        """() => {
+            const start = Object.assign(document.createElement("span"), { tabIndex: -1 });
+            document.body.prepend(start);
+            start.focus();
+        }"""
+    )
+    seen: list[str] = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        at = page.evaluate(
+            """() => {
+                const part = document.activeElement;
+                if (!part || part === document.body) return null;
+                const marked = (e, p) => {
+                    const s = getComputedStyle(e);
+                    return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2
+                        || p.test(s.stroke) && parseFloat(s.strokeWidth) >= 3;
+                };
+                const frame = part.querySelector?.(".frame");
+                const mark = [part, part.closest("label"), frame].filter(Boolean);
+                const name = part.id || part.dataset.row || part.dataset.side
+                    || part.getAttribute("aria-label") || part.textContent.trim()
+                    || part.querySelector("img")?.alt || part.value;
+                part.dataset.tabbed = "yes";
+                return [name, mark.some((e) => marked(e, /rgb/))];
+            }"""
+        )
+        if at is None:
+            break
+        name, marked = at
+        assert marked, f"{name}: no mark where the focus is"
+        seen.append(name)
+    return seen
+
+
+def without_words(page: Page) -> list[str]:
+    """Pictures and controls that a reader who does not see is told nothing of."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll("img, svg, button, input, a, [tabindex='0']")]
+            .filter((part) => part.checkVisibility() && !part.closest("[aria-hidden]"))
+            .filter((part) => {
+                const told = part.alt || part.ariaLabel || part.getAttribute("aria-labelledby")
+                    || part.textContent.trim() || part.labels?.length
+                    || part.querySelector("img")?.alt;
+                return !told;
+            })
+            .map((part) => part.outerHTML.slice(0, 80))"""
+    )
+    return found

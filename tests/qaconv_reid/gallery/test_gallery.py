@@ -48,6 +48,9 @@ def test_a_folder_is_added_once_and_found(gallery, market):
     assert {hit.camera for hit in gallery.search(query, k=15, where="camera != 3")} == {1, 2}
     assert gallery.search(query, k=15, exact=True) == hits
     assert gallery.search_many([query, image], k=2)[0] == hits[:2]
+    assert gallery.search_maps(PixelEncoder().features(query), k=15) == [hits]
+    (own,) = gallery.search(query, k=1, where=f"number = {hits[3].number}")
+    assert own == hits[3]
     assert gallery.remove("identity = '3'") == 3
     assert (len(gallery), gallery.add(folder)) == (12, (3, 12))
 
@@ -58,7 +61,11 @@ def test_info(gallery, market):
     info = gallery.info()
     assert (info.rows, info.identities, info.cameras) == (30, 5, {1: 10, 2: 10, 3: 10})
     assert (info.maker, info.recall) == (maker(), None)
+    assert info.times is None
     assert info.bytes_of_maps == 30 * 6 * 4 * 2 * 2
+    files = images_below(market / "bounding_box_train")[:3]
+    gallery.add({"path": files, "time": [4.5, None, 2]})
+    assert gallery.info().times == (2, 4.5)
 
 
 def test_an_interrupted_add_goes_on(gallery, market):

@@ -12,6 +12,7 @@ import pytest
 
 from qaconv_reid import data, people
 from qaconv_reid.people import SIZES, PeopleError, Request, dataset
+from qaconv_reid.people.files import name_of, person_of
 from qaconv_reid.people.shot import look_of
 from qaconv_reid.people.sizes import FAMILY
 from qaconv_reid.people.walks import TEST, TRAIN, Person, sightings
@@ -229,3 +230,26 @@ def test_who_pass_a_camera_together_pass_the_next_together(domain):
     assert sum(near_before) > 100
     assert by_chance < 0.1
     assert given_the_first > 0.8
+
+
+def test_families_are_known_from_the_folder(tiny, tmp_path):
+    """Those of the looks that were drawn; of other folders nothing is known."""
+    plaza = people.Families.of(tiny / "plaza")
+    assert plaza is not None
+    for first in (1, 5001):
+        pool = "plaza" if first == 1 else TEST
+        for number in range(2 * FAMILY):
+            begin = number // FAMILY * FAMILY
+            looks = [look_of(0, Person(pool, begin + i)) for i in range(FAMILY)]
+            alike = all(look.bottom == looks[0].bottom for look in looks)
+            assert plaza.family(first + number) == (first + begin if alike else None)
+    assert people.Families.of(tmp_path) is None
+    (tmp_path / people.MANIFEST).write_text('{"size": "tiny", "generation": 0}')
+    assert people.Families.of(tmp_path / "plaza") is None
+
+
+def test_names_lead_back_to_their_persons():
+    for unit in sightings(0, TINY, "plaza", TRAIN), sightings(0, TINY, "plaza", TEST):
+        for sighting in next(iter(unit)):
+            name = name_of(sighting, TINY, "market").name
+            assert person_of(int(name[:4]), "plaza") == sighting.subject.person

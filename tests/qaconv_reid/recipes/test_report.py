@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 
@@ -16,8 +17,13 @@ from qaconv_reid.config import load
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.text import printable
 from qaconv_reid.training import checkpoint
-from support.browser import measure_in_browser
-from support.images import draw_person
+from support.browser import (
+    hard_to_read,
+    tabbed_through,
+    wider_than_the_screen,
+    without_words,
+)
+from support.images import draw_person, write_person_folders
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("jinja2")
@@ -105,6 +111,27 @@ def made(run_folder, tmp_path_factory):
     return text, json.loads(file.read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def trained_on(run_folder, data, tmp_path_factory):
+    """The page of the same run, calibrated, with its training set and an earlier evaluation."""
+    folder = tmp_path_factory.mktemp("trained") / "small"
+    shutil.copytree(run_folder, folder)
+    training = folder.parent / "persons"
+    write_person_folders(training, PERSONS, 2)
+    for number, path in enumerate(sorted(training.iterdir())):
+        path.rename(training / str(number))
+    config = load(folder, [f'data.train=["folder:{training}"]', f"output={folder.parent}"])
+    RunFolder(folder).write_config(config)
+    assert cli.main(["calibrate", str(folder), "--data", str(data), "--device", "cpu"]) == 0
+    (entry,) = json.loads((run_folder / "evaluation.json").read_text())
+    before = folder.parent / "before.json"
+    before.write_text(json.dumps({"epochs": None, "results": [{**entry, "rank1": 0.125}]}))
+    numbers = folder.parent / "report.json"
+    options = ("--before", str(before), "--json", str(numbers))
+    assert cli.main(["report", str(folder), *options]) == 0
+    return (folder / "report.html").read_text(encoding="utf-8"), json.loads(numbers.read_text())
+
+
 def test_the_page_asks_for_nothing_from_elsewhere(made):
     text, _ = made
     page = Page(text)
@@ -133,6 +160,48 @@ def test_names_of_files_are_text(made):
     assert printable(search["pairs"][0]["probe"]) in words
 
 
+def test_neighbours_of_classes(trained_on):
+    """By one image of each class: the nearest are those that the matcher scores highest."""
+    text, data = trained_on
+    graph = data["graph"]
+    assert (graph["classes"], graph["looked_at"], graph["neighbours"]) == (PERSONS, PERSONS, 5)
+    assert graph["families"] is None  # of these nobody knows
+    assert 1 <= len(graph["shown"]) <= 6
+    best = [hood["neighbours"][0]["score"] for hood in graph["shown"]]
+    assert best == sorted(best, reverse=True)
+    for hood in graph["shown"]:
+        scores = [other["score"] for other in hood["neighbours"]]
+        assert scores == sorted(scores, reverse=True)
+        people = {hood["class"]["person"], *(other["person"] for other in hood["neighbours"])}
+        assert people == set(range(PERSONS))
+    assert "Who is alike to the matcher" in text
+
+
+def test_a_calibration_is_held_to_the_pairs(trained_on, run_folder):
+    text, data = trained_on
+    assert data["calibration"] == {"same": 12, "different": 60}
+    (search,) = data["searches"]
+    found = search["reliability"]
+    # The data set that it was fitted on: 6 queries, 12 images in the gallery.
+    assert (found["same"], found["different"]) == (12, 60)
+    assert sum(row["same"] for row in found["bins"]) == 12
+    assert sum(row["different"] for row in found["bins"]) == 60
+    assert 0 <= found["error"] < 0.5
+    assert "Do the probabilities hold?" in text
+
+
+def test_before_and_after_stand_in_one_table(trained_on, run_folder):
+    text, data = trained_on
+    (row,) = data["before"]["rows"]
+    (entry,) = json.loads((run_folder / "evaluation.json").read_text())
+    assert data["before"]["what"] == "untrained"
+    assert row["after"]["mAP"] == entry["mAP"]
+    assert row["before"]["rank1"] == 0.125
+    assert "12.5</td>" in text
+    low, high = entry["mAP_interval"]
+    assert f"{100 * low:.1f}–{100 * high:.1f}" in text
+
+
 def test_it_can_be_read_without_seeing_and_without_a_mouse(made):
     page = Page(made[0])
     images = page.of("img")
@@ -150,26 +219,45 @@ def test_it_can_be_read_without_seeing_and_without_a_mouse(made):
     assert "@media print" in made[0]
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_is_wider_than_the_screen(made, width, tmp_path):
-    """What is wide scrolls in its own frame; every picture is drawn."""
-    found = measure_in_browser(
-        made[0],
-        """({
-            width: document.documentElement.scrollWidth,
-            scrollers: [...document.querySelectorAll(".scroll, .list")]
-                .filter(part => part.scrollWidth > part.clientWidth).length,
-            pictures: [...document.querySelectorAll("img")]
-                .filter(image => image.getBoundingClientRect().width > 30).length,
-            size: getComputedStyle(document.body).fontSize,
-        })""",
-        width=width,
-        folder=tmp_path,
+def test_it_is_read_in_a_browser(made, run_folder, open_page, width, dark):
+    """What is wide scrolls in its own frame; every picture is drawn, every text is legible."""
+    page = open_page((run_folder / "report.html").as_uri(), width=width, dark=dark)
+    assert wider_than_the_screen(page) == []
+    assert hard_to_read(page) == []
+    assert without_words(page) == []
+    scrollers = page.locator(".scroll, .list").evaluate_all(
+        "parts => parts.filter(part => part.scrollWidth > part.clientWidth).length"
     )
-    assert found["width"] <= width
-    assert found["scrollers"] > 0 or width > 360
-    assert found["pictures"] == len(Page(made[0]).of("img"))
-    assert found["size"] == "16px"
+    assert scrollers > 0 or width > 360
+    drawn = page.locator("img").evaluate_all(
+        "images => images.filter(image => image.getBoundingClientRect().width > 30).length"
+    )
+    assert drawn == len(Page(made[0]).of("img"))
+    assert page.evaluate("getComputedStyle(document.body).fontSize") == "16px"
+
+
+@pytest.mark.browser
+def test_the_keyboard_reaches_all_of_it(made, run_folder, open_page):
+    page = open_page((run_folder / "report.html").as_uri(), width=360)
+    reached = tabbed_through(page)
+    assert reached[0] == "Skip to the results"
+    wide = page.locator(".scroll, .list").evaluate_all(
+        "parts => parts.filter(p => p.checkVisibility() && !p.dataset.tabbed).length"
+    )
+    assert wide == 0
+    page.locator(".list").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".list").first.evaluate(
+        """(list) => new Promise((done) => {
+            let left = 200;  // frames
+            const look = () => (list.scrollLeft > 0 || !left-- ? done(left > 0)
+                : requestAnimationFrame(look));
+            look();
+        })"""
+    )
 
 
 def test_the_numbers_are_those_of_the_run(made, run_folder):
@@ -242,6 +330,11 @@ def test_mistakes_are_said_at_once(run_folder, tmp_path, capsys, monkeypatch):
     bad = tmp_path / "no" / "a.html"
     assert cli.main(["report", str(run_folder), "--out", str(bad)]) == cli.USER_ERROR
     assert f"--out: got {bad}, wanted a file in a folder" in capsys.readouterr().err
+    for content in ("no JSON", '{"results": [{"dataset": "a"}]}'):
+        (tmp_path / "b.json").write_text(content)
+        argv = ["report", str(run_folder), "--before", str(tmp_path / "b.json")]
+        assert cli.main(argv) == cli.USER_ERROR
+        assert "wanted a file that qaconv evaluate --json wrote" in capsys.readouterr().err
     for name in [*sys.modules]:
         if name.startswith("qaconv_reid.re") and ("html" in name or name.endswith("s.report")):
             monkeypatch.delitem(sys.modules, name)

@@ -78,6 +78,7 @@ def line_chart(
     x_label: str,
     low: float | None = None,
     high: float | None = None,
+    ticks: Sequence[float] | None = None,
 ) -> str:
     """Lines over ``xs``, which ascend; a single point is a dot.
 
@@ -88,11 +89,13 @@ def line_chart(
         x_label: below.
         low: where the upright axis begins; by default at the least value.
         high: where it ends.
+        ticks: of the level axis, which goes from the first to the last; by default ``xs``.
     """
     known = [v for line in series for v in line.values if v is not None]
     least, most = (min(known), max(known)) if known else (0.0, 1.0)
-    frame = _Frame(xs, least if low is None else low, most if high is None else high)
-    parts = frame.axes(xs, x_label)
+    ticks = xs if ticks is None else ticks
+    frame = _Frame(ticks, least if low is None else low, most if high is None else high)
+    parts = frame.axes(ticks, x_label)
     for number, line in enumerate(series):
         look = f"s{number % LOOKS}"
         points = [

@@ -43,7 +43,7 @@ def render_page(data: Mapping[str, Any], album: Album) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, number=_number)
+    environment.filters.update(percent=_percent, number=_number, interval=_interval, how=_how)
     template = environment.get_template("report.html.j2")
     return template.render(
         data=data,
@@ -51,6 +51,7 @@ def render_page(data: Mapping[str, Any], album: Album) -> str:
         curves=_curves(data["epochs"]),
         shares=_shares(data["epochs"]),
         cmc=_cmc(data["searches"]),
+        reliability=_reliability(data["searches"]),
         looks=LOOKS,
         album=album,
     )
@@ -63,6 +64,20 @@ def _shown(value: object) -> object:
 
 def _percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * float(value):.{digits}f}"
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    """An interval in per cent; runs of before there were any have none."""
+    return "–" if bounds is None else f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
+
+
+def _how(entry: Mapping[str, Any]) -> str:
+    """The data set of a result, and how it was measured where that is not the usual way."""
+    parts = [str(entry["dataset"])]
+    for key, usual in (("protocol", "market"), ("variant", "plain"), ("area", "plain")):
+        value = entry.get(key, usual)
+        parts += [] if value == usual else [str(value)]
+    return ", ".join([*parts, *(["every crop"] if entry.get("every_crop") else [])])
 
 
 def _number(value: object) -> str:
@@ -81,9 +96,9 @@ def _curves(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         known = [value for value in values if value is not None]
         if not known:
             continue
-        bounds = {"low": 0.0, "high": 100.0} if unit == "%" else {}
+        low, high = (0.0, 100.0) if unit == "%" else (None, None)
         told = f"{heading} by epoch: from {known[0]:.4g} to {known[-1]:.4g}{unit and ' ' + unit}"
-        chart = line_chart(told, xs, [Series(heading, values)], x_label="epoch", **bounds)
+        chart = line_chart(told, xs, [Series(heading, values)], x_label="epoch", low=low, high=high)
         heading = f"{heading} ({unit})" if unit else heading
         charts.append(
             {"heading": heading, "meaning": meaning, "svg": Markup(chart), "last": known[-1]}
@@ -126,6 +141,33 @@ def _cmc(searches: Sequence[Mapping[str, Any]], ranks: int = 20) -> dict[str, An
     )
     xs = list(range(1, len(series[0].values) + 1))
     chart = line_chart(told, xs, series, x_label="rank k", low=0, high=100)
+    return {"svg": Markup(chart), "names": [line.name for line in series], "told": told}
+
+
+def _reliability(searches: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How often pairs of each probability are of one identity, a line for each data set."""
+    known = [search for search in searches if search["reliability"]]
+    found = {row["probability"] for it in known for row in it["reliability"]["bins"]}
+    if not found:
+        return None
+    xs = sorted({0.0, 1.0} | found)
+    series = [Series("as it should be", [100 * x for x in xs])]
+    for search in known:
+        shares = {row["probability"]: 100 * row["share"] for row in search["reliability"]["bins"]}
+        series.append(Series(search["dataset"], [shares.get(x) for x in xs]))
+    told = "Pairs of one identity by probability: " + "; ".join(
+        f"{search['dataset']} is {100 * search['reliability']['error']:.1f} points off on the mean"
+        for search in known
+    )
+    chart = line_chart(
+        told,
+        [100 * x for x in xs],
+        series,
+        x_label="probability (%)",
+        low=0,
+        high=100,
+        ticks=range(0, 101, 20),
+    )
     return {"svg": Markup(chart), "names": [line.name for line in series], "told": told}
 
 

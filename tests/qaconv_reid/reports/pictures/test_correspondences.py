@@ -16,7 +16,10 @@ def a_match(parts, names=("a.jpg", "b.jpg")):
     matches = [Match((row, 0), (row, 0), 0.5, part) for row, part in enumerate(parts)]
     matches.sort(key=lambda match: -abs(match.contribution))
     images = Image.new("RGB", (20, 40), (128, 128, 128)), Image.new("RGB", (10, 10), (90, 90, 90))
-    return MatchPicture(images, names, Correspondences(heat, heat, 0.0, tuple(matches)), "score 1")
+    rows = torch.arange(len(parts))[:, None]
+    half = torch.full(heat.shape, 0.5)
+    found = Correspondences(heat, heat, rows, rows, half, half, 0.0, tuple(matches))
+    return MatchPicture(images, names, found, "score 1")
 
 
 def between(picture, row):
