@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from qaconv_reid.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
-from qaconv_reid.data import ImageDataset, Inspection, ReidDataset, open_source
+from qaconv_reid.data import DataError, ImageDataset, Inspection, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, about_weights, find_weights
 from qaconv_reid.ranks import Ranks, joined
@@ -240,7 +240,7 @@ class _Run:
         """Train to the end.
 
         Raises:
-            CollapsedError, Interrupted: it ended before.
+            CollapsedError, DataError, Interrupted: it ended before.
         """
         trainer = self.trainer
         stopped = False
@@ -256,7 +256,7 @@ class _Run:
                     stopped = self.ranks.agree(interrupted())
                 return stopped
 
-            for report in trainer.epochs(stop, self._keep_by_the_clock):
+            for report in self._epochs(stop):
                 record = report.as_dict() | self._validate() | self._look_at_tests()
                 # The log first: a record too many is dropped on resuming, one too few is lost.
                 if metrics is not None:
@@ -275,6 +275,17 @@ class _Run:
                     f"stopped in epoch {trainer.epoch + 1}; go on by: "
                     f"qaconv train {self.folder.path} --resume"
                 )
+
+    def _epochs(self, stop: Callable[[], bool]) -> Iterator[EpochReport]:
+        """Those of the trainer; what an image that cannot be read interrupts is kept."""
+        try:
+            yield from self.trainer.epochs(stop, self._keep_by_the_clock)
+        except DataError as error:
+            self.keep()
+            raise DataError(
+                f"{error}; stopped in epoch {self.trainer.epoch + 1}, when it can be read go on "
+                f"by: qaconv train {self.folder.path} --resume (without it: data.broken=skip)"
+            ) from None
 
     def _metrics(self) -> AbstractContextManager[Metrics | None]:
         if not self.ranks.first:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from qaconv_reid import cli, config
+from qaconv_reid import cli, config, data
 from qaconv_reid.reports import read_run_log
 from qaconv_reid.training import Trainer, checkpoint
-from support.images import draw_person
+from support.images import corrupt, draw_person
 
 pytestmark = pytest.mark.recipe
 
@@ -270,3 +271,60 @@ def test_a_compiled_network_trains_the_same_weights_by_name(command):
     )
     assert not any("_orig_mod" in name for name in weights("c"))
     assert command("evaluate", "runs/c")[0] == 0
+
+
+@pytest.fixture
+def own(people, tmp_path, monkeypatch, capsys):
+    """A copy of the people, and ``qaconv train`` on it in an empty folder: exit code, errors."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(people.parent, "people")
+    small = ("model.height=64", "model.width=32", "schedule.max_epochs=1", "data.cache_folder=c")
+
+    def run(*argv: str) -> tuple[int, str]:
+        sets = () if Path(argv[0]).is_dir() else ("data.train=people/list.csv", *small)
+        code = cli.main(["train", *argv, *sets])
+        return code, capsys.readouterr().err
+
+    return Path("people"), run
+
+
+def test_an_image_that_breaks_while_training_loses_nothing(own, monkeypatch):
+    """The run is kept as it stands, says so in a line, and goes on where the image is whole."""
+    folder, run = own
+    read = ("tiny", "data.cache=off", "runtime.workers=1")
+    assert run(*read, "name=whole")[0] == 0
+    image = folder / "3_1.png"
+    content = image.read_bytes()
+    image.write_bytes(content[:200])
+    with monkeypatch.context() as patch:  # as if it were still whole when the run begins
+        patch.setattr(data.Inspection, "broken", lambda *_: [])
+        code, err = run(*read, "name=a")
+    assert code == 2
+    (line,) = [line for line in err.splitlines() if line.startswith("qaconv: error: ")]
+    assert "people/3_1.png: cannot be read as an image" in line
+    assert "qaconv train runs/a --resume" in line
+    assert "Traceback" not in err
+
+    shutil.copytree("runs/a", "runs/b")
+    code, err = run("runs/a", "--resume")
+    assert code == 2
+    assert "1 of 40 images cannot be read" in err
+    code, err = run("runs/b", "--resume", "data.broken=skip")
+    assert code == 0
+    assert "takes its place (data.broken=skip; 1 so far)" in err
+    image.write_bytes(content)
+    assert run("runs/a", "--resume")[0] == 0
+    assert_same_weights("a", "whole")
+
+
+def test_broken_images_are_skipped_alike_wherever_images_are_kept(own):
+    folder, run = own
+    for name in ("1_1.png", "3_2.png"):
+        corrupt(folder / name)
+    for cache in ("off", "memory", "disk"):
+        code, err = run("tiny", f"name={cache}", "data.broken=skip", f"data.cache={cache}")
+        assert code == 0, err
+        assert (
+            sum("another image of that person takes its place" in x for x in err.splitlines()) == 2
+        )
+        assert_same_weights(cache, "off")
