@@ -10,15 +10,15 @@ Environment:
 
 import os
 import re
-import shutil
-import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 from setuptools import setup
 
 ROOT = Path(__file__).resolve().parent
+sys.path.append(str(ROOT / "build_backend"))
+import qaconv_check  # noqa: E402
+
 # LibTorch's stable ABI at 2.10: one binary for every torch from there on.
 TORCH_TARGET_VERSION = "0x020a000000000000"
 # The commands that only ask for names and versions must work without torch or a compiler.
@@ -39,55 +39,6 @@ def version() -> str:
     return re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M).group(1)
 
 
-def stop(message: str) -> None:
-    sys.exit(f"\nqaconv-ext: {message}\n")
-
-
-def cxx_compiler() -> str:
-    compiler = os.environ.get("CXX", "c++")
-    if shutil.which(compiler.split()[0]) is None:
-        stop(
-            f"no C++ compiler: '{compiler}' is not on PATH. Install one (Debian and Ubuntu: "
-            "apt-get install g++; Fedora: dnf install gcc-c++), or name it in CXX, "
-            "or set QACONV_COMPILE=0 to install without kernels (slow: plain PyTorch answers)."
-        )
-    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-        stop(
-            f"no Python headers: {sysconfig.get_path('include')}/Python.h is missing. Install them "
-            "(Debian and Ubuntu: apt-get install python3-dev; Fedora: dnf install python3-devel)."
-        )
-    return compiler
-
-
-def cuda_home() -> Path | None:
-    """The toolkit of the nvcc in use, or None.
-
-    nvcc on PATH may be a wrapper script in a folder that is no toolkit, so nvcc is asked itself.
-    """
-    wanted = os.environ.get("QACONV_CUDA")
-    if wanted not in (None, "", "0", "1"):
-        stop(f"QACONV_CUDA: got {wanted!r}, wanted 0 or 1")
-    if wanted == "0":
-        return None
-    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
-    nvcc = str(Path(home) / "bin" / "nvcc") if home else shutil.which("nvcc")
-    nvcc = nvcc or shutil.which("nvcc", path="/usr/local/cuda/bin")
-    if nvcc is not None and shutil.which(nvcc) is not None:
-        dry = subprocess.run([nvcc, "--dryrun", "-c", "x.cu"], capture_output=True, text=True)
-        top = re.search(r"^#\$ TOP=(.+)$", dry.stderr, re.M)
-        for candidate in ([top.group(1)] if top else []) + ([home] if home else []):
-            if (Path(candidate) / "include" / "cuda_runtime.h").exists():
-                return Path(candidate).resolve()
-    if wanted == "1":
-        stop("QACONV_CUDA=1, but no CUDA toolkit was found: put nvcc on PATH or set CUDA_HOME")
-    return None
-
-
-def nvcc_version(home: Path) -> str:
-    out = subprocess.run([str(home / "bin" / "nvcc"), "--version"], capture_output=True, text=True)
-    return re.search(r"release ([\d.]+)", out.stdout).group(1)
-
-
 def architectures() -> list[str]:
     text = os.environ.get("QACONV_CUDA_ARCHITECTURES")
     return re.split(r"[ ,;]+", text) if text else read_list("csrc/cuda_architectures.txt")
@@ -105,11 +56,17 @@ def cuda_flags(ptx: bool) -> list[str]:
 
 
 def extensions() -> tuple[list, dict]:
-    cxx_compiler()
-    home = cuda_home()
+    qaconv_check.tools()
+    qaconv_check.cxx_compiler()
+    home = qaconv_check.cuda_home()
     ptx = os.environ.get("QACONV_CUDA_EMBED") == "ptx"
     if ptx:
         os.environ.setdefault("QACONV_CUDA_ARCHITECTURES", "8.0")
+    folder = qaconv_check.torch_folder()
+    if folder is None:
+        qaconv_check.stop("no torch was found to compile against. First: pip install torch")
+    if home is not None:
+        qaconv_check.toolkit(home, architectures(), folder)
     # cpp_extension decides about architectures by the GPU it sees, and fails where it sees none.
     os.environ["TORCH_CUDA_ARCH_LIST"] = ";".join(architectures())
 
@@ -135,7 +92,7 @@ def extensions() -> tuple[list, dict]:
         os.environ["CUDA_HOME"] = str(home)
         macros += [
             ("USE_CUDA", None),
-            ("QACONV_CUDA_VERSION", f'"{nvcc_version(home)}"'),
+            ("QACONV_CUDA_VERSION", f'"{qaconv_check.nvcc_version(home)}"'),
             ("QACONV_CUDA_ARCHITECTURES", f'"{" ".join(architectures())}{" ptx" if ptx else ""}"'),
         ]
         include.append(str(home / "include"))
@@ -193,7 +150,7 @@ setup(
     ],
     package_dir={"qaconv_ext": "qaconv_ext", "qaconv_reid": "python/qaconv_reid"},
     package_data={
-        "qaconv_ext": ["py.typed", "_core.pyi", "_C.so"],
+        "qaconv_ext": ["py.typed", "*.pyi", "_C.so"],
         "qaconv_reid": [
             "py.typed",
             "configs/*.toml",

@@ -1,10 +1,13 @@
 """Time and memory of re-ranking and lifting at the size of large data sets, on synthetic maps.
 
     python benchmarks/evaluation_scale.py [--queries N] [--gallery N] [--dense] [--json FILE]
+        [--qaconv | --precision float32|bfloat16|int8] [--work FOLDER]
 
 Maps are small, so that the matching does not hide what comes after it: 4 places of 16 channels. The
-matcher is a product of pooled maps unless ``--qaconv`` asks for the true one. ``--dense`` does the
-re-ranking on whole matrices in NumPy instead, as it is usually done, for comparison.
+matcher is a product of pooled maps unless ``--qaconv`` asks for the true one, or ``--precision``
+for it with its winners found in that type. ``--dense`` does the re-ranking on whole matrices in
+NumPy instead, as it is usually done, for comparison. With ``--work`` scores, neighbours and the
+seconds spent are kept in that folder: the same command goes on after an interruption.
 """
 
 from __future__ import annotations
@@ -12,8 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from qaconv_ext.benchmark.provenance import provenance
+from qaconv_ext.narrow import NarrowQAConv, why_slow
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.evaluation import (
     FeatureSet,
@@ -32,11 +38,17 @@ from qaconv_reid.evaluation import (
 )
 from qaconv_reid.evaluation.protocols import measure
 from qaconv_reid.evaluation.refinement import refinements
-from qaconv_reid.evaluation.stored_scores import StoredScores
+from qaconv_reid.evaluation.stored_scores import KeptScores, StoredScores
+from qaconv_reid.evaluation.work import SetWork
+from qaconv_reid.files import replaced
 
 CHANNELS, PLACES = 16, (2, 2)
 #: Images of a person, and cameras, as in MSMT17's test part.
 IMAGES_OF_ONE, CAMERAS = 27, 15
+QUERY_BLOCK = 256
+#: Parts that an interruption does not lose.
+MATCHING, NEIGHBOURS = "matching, plain", "neighbours, encoding"
+NOTE_SECONDS = 10.0
 
 
 class PooledProduct(nn.Module):
@@ -73,35 +85,84 @@ class Stopwatch:
 
     Beside the seconds that went by those of the processors: other work on the machine changes them
     less.
+
+    Args:
+        file: where the seconds of parts that are not done are kept, of earlier processes too; a
+            part that nothing is kept of is done again, and counts as often.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         self.parts: list[dict[str, object]] = []
+        self._file = file
+        there = file is not None and file.is_file()
+        self._spent: dict[str, list[float]] = json.loads(file.read_text()) if there else {}
+        self._begin()
+
+    def _begin(self) -> None:
         self._since, self._worked = time.perf_counter(), time.process_time()
+        self._noted = self._since
+
+    def _seconds(self, what: str) -> list[float]:
+        before = self._spent.get(what, [0.0, 0.0])
+        now = time.perf_counter() - self._since, time.process_time() - self._worked
+        return [a + b for a, b in zip(before, now, strict=True)]
+
+    def note(self, what: str) -> None:
+        """Keep the seconds of a part that goes on."""
+        if self._file is None or time.perf_counter() - self._noted < NOTE_SECONDS:
+            return
+        with replaced(self._file) as temporary:
+            temporary.write_text(json.dumps({**self._spent, what: self._seconds(what)}))
+        self._noted = time.perf_counter()
 
     def done(self, what: str, **more: object) -> None:
         """A part ends here, and the next begins."""
-        now, worked = time.perf_counter(), time.process_time()
-        seconds, processor = now - self._since, worked - self._worked
+        seconds, processor = self._seconds(what)
         line = f"{what:22} {processor:8.1f} s, {seconds:8.1f} s by the clock  {peak():6.2f} GiB"
         print(line, more, flush=True)
         part = {"what": what, "seconds": seconds, "processor_seconds": processor}
         self.parts.append({**part, "peak_gib": peak(), **more})
-        self._since, self._worked = now, worked
+        self._begin()
 
 
-def streamed(query: FeatureSet, gallery: FeatureSet, matcher: nn.Module) -> list[dict[str, object]]:
+def streamed(
+    query: FeatureSet, gallery: FeatureSet, matcher: nn.Module, folder: Path | None
+) -> list[dict[str, object]]:
     """As `qaconv evaluate --rerank --tlift` does it, part by part."""
     identities = Identities(query.persons, query.cameras, gallery.persons, gallery.cameras)
-    watch, measures = Stopwatch(), Measures(rerank=True, tlift=True)
-    with StoredScores(len(gallery)) as stored:
-        blocks = score_blocks(matcher, query.maps, gallery.maps)
+    measures = Measures(rerank=True, tlift=True)
+    work = None if folder is None else SetWork(folder)
+    watch = Stopwatch(None if folder is None else folder / "seconds.json")
+    with ExitStack() as until_end:
+        stored: StoredScores | KeptScores = until_end.enter_context(StoredScores(len(gallery)))
+        if work is not None:
+            file = work.rows("scores", len(query), (len(gallery),), torch.float32)
+            stored = KeptScores(file, QUERY_BLOCK, "cpu")
+        blocks = score_blocks(
+            matcher,
+            query.maps,
+            gallery.maps,
+            first=stored.done,
+            query_block=QUERY_BLOCK,
+            progress=lambda *_: watch.note(MATCHING),
+        )
         plain = measure(measures, stored.keeping(blocks), identities)
-        watch.done("matching, plain", mAP=plain.mAP)
-        for name, again in refinements(matcher, query, gallery, stored, measures):
+        watch.done(MATCHING, mAP=plain.mAP)
+        ways = refinements(
+            matcher,
+            query,
+            gallery,
+            stored,
+            measures,
+            kept=None if work is None else work.neighbours(),
+            progress=lambda *_: watch.note(NEIGHBOURS),
+        )
+        for name, again in ways:
             if name == "re-ranked":
-                watch.done("neighbours, encoding")
+                watch.done(NEIGHBOURS)
             watch.done(name, mAP=measure(measures, again, identities).mAP)
+    if folder is not None:
+        shutil.rmtree(folder)
     return watch.parts
 
 
@@ -130,6 +191,8 @@ def main() -> None:
     parser.add_argument("--gallery", type=int, default=82_161)
     parser.add_argument("--dense", action="store_true")
     parser.add_argument("--qaconv", action="store_true")
+    parser.add_argument("--precision", choices=["float32", "bfloat16", "int8"])
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     persons = max(1, arguments.gallery // IMAGES_OF_ONE)
@@ -137,15 +200,27 @@ def main() -> None:
         synthetic(number, persons, seed)
         for seed, number in ((1, arguments.queries), (2, arguments.gallery))
     )
-    matcher = QAConv(CHANNELS, *PLACES).eval() if arguments.qaconv else PooledProduct()
+    kind, matcher = "product", PooledProduct()
+    if arguments.qaconv or arguments.precision:
+        kind, matcher = arguments.precision or "float32", QAConv(CHANNELS, *PLACES).eval()
+        if kind != "float32":
+            slow = why_slow(kind)
+            if slow:
+                sys.exit(f"--precision: got {kind}, and {slow}")
+            matcher = NarrowQAConv(matcher, kind)
     print(f"{len(query):,} queries, {len(gallery):,} gallery images, {persons:,} persons")
-    parts = (dense if arguments.dense else streamed)(query, gallery, matcher)
+    if arguments.dense:
+        parts = dense(query, gallery, matcher)
+    else:
+        own = f"{len(query)}-{len(gallery)}-{kind}"
+        parts = streamed(query, gallery, matcher, arguments.work and arguments.work / own)
     if arguments.json:
         command = f"benchmarks/evaluation_scale.py {' '.join(sys.argv[1:])}"
         content = {
             **provenance(command, "cpu"),
             "queries": len(query),
             "gallery": len(gallery),
+            "matcher": kind,
             "parts": parts,
         }
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")

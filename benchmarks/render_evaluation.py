@@ -30,6 +30,8 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
     ]
     for run in sorted(runs, key=lambda run: (run["queries"] * run["gallery"], run["command"])):
         size = f"{run['queries']:,} × {run['gallery']:,}"
+        if run.get("matcher", "product") != "product":
+            size += f", QAConv in {run['matcher']}"
         for part in run["parts"]:
             lines.append(
                 f"| {size} | {part['what']} | {part['processor_seconds']:.1f} "
@@ -41,8 +43,11 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
 
 def extrapolated(runs: list[dict[str, Any]]) -> list[str]:
     """The largest run's processor seconds at MSMT17's size: by pairs, of all images for some."""
-    largest = max(runs, key=lambda run: run["queries"] * run["gallery"])
+    products = [run for run in runs if run.get("matcher", "product") == "product"]
+    largest = max(products, key=lambda run: run["queries"] * run["gallery"])
     queries, gallery = largest["queries"], largest["gallery"]
+    if (queries, gallery) == (_QUERIES, _GALLERY):
+        return []
     across = _QUERIES * _GALLERY / (queries * gallery)
     among = (_QUERIES + _GALLERY) ** 2 / (queries + gallery) ** 2
     lines = [

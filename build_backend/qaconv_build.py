@@ -8,52 +8,41 @@ and one is asked for only where there is none.
 Each hook runs in a process of its own, which imports this file first: the path is set at import.
 """
 
-import importlib.util
 import os
 import sys
-import sysconfig
-from pathlib import Path
 
-from setuptools import build_meta
-from setuptools.build_meta import *  # noqa: F403  (the hooks that need no change)
+import qaconv_check
+
+qaconv_check.tools()  # before the import that an old setuptools lacks
+
+from setuptools import build_meta  # noqa: E402
+from setuptools.build_meta import *  # noqa: E402, F403  (the hooks that need no change)
 
 # Used to compile only where the environment has no torch; the CPU build is the smallest.
 FALLBACK_TORCH = "torch==2.13.0"
 
 
-def _folder_with_torch() -> str | None:
-    """The folder to put on the path for `import torch`, or None where there is no torch."""
-    given = os.environ.get("QACONV_TORCH_DIR")
-    if given:
-        folder = Path(given)
-        folder = folder.parent if folder.name == "torch" else folder
-        if not (folder / "torch" / "__init__.py").exists():
-            sys.exit(f"qaconv-ext: QACONV_TORCH_DIR: got {given}, wanted a folder that holds torch")
-        return str(folder)
-    if importlib.util.find_spec("torch") is not None:
-        return None  # on the path already
-    for scheme in ("purelib", "platlib"):
-        # Isolation takes this folder off sys.path, but the interpreter still says where it is.
-        folder = Path(sysconfig.get_path(scheme))
-        if (folder / "torch" / "__init__.py").exists():
-            return str(folder)
-    return None
-
-
-_FOLDER = _folder_with_torch()
-if _FOLDER is not None:
+_COMPILES = os.environ.get("QACONV_COMPILE", "1") != "0"
+_FOLDER = qaconv_check.torch_folder() if _COMPILES else None
+if _FOLDER is not None and str(_FOLDER) not in sys.path:
     # At the end: setuptools, pybind11 and ninja are those of the build environment.
-    sys.path.append(_FOLDER)
+    sys.path.append(str(_FOLDER))
     os.environ["PYTHONPATH"] = os.pathsep.join(
-        p for p in (os.environ.get("PYTHONPATH"), _FOLDER) if p
+        p for p in (os.environ.get("PYTHONPATH"), str(_FOLDER)) if p
     )
 
 
 def _requirements() -> list[str]:
-    compiles = os.environ.get("QACONV_COMPILE", "1") != "0"
+    if not _COMPILES or _FOLDER is not None:
+        return []
+    print(
+        f"qaconv-ext: no torch was found; {FALLBACK_TORCH} is fetched to compile against, some "
+        "gigabytes. QACONV_TORCH_DIR names the folder of one that is there.",
+        file=sys.stderr,
+        flush=True,
+    )
     # torch imports numpy where it finds it and warns where not.
-    missing = importlib.util.find_spec("torch") is None
-    return [FALLBACK_TORCH, "numpy"] if compiles and missing else []
+    return [FALLBACK_TORCH, "numpy"]
 
 
 def get_requires_for_build_wheel(config_settings=None):

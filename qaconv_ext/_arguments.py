@@ -1,63 +1,109 @@
-"""Checks of public functions' arguments: each names the argument, what it got and what it wants."""
+"""Checks of arguments that are tensors; the rules that arrays obey too are in `_checks`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
+from qaconv_ext import _checks
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
 #: The types feature maps may have, everywhere in the package.
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
-#: Positions are stored in int16 above 256 places.
-MAX_PLACES = 32767
+
+def tensor(name: str, value: object) -> Tensor:
+    """``value``, a tensor whose numbers lie in memory one by one."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: got {_checks.shown(value)}, wanted a torch.Tensor")
+    if value.is_nested:
+        raise TypeError(f"{name}: got a nested tensor, wanted a dense one")
+    if value.layout != torch.strided:
+        raise TypeError(f"{name}: got layout {value.layout}, wanted a dense tensor (torch.strided)")
+    return value
 
 
-def _names(dtypes: Sequence[torch.dtype]) -> str:
-    return ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
+def floating(name: str, value: object) -> Tensor:
+    """``value``, a dense tensor of one of the types that are calculated with."""
+    found = tensor(name, value)
+    if found.dtype not in DTYPES:
+        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+        raise TypeError(f"{name}: got dtype {found.dtype}, wanted one of {names}")
+    return found
 
 
 def feature_maps(name: str, value: object) -> Tensor:
     """``value`` as ``[N, C, places]``, from ``[N, C, places]`` or ``[N, C, h, w]``."""
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: got {type(value).__name__}, wanted a torch.Tensor")
-    if value.dtype not in DTYPES:
-        raise TypeError(f"{name}: got dtype {value.dtype}, wanted one of {_names(DTYPES)}")
-    if value.dim() not in (3, 4):
-        raise ValueError(
-            f"{name}: got shape {list(value.shape)}, wanted [N, C, places] or [N, C, h, w]"
-        )
-    maps = value.flatten(2) if value.dim() == 4 else value
-    if maps.shape[1] == 0 or maps.shape[2] == 0:
-        raise ValueError(
-            f"{name}: got shape {list(value.shape)}, wanted at least one channel and one place"
-        )
-    if maps.shape[2] > MAX_PLACES:
-        raise ValueError(f"{name}: got {maps.shape[2]} places a map, wanted at most {MAX_PLACES}")
+    maps = floating(name, value)
+    _checks.map_shape(name, maps.shape)
+    return maps.flatten(2) if maps.dim() == 4 else maps
+
+
+def maps_of_size(name: str, value: object, sizes: Sequence[int], whose: str) -> Tensor:
+    """``value`` as ``[N, *sizes]``, the channels, rows and columns that something was made for."""
+    maps = floating(name, value)
+    if maps.dim() != 4 or list(maps.shape[1:]) != list(sizes):
+        wanted = ", ".join(map(str, sizes))
+        raise ValueError(f"{name}: got shape {list(maps.shape)}, wanted [N, {wanted}] as {whose}")
     return maps
 
 
 def matching(probe: Tensor, gallery: Tensor) -> None:
     """That two sets of maps can be correlated: same channels, dtype and device."""
-    if probe.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f"gallery: got {gallery.shape[1]} channels, wanted {probe.shape[1]} as probe has"
-        )
-    if probe.dtype != gallery.dtype:
-        raise TypeError(f"gallery: got dtype {gallery.dtype}, wanted {probe.dtype} as probe has")
-    if probe.device != gallery.device:
-        raise ValueError(f"gallery: got device {gallery.device}, wanted {probe.device} as probe")
+    _checks.matching(probe, gallery)
+    same_device("gallery", gallery, probe, "as probe")
+
+
+def same_device(name: str, value: Tensor, like: Tensor, why: str) -> None:
+    """That a tensor is where another is."""
+    if value.device != like.device:
+        raise ValueError(f"{name}: got device {value.device}, wanted {like.device} {why}")
 
 
 def vector(name: str, value: object, length: int, like: Tensor, dtype: torch.dtype) -> Tensor:
     """``value`` as a vector of ``length`` numbers of ``dtype`` on the device of ``like``."""
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: got {type(value).__name__}, wanted a torch.Tensor")
-    if not value.is_floating_point():
-        raise TypeError(f"{name}: got dtype {value.dtype}, wanted a floating type")
-    if value.numel() != length:
-        raise ValueError(f"{name}: got shape {list(value.shape)}, wanted {length} numbers")
-    if value.device != like.device:
-        raise ValueError(f"{name}: got device {value.device}, wanted {like.device}")
-    return value.reshape(length).to(dtype)
+    found = floating(name, value)
+    _checks.length(name, found.shape, length)
+    same_device(name, found, like, "as the maps")
+    return found.reshape(length).to(dtype)
+
+
+def bias(value: object, like: Tensor, dtype: torch.dtype) -> Tensor:
+    """``value``, a number or a tensor of one, as ``[1]`` of ``dtype`` on the device of ``like``."""
+    if isinstance(value, Tensor):
+        return vector("bias", value, 1, like, dtype)
+    return torch.full((1,), _checks.number("bias", value), dtype=dtype, device=like.device)
+
+
+def scores(name: str, value: object, rows: int | None, columns: int) -> Tensor:
+    """``value``, the scores ``[rows, columns]`` that a matcher gave; ``name`` is the matcher's.
+
+    ``rows`` None: as many as it likes, for a divided batch gives those of all processes.
+    """
+    found = tensor(name, value)
+    wanted = ["B" if rows is None else rows, columns]
+    if found.dim() != 2 or found.shape[1] != columns or rows not in (None, len(found)):
+        shape = ", ".join(map(str, wanted))
+        raise ValueError(f"{name}: got scores of shape {list(found.shape)}, wanted [{shape}]")
+    return found
+
+
+def within_memory(run: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """``run(…)``; where the memory of the CPU does not hold the result, one sentence says so.
+
+    Raises:
+        MemoryError: it does not. CUDA's torch.OutOfMemoryError, a sentence, is left as it is.
+    """
+    try:
+        return run(*args, **kwargs)
+    except RuntimeError as error:
+        # torch has no class for it, and its text is the stack of its C++.
+        for sign in ("can't allocate memory", "not enough memory", "overflow"):
+            if sign in str(error):
+                raise _checks.too_large([a.shape for a in args if isinstance(a, Tensor)]) from None
+        raise

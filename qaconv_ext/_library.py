@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import site
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +31,21 @@ class Library:
         return self.loaded and (device_type == "cpu" or (device_type == "cuda" and bool(self.cuda)))
 
 
+def _elsewhere() -> str:
+    """Where a compiled copy stands, if this one hides it: Python was started in the source tree."""
+    for folder in dict.fromkeys(map(Path, [*sys.path, *site.getsitepackages()])):
+        other = folder / PATH.parent.name
+        if other != PATH.parent and (other / PATH.name).exists():
+            return f": this copy is {PATH.parent}, a compiled one is {other}; start elsewhere"
+    return ""
+
+
 def _load() -> Library:
     """Load the operators into ``torch.ops.qaconv``, with their Python halves."""
     if not PATH.exists():
-        return Library(False, f"the kernels were not compiled ({PATH.name} is missing)")
+        return Library(
+            False, f"the kernels were not compiled ({PATH.name} is missing){_elsewhere()}"
+        )
     try:
         torch.ops.load_library(str(PATH))  # type: ignore[no-untyped-call]
     except OSError as error:

@@ -28,8 +28,6 @@ class Arrays:
     """``[rows, end - begin]`` whole numbers begin..end-1: the columns' numbers."""
     is_own: Callable[[Array, int], Array]
     """Where a column's number is the row's own; the first row has the given number."""
-    select: Callable[[Array, Array, int], Array]
-    """The elements where a mask is True, so many in every row."""
 
 
 @dataclass
@@ -57,30 +55,17 @@ class _Nearest:
     def without_itself(self, first_row: int) -> tuple[Array, Array]:
         """The k - 1 nearest others: the row's own column taken out, or the last where it is not."""
         own = self.arrays.is_own(self.columns, first_row)
-        kept = self.k - 1
         # A row that did not meet itself among its k nearest gives up the last instead.
         own[:, -1] |= ~own.any(1)
-        return (
-            self.arrays.select(self.distances, ~own, kept),
-            self.arrays.select(self.columns, ~own, kept),
-        )
+        others = self.arrays.order(own)[
+            :, : self.k - 1
+        ]  # its own is the last: True comes after False
+        return self.arrays.take(self.distances, others), self.arrays.take(self.columns, others)
 
 
 def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
     for begin in range(0, count, size):
         yield begin, min(begin + size, count)
-
-
-def check_counts(k: object, block: object, rows: int, columns: int | None) -> None:
-    """That ``k`` and ``block`` are in their ranges; ``columns`` None: the rows among themselves."""
-    candidates = max(rows - 1, 0) if columns is None else columns
-    for name, value in (("block", block), ("k", k)):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"{name}: got {type(value).__name__}, wanted a whole number")
-        if name == "block" and value < 1:
-            raise ValueError(f"block: got {value}, wanted 1 or more")
-        if name == "k" and not 0 <= value <= candidates:
-            raise ValueError(f"k: got {value}, wanted 0..{candidates}")
 
 
 def nearest_in_blocks(

@@ -9,7 +9,7 @@ kinds, and each has its own rule for the gradient:
   gradient is known in full by each (`BatchShare.collect`).
 
 So every process ends with the whole gradient of whatever is the same on all (the matcher), and
-with that of its own rows.
+with that of its own rows. Second derivatives, tangents and transforms of `torch.func` are refused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch.autograd import forward_ad
+from torch.autograd.function import once_differentiable
+
+from qaconv_ext import _checks
 
 __all__ = ["BatchShare"]
 
@@ -42,7 +46,7 @@ class BatchShare:
         if not (distributed.is_available() and distributed.is_initialized()):
             raise RuntimeError("group: got no process group, wanted torch.distributed initialised")
         self.group = group
-        self.total = total
+        self.total = total = _checks.whole_number("total", total, 1)
         self.rank, world = distributed.get_rank(group), distributed.get_world_size(group)
         if total < world:
             raise ValueError(f"total: got {total} rows, wanted at least one for each of {world}")
@@ -53,16 +57,19 @@ class BatchShare:
 
     def gather(self, part: Tensor) -> Tensor:
         """All processes' rows ``[total, ...]`` of their parts ``[rows, ...]``, used differently."""
+        _only_gradients()
         gathered: Tensor = _Gather.apply(part, self, True)
         return gathered
 
     def collect(self, part: Tensor) -> Tensor:
         """All processes' rows ``[total, ...]`` of their parts ``[rows, ...]``, used alike."""
+        _only_gradients()
         collected: Tensor = _Gather.apply(part, self, False)
         return collected
 
     def common(self, parameter: Tensor) -> Tensor:
         """A tensor that is the same on all processes, where they use it differently."""
+        _only_gradients()
         same: Tensor = _Common.apply(parameter, self.group)
         return same
 
@@ -79,6 +86,15 @@ class BatchShare:
         return variances.mean() + (means - mean).square().mean(), mean
 
 
+def _only_gradients() -> None:
+    """That nothing else is asked for: a tangent of one process is unknown to the others."""
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        raise NotImplementedError(
+            "share: got a transform of torch.func or a dual level, wanted neither: a divided batch "
+            "has gradients alone"
+        )
+
+
 class _Gather(torch.autograd.Function):
     """Rows of all processes; the gradient summed over them or not, then cut to the own rows."""
 
@@ -88,6 +104,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat(_all_parts(part.detach(), share.sizes, share.group))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = gradients
         if ctx.summed:
@@ -105,6 +122,7 @@ class _Common(torch.autograd.Function):
         return parameter.view_as(parameter)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         gradient = gradients[0].clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(gradient, group=ctx.group)

@@ -17,7 +17,7 @@ from typing import Literal, Protocol, cast, get_args
 import torch
 from torch import Tensor
 
-from qaconv_ext import reference
+from qaconv_ext import _checks, reference
 from qaconv_ext._library import LIBRARY
 
 __all__ = [
@@ -55,6 +55,17 @@ class Operators(Protocol):
         bias: Tensor,
     ) -> Tensor:
         """See `qaconv_ext.qaconv.match_scores`."""
+
+    def match_scores_narrow(
+        self,
+        probe: Tensor,
+        gallery: Tensor,
+        probe_weight: Tensor,
+        gallery_weight: Tensor,
+        bias: Tensor,
+        precision: int,
+    ) -> Tensor:
+        """See `qaconv_ext.narrow.match_scores_narrow`."""
 
     def pairwise_distance(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """See `qaconv_ext.qaconv.pairwise_distance`."""
@@ -94,6 +105,7 @@ def set_backend(name: Name, *, strict: bool = False) -> None:
     Raises:
         ValueError: ``name`` is none of these.
     """
+    strict = _checks.truth("strict", strict)
     _state.name = _checked(name, "name")
     _state.strict = strict
     _state.warned = False

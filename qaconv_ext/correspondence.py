@@ -6,13 +6,14 @@ is a sum over positions, and every position's part of it can be told.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from qaconv_ext import _arguments, _checks
 from qaconv_ext.qaconv import QAConv, correlation_max
 
 __all__ = ["Correspondences", "Match", "correspondences", "correspondences_of_pairs"]
@@ -61,10 +62,8 @@ class Correspondences:
         Raises:
             ValueError: an argument is below 0, or no number.
         """
-        if top is not None and top < 0:
-            raise ValueError(f"top: got {top}, wanted at least 0")
-        if not threshold >= 0:
-            raise ValueError(f"threshold: got {threshold}, wanted at least 0")
+        top = None if top is None else _checks.whole_number("top", top, 0)
+        threshold = _checks.number("threshold", threshold, 0)
         return tuple(m for m in self.matches if abs(m.contribution) >= threshold)[:top]
 
 
@@ -112,30 +111,29 @@ def correspondences_of_pairs(
         _check(matcher, name, value, 4)
     if len(probe) != len(gallery):
         raise ValueError(f"gallery: got {len(gallery)} maps, wanted {len(probe)} as probe has")
-    if not math.isfinite(base):
-        raise ValueError(f"base: got {base}, wanted a finite number")
+    base = _checks.number("base", base, finite=True)
     weight, bias = (part.cpu() for part in matcher.folded())
-    weight = weight.reshape(matcher.height, matcher.width)
-    rest = float(bias) + 2 * base * float(weight.sum())
+    sides = [side.reshape(matcher.height, matcher.width) for side in matcher.sides(weight)]
+    rest = float(bias) + base * sum(float(side.sum()) for side in sides)
     return [
-        _take_apart(probe[i : i + 1], gallery[i : i + 1], weight, rest, base)
+        _take_apart(probe[i : i + 1], gallery[i : i + 1], sides, rest, base)
         for i in range(len(probe))
     ]
 
 
 def _take_apart(
-    probe: Tensor, gallery: Tensor, weight: Tensor, rest: float, base: float
+    probe: Tensor, gallery: Tensor, sides: Sequence[Tensor], rest: float, base: float
 ) -> Correspondences:
-    """Of maps ``[1, C, h, w]``; ``weight`` is ``[h, w]``."""
+    """Of maps ``[1, C, h, w]``; the weights of both sides are ``[h, w]``."""
     found = correlation_max(probe, gallery)
     over_gallery, over_probe, there, back = (part[0, 0].cpu() for part in found)  # [h·w] each
     probe_heat, gallery_heat = (
         weight * (maxima.double() - base).reshape(weight.shape)
-        for maxima in (over_gallery, over_probe)
+        for weight, maxima in zip(sides, (over_gallery, over_probe), strict=True)
     )
     positions = torch.arange(len(there))
     mutual = positions[back.long()[there.long()] == positions].tolist()
-    columns = weight.shape[1]
+    columns = sides[0].shape[1]
     matches = []
     for position in mutual:
         here, other = divmod(position, columns), divmod(int(there[position]), columns)
@@ -146,12 +144,14 @@ def _take_apart(
 
 
 def _check(matcher: QAConv, name: str, value: object, dimensions: int) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: got {type(value).__name__}, wanted a torch.Tensor")
+    _checks.instance("matcher", matcher, QAConv, "a QAConv")
+    maps = _arguments.tensor(name, value)
+    if maps.is_meta:
+        raise ValueError(f"{name}: got device meta, wanted one that holds numbers")
     wanted = [matcher.num_features, matcher.height, matcher.width]
-    if value.dim() != dimensions or list(value.shape[-3:]) != wanted:
+    if maps.dim() != dimensions or list(maps.shape[-3:]) != wanted:
         sizes = ", ".join(str(n) for n in wanted)
         raise ValueError(
-            f"{name}: got shape {list(value.shape)}, wanted "
+            f"{name}: got shape {list(maps.shape)}, wanted "
             f"[{'N, ' if dimensions == 4 else ''}{sizes}] as the matcher was made for"
         )

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from qaconv_ext import __version__, backend
 from qaconv_ext._library import LIBRARY
 from qaconv_ext.backend import KERNELS, REFERENCE, Operators
+from qaconv_ext.narrow import Precision, why_slow
 
 # Seconds that timing may take for each backend.
 _BUDGET = 0.4
@@ -98,6 +100,9 @@ def _runs_here() -> Iterator[tuple[str, str]]:
         )
     else:
         yield "cpu kernels", "no: they were not compiled; reinstall with a C++ compiler"
+    for precision in get_args(Precision):
+        slow = why_slow(precision)
+        yield f"{precision} winners", f"no: {slow}" if slow else "yes (evaluation.precision)"
     reason = _why_no_cuda()
     text = os.environ.get("QACONV_CUDA_TEXT")
     forced = "" if text is None else f" (QACONV_CUDA_TEXT={text})"

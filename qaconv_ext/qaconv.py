@@ -13,9 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from qaconv_ext import _arguments, backend
+from qaconv_ext import _arguments, _checks, backend
+from qaconv_ext._batch_norm import affine, joint_variance_and_mean, update_running
 from qaconv_ext._fold import Fold, FoldCache
-from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
+from qaconv_ext._nearest import Arrays, nearest_in_blocks
 from qaconv_ext._share import BatchShare
 from qaconv_ext.reference import compute_dtype
 
@@ -66,7 +67,8 @@ def correlation_max(probe: Tensor, gallery: Tensor) -> CorrelationMax:
     probe = _arguments.feature_maps("probe", probe)
     gallery = _arguments.feature_maps("gallery", gallery)
     _arguments.matching(probe, gallery)
-    return CorrelationMax(*backend.ops_for(probe).correlation_max(probe, gallery))
+    run = backend.ops_for(probe).correlation_max
+    return CorrelationMax(*_arguments.within_memory(run, probe, gallery))
 
 
 def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +89,7 @@ def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
         TypeError, ValueError: ``features`` is not one of the above.
     """
     features = _arguments.feature_maps("features", features)
-    return backend.ops_for(features).correlation_max_self(features)
+    return _arguments.within_memory(backend.ops_for(features).correlation_max_self, features)
 
 
 def match_scores(
@@ -117,24 +119,20 @@ def match_scores(
     Raises:
         TypeError, ValueError: an argument's type or shape is not one of the above.
     """
+    given = probe, gallery
     probe = _arguments.feature_maps("probe", probe)
     gallery = _arguments.feature_maps("gallery", gallery)
     _arguments.matching(probe, gallery)
     dtype = compute_dtype(probe.dtype)
     if gallery_weight is None:
-        if gallery.shape[2] != probe.shape[2]:
-            raise ValueError(
-                f"gallery_weight: got None, wanted {gallery.shape[2]} numbers: the maps differ in "
-                f"size (probe has {probe.shape[2]} places), so weight cannot serve both"
-            )
+        _checks.one_weight(given[0].shape, given[1].shape)
         gallery_weight = weight
     weight = _arguments.vector("weight", weight, probe.shape[2], probe, dtype)
     gallery_weight = _arguments.vector(
         "gallery_weight", gallery_weight, gallery.shape[2], probe, dtype
     )
-    return backend.ops_for(probe).match_scores(
-        probe, gallery, weight, gallery_weight, _as_bias(bias, probe, dtype)
-    )
+    run, number = backend.ops_for(probe).match_scores, _arguments.bias(bias, probe, dtype)
+    return _arguments.within_memory(run, probe, gallery, weight, gallery_weight, number)
 
 
 def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor | float = 0.0) -> Tensor:
@@ -158,9 +156,11 @@ def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor | float = 0
     features = _arguments.feature_maps("features", features)
     dtype = compute_dtype(features.dtype)
     weight = _arguments.vector("weight", weight, features.shape[2], features, dtype)
-    return backend.ops_for(features).pairwise_distance(
-        features, weight, _as_bias(bias, features, dtype)
+    run, number = (
+        backend.ops_for(features).pairwise_distance,
+        _arguments.bias(bias, features, dtype),
     )
+    return _arguments.within_memory(run, features, weight, number)
 
 
 class NearestMatches(NamedTuple):
@@ -205,13 +205,13 @@ def nearest_matches(
     Raises:
         TypeError, ValueError: an argument's type, shape or range is not one of the above.
     """
-    probe = _arguments.feature_maps("probe", probe)
-    if gallery is not None:
-        gallery = _arguments.feature_maps("gallery", gallery)
-    elif gallery_weight is not None:
-        raise ValueError("gallery_weight: got a tensor, wanted None in a self match")
+    _arguments.feature_maps("probe", probe)
+    if gallery is None:
+        _checks.self_match(gallery_weight)
+    else:
+        _arguments.feature_maps("gallery", gallery)
     columns = None if gallery is None else len(gallery)
-    check_counts(k, block, len(probe), columns)
+    k, block = _checks.nearest(k, block, len(probe), columns)
 
     def distances(begin: int, end: int, first: int, last: int) -> Tensor:
         if gallery is None and (begin, end) == (first, last):
@@ -249,14 +249,7 @@ def _torch_arrays(device: torch.device) -> Arrays:
         join=lambda a, b: torch.cat((a, b), dim=1),
         numbers=numbers,
         is_own=own,
-        select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
     )
-
-
-def _as_bias(bias: Tensor | float, like: Tensor, dtype: torch.dtype) -> Tensor:
-    if isinstance(bias, Tensor):
-        return _arguments.vector("bias", bias, 1, like, dtype)
-    return torch.full((1,), float(bias), dtype=dtype, device=like.device)
 
 
 class QAConv(nn.Module):
@@ -275,30 +268,45 @@ class QAConv(nn.Module):
         num_features: channels C of the feature maps.
         height: rows of the feature maps.
         width: columns of the feature maps.
+        separate_weights: a weight for each place of either side, ``2·height·width`` in all, from a
+            random start, as the authors' releases before 2.1 had it. The score is then no longer
+            the same with the sides exchanged, and a self match takes all pairs.
     """
 
-    def __init__(self, num_features: int, height: int, width: int) -> None:
+    def __init__(
+        self, num_features: int, height: int, width: int, *, separate_weights: bool = False
+    ) -> None:
         super().__init__()
-        for name, value in (("num_features", num_features), ("height", height), ("width", width)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: got {value!r}, wanted a positive whole number")
-        self.num_features = num_features
-        self.height = height
-        self.width = width
+        self.num_features = _checks.whole_number("num_features", num_features, 1)
+        self.height = _checks.whole_number("height", height, 1)
+        self.width = _checks.whole_number("width", width, 1)
+        self.separate_weights = _checks.truth("separate_weights", separate_weights)
         self.bn = nn.BatchNorm1d(1)
-        self.fc = nn.Linear(height * width, 1)
+        self.fc = nn.Linear(self.height * self.width * (2 if self.separate_weights else 1), 1)
         self.logit_bn = nn.BatchNorm1d(1)
         self._fold_cache = FoldCache()
         self.reset_parameters()
 
     def extra_repr(self) -> str:
         """The sizes, for ``print(matcher)``."""
-        return f"num_features={self.num_features}, height={self.height}, width={self.width}"
+        sizes = f"num_features={self.num_features}, height={self.height}, width={self.width}"
+        return sizes + (", separate_weights=True" if self.separate_weights else "")
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether a pair's score is the same with its sides exchanged."""
+        return not self.separate_weights
 
     def reset_parameters(self) -> None:
-        """Start as the plain mean of the maxima: every place weighs 1 / (height · width)."""
+        """Start as the plain mean of the maxima: every place weighs 1 / (height · width).
+
+        Separate weights start at random, as `torch.nn.Linear` does.
+        """
         self.bn.reset_parameters()
         self.logit_bn.reset_parameters()
+        if self.separate_weights:
+            self.fc.reset_parameters()
+            return
         nn.init.constant_(self.fc.weight, 1.0 / (self.height * self.width))
         nn.init.zeros_(self.fc.bias)
 
@@ -331,9 +339,11 @@ class QAConv(nn.Module):
         if share is not None:
             raise RuntimeError("share: got one in evaluation mode, wanted training mode")
         weight, bias = self._fold_for(probe)
-        if gallery is None:
+        if gallery is None and self.symmetric:
             return -pairwise_distance(probe, weight, bias)
-        return match_scores(probe, gallery, weight, bias)
+        weight, gallery_weight = self.sides(weight)
+        gallery = probe if gallery is None else gallery
+        return match_scores(probe, gallery, weight, bias, gallery_weight=gallery_weight)
 
     def nearest_matches(
         self, probe: Tensor, gallery: Tensor | None = None, *, k: int, block: int = 512
@@ -341,28 +351,57 @@ class QAConv(nn.Module):
         """The k best matches of every probe, by the evaluation-mode scores whatever the mode.
 
         See `qaconv_ext.qaconv.nearest_matches`; the maps are checked as by `forward`.
+
+        Raises:
+            ValueError: besides, a self match of a matcher with separate weights: it would take each
+                pair once.
         """
         self._check("probe", probe)
-        if gallery is not None:
-            self._check("gallery", gallery)
         weight, bias = self._fold_for(probe)
-        return nearest_matches(probe, gallery, weight, bias, k=k, block=block)
+        if gallery is None:
+            if not self.symmetric:
+                raise ValueError("gallery: got None with separate_weights, wanted maps")
+            return nearest_matches(probe, None, weight, bias, k=k, block=block)
+        self._check("gallery", gallery)
+        weight, gallery_weight = self.sides(weight)
+        return nearest_matches(
+            probe, gallery, weight, bias, k=k, gallery_weight=gallery_weight, block=block
+        )
+
+    def sides(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The weights of the probe's places and of the gallery's, ``[height·width]`` each.
+
+        Args:
+            weight: as `folded` gives it: ``[height·width]``, or twice as many where they are apart.
+        """
+        if not self.separate_weights:
+            return weight, weight
+        probe_weight, gallery_weight = weight.reshape(2, -1)
+        return probe_weight, gallery_weight
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """The evaluation-mode head as one affine map of the maxima.
 
         Returns:
             ``weight [height·width]`` and ``bias [1]`` in float64, differentiable, with
-            ``score = Σ_s weight[s]·(over_gallery[s] + over_probe[s]) + bias``.
+            ``score = Σ_s weight[s]·(over_gallery[s] + over_probe[s]) + bias``. Of separate weights
+            ``[2·height·width]``: those of ``over_gallery``, then those of ``over_probe``.
         """
-        scale, shift = _affine(self.bn)
-        logit_scale, logit_shift = _affine(self.logit_bn)
+        scale, shift = affine(self.bn)
+        logit_scale, logit_shift = affine(self.logit_bn)
         fc_weight = self.fc.weight.double().reshape(-1)
         fc_bias = self.fc.bias.double()
         weight = logit_scale * scale * fc_weight
-        # The shift of bn and the bias of fc come once per half, hence twice.
-        bias = logit_scale * 2 * (shift * fc_weight.sum() + fc_bias) + logit_shift
+        bias = logit_scale * self._halves * (shift * fc_weight.sum() + fc_bias) + logit_shift
         return weight, bias
+
+    @property
+    def _halves(self) -> int:
+        """How many times the shift of bn and the bias of fc come in a score.
+
+        Once for each half of the maxima that the same weights serve.
+        """
+        return 1 if self.separate_weights else 2
 
     def train(self, mode: bool = True) -> QAConv:
         """As of every module; what was folded before is forgotten."""
@@ -393,6 +432,8 @@ class QAConv(nn.Module):
         In a self match the second plane of maxima is the first with the pairs turned round, and is
         not made at all.
         """
+        if share is not None:
+            _checks.instance("share", share, BatchShare, "a BatchShare")
         batch = len(probe) if share is None else share.total
         pairs = batch, batch if gallery is None else len(gallery)
         if math.prod(pairs) < 2:
@@ -412,75 +453,29 @@ class QAConv(nn.Module):
         with torch.autocast(probe.device.type, enabled=False):
             weight = self.fc.weight.reshape(-1)
             planes = tuple(plane.to(weight.dtype) for plane in planes)
-            variance, mean = _joint_variance_and_mean(planes)
+            variance, mean = joint_variance_and_mean(planes)
             # Where the processes differ stands the weight of all of them, whose gradient is summed.
-            one_way, *other_way = (
-                plane @ (weight if share is None else share.common(weight)) for plane in planes
-            )  # [P, G] each
+            sides = self.sides(weight if share is None else share.common(weight))
+            # Each plane with its side's weights; the one of a self match with both, if they differ.
+            pairings = [(planes[0], sides[0])]
+            if gallery is not None or not self.symmetric:
+                pairings.append((planes[-1], sides[1]))
+            one_way, *other_way = (plane @ side for plane, side in pairings)  # [P, G] each
             if share is not None:
                 one_way, *other_way = (share.collect(sums) for sums in (one_way, *other_way))
                 variance, mean = share.pooled(variance, mean)
-            sums = one_way + (one_way.T if gallery is None else other_way[0])
-            _update_running(self.bn, mean, variance, 2 * math.prod(pairs) * weight.numel())
+            back = other_way[0] if other_way else one_way
+            sums = one_way + (back.T if gallery is None else back)
+            count = 2 * math.prod(pairs) * self.height * self.width
+            update_running(self.bn, mean, variance, count)
             scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
-            # The shift of bn and the bias of fc come once per half, hence twice.
-            shift = 2 * ((self.bn.bias - scale * mean) * weight.sum() + self.fc.bias)
+            constant = (self.bn.bias - scale * mean) * weight.sum() + self.fc.bias
+            shift = self._halves * constant
             # One channel, all numbers along the length: the layout batch_norm is quickest on.
             scores: Tensor = self.logit_bn((scale * sums + shift).reshape(1, 1, -1))
         return scores.reshape(pairs).to(compute_dtype(probe.dtype))
 
     def _check(self, name: str, maps: Tensor) -> None:
-        wanted = (self.num_features, self.height, self.width)
-        if not isinstance(maps, Tensor):
-            raise TypeError(f"{name}: got {type(maps).__name__}, wanted a torch.Tensor")
-        if maps.dim() != 4 or tuple(maps.shape[1:]) != wanted:
-            raise ValueError(
-                f"{name}: got shape {list(maps.shape)}, "
-                f"wanted [N, {wanted[0]}, {wanted[1]}, {wanted[2]}] as the matcher was made for"
-            )
-
-
-def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """The scale and the shift of a one-channel batch norm in evaluation mode, ``[1]`` float64."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise RuntimeError("batch norm: got no running statistics, wanted them for evaluation mode")
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    return scale, norm.bias.double() - scale * norm.running_mean.double()
-
-
-def _joint_variance_and_mean(planes: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """Biased variance and mean of one plane of numbers, or of two of equal size together."""
-    variance, mean = torch.var_mean(planes[0], correction=0)
-    if len(planes) == 1:
-        return variance, mean
-    other_variance, other_mean = torch.var_mean(planes[1], correction=0)
-    within, between = (variance + other_variance) / 2, ((mean - other_mean) / 2).square()
-    return within + between, (mean + other_mean) / 2
-
-
-@torch.no_grad()
-def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """What `torch.nn.BatchNorm1d` does to its running statistics in a training step.
-
-    Args:
-        norm: of one channel.
-        mean: of the batch, a scalar.
-        variance: of the batch, biased; the running one is unbiased.
-        count: how many numbers the batch has.
-    """
-    if norm.running_mean is None or norm.running_var is None:
-        return
-    if norm.num_batches_tracked is None:
-        raise RuntimeError("batch norm: got running statistics without num_batches_tracked")
-    norm.num_batches_tracked.add_(1)
-    # momentum None is the cumulative average
-    factor: Tensor | float = (
-        norm.num_batches_tracked.to(mean.dtype).reciprocal()
-        if norm.momentum is None
-        else norm.momentum
-    )
-    for running, value in (
-        (norm.running_mean, mean),
-        (norm.running_var, variance * (count / (count - 1))),
-    ):
-        running.add_((value - running) * factor)
+        sizes = self.num_features, self.height, self.width
+        _arguments.maps_of_size(name, maps, sizes, "the matcher was made for")
+        _arguments.same_device(name, maps, self.fc.weight, "as the matcher")

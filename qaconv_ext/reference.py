@@ -88,6 +88,68 @@ def match_scores(
     )
 
 
+#: The codes of the precisions that winners may be found in, as the operators take them.
+BFLOAT16, INT8 = 0, 1
+
+
+def position_bits(places: int, other_places: int) -> int:
+    """Bits that tell the positions of the larger map apart."""
+    return (max(places, other_places) - 1).bit_length()
+
+
+def narrow_steps(channels: int, bits: int) -> int:
+    """The whole number that int8 rounds a map's largest magnitude to: 127, where a sum has room."""
+    room = (1 << (31 - bits)) - 1
+    return next(steps for steps in range(127, 0, -1) if 2 * channels * steps**2 <= room)
+
+
+def _rounded_maps(maps: Tensor, precision: int, steps: int) -> Tensor:
+    """As the narrow products see them, float64."""
+    maps = maps.float()
+    if precision == BFLOAT16:
+        return maps.bfloat16().double()
+    largest = maps.abs().amax(dim=(1, 2), keepdim=True)
+    scale = torch.tensor(float(steps), device=maps.device) / largest
+    return (maps * torch.where(scale.isfinite(), scale, 0.0)).round().double()
+
+
+def _winner(sums: Tensor, dim: int) -> Tensor:
+    """Where the greatest is: of equals the lowest position, of those below zero the highest."""
+    best = sums.amax(dim=dim, keepdim=True)
+    hit = (sums == best).to(torch.uint8)
+    last = sums.shape[dim] - 1 - hit.flip(dim).argmax(dim=dim, keepdim=True)
+    return torch.where(best < 0, last, hit.argmax(dim=dim, keepdim=True))
+
+
+def match_scores_narrow(
+    probe: Tensor,
+    gallery: Tensor,
+    probe_weight: Tensor,
+    gallery_weight: Tensor,
+    bias: Tensor,
+    precision: int,
+) -> Tensor:
+    """`match_scores` whose winners are found on rounded maps; what they win is taken in float32.
+
+    The law is in csrc/core/narrow.h. Pairs with a map that is not finite are not rounded.
+    """
+    bits = position_bits(probe.shape[2], gallery.shape[2])
+    steps = narrow_steps(probe.shape[1], bits)
+    rounded = (_rounded_maps(maps, precision, steps) for maps in (probe, gallery))
+    sums = torch.einsum("pcs,gcr->pgrs", *rounded)
+    if precision == BFLOAT16:  # the last bits of a sum make room for a position
+        sums = (sums.float().view(torch.int32) & -(1 << bits)).view(torch.float32)
+    exact = correlation(probe, gallery)
+    values = []
+    for dim in (2, 3):
+        index = _winner(sums, dim) if precision == BFLOAT16 else sums.argmax(dim, keepdim=True)
+        values.append(exact.gather(dim, index).squeeze(dim))
+    scores = values[0] @ probe_weight.float() + values[1] @ gallery_weight.float() + bias.float()
+    plain = match_scores(probe, gallery, probe_weight, gallery_weight, bias)
+    finite = [maps.float().isfinite().all(dim=2).all(dim=1) for maps in (probe, gallery)]
+    return torch.where(finite[0][:, None] & finite[1], scores, plain)
+
+
 def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Minus the score of every map with every other and with itself: ``[N, N]``."""
     return -match_scores(features, features, weight, weight, bias)
@@ -103,13 +165,16 @@ class PlainQAConv(nn.Module):
         width: columns of the feature maps.
         amax: take the maxima by ``amax`` and not by ``max``, as the published formula is written:
             quicker in evaluation, for it finds no positions, and slower in training.
+        separate_weights: of the two directions, as before the authors' release 2.1.
     """
 
-    def __init__(self, height: int, width: int, *, amax: bool = False) -> None:
+    def __init__(
+        self, height: int, width: int, *, amax: bool = False, separate_weights: bool = False
+    ) -> None:
         super().__init__()
         self.amax = amax
         self.bn = nn.BatchNorm1d(1)
-        self.fc = nn.Linear(height * width, 1)
+        self.fc = nn.Linear(height * width * (2 if separate_weights else 1), 1)
         self.logit_bn = nn.BatchNorm1d(1)
 
     def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
@@ -117,8 +182,8 @@ class PlainQAConv(nn.Module):
         places = probe.shape[2] * probe.shape[3]
         scores = torch.einsum("pcs,gcr->pgrs", probe.flatten(2), gallery.flatten(2))
         maxima = torch.cat((self._maxima(scores, 2), self._maxima(scores, 3)), dim=-1)
-        normalised = self.bn(maxima.reshape(-1, 1, places)).reshape(-1, places)
-        halves = self.fc(normalised).reshape(-1, 2)
+        normalised = self.bn(maxima.reshape(-1, 1, places)).reshape(-1, self.fc.in_features)
+        halves = self.fc(normalised).reshape(maxima.shape[0] * maxima.shape[1], -1)
         score: Tensor = self.logit_bn(halves.sum(dim=1, keepdim=True))
         return score.reshape(len(probe), len(gallery))
 

@@ -25,6 +25,10 @@ def tensor_operators():
     return [name for name, rest in schemas().items() if "Tensor" in rest]
 
 
+#: Operators that answer on the CPU alone.
+ON_THE_CPU = {"match_scores_narrow"}
+
+
 def test_sources_are_the_files():
     pairs = [line.split() for line in listed(CSRC / "sources.txt")]
     paths = [path for _, path in pairs]
@@ -74,23 +78,23 @@ def test_every_operator_has_a_kernel_on_every_device(device):
         r'm\.impl\("(\w+)"',
         "".join(f.read_text() for f in sorted((CSRC / "torch").glob(f"*_{device}.cpp"))),
     )
-    assert sorted(registered) == sorted(tensor_operators())
+    wanted = set(tensor_operators()) - (ON_THE_CPU if device == "cuda" else set())
+    assert sorted(set(registered) & set(tensor_operators())) == sorted(wanted)
 
 
-def test_every_operator_has_a_fake_and_an_autograd_rule():
+def test_every_operator_has_a_fake_and_derivatives():
     text = "".join(f.read_text() for f in (ROOT / "qaconv_ext" / "_registration").glob("*.py"))
-    for kind in ("register_fake", "register_autograd"):
-        assert sorted(re.findall(kind + r'\(\s*"qaconv::(\w+)"', text)) == sorted(
-            tensor_operators()
-        )
+    for kind in (r'register_fake\("qaconv::', r'register_derivatives\(\s*"'):
+        assert sorted(re.findall(kind + r'(\w+)"', text)) == sorted(tensor_operators())
 
 
 def test_every_forward_operator_has_an_autocast_rule_and_a_reference():
     forward = sorted(name for name in tensor_operators() if not name.endswith("_backward"))
     text = "".join(f.read_text() for f in (ROOT / "qaconv_ext" / "_registration").glob("*.py"))
-    assert sorted(re.findall(r'cast_maps_on_cuda\("(\w+)"', text)) == forward
+    cast = sorted(set(forward) - ON_THE_CPU)
+    assert sorted(re.findall(r'cast_maps_on_cuda\("(\w+)"', text)) == cast
     reference = (ROOT / "qaconv_ext" / "reference.py").read_text()
-    public = (ROOT / "qaconv_ext" / "qaconv.py").read_text()
+    public = "".join((ROOT / "qaconv_ext" / f"{n}.py").read_text() for n in ("qaconv", "narrow"))
     for name in forward:
         assert f"\ndef {name}(" in reference
         assert f"\ndef {name}(" in public
@@ -124,7 +128,7 @@ def test_dtypes_agree():
 
 def test_one_limit_of_places():
     from qaconv_ext import _core
-    from qaconv_ext._arguments import MAX_PLACES
+    from qaconv_ext._checks import MAX_PLACES
 
     assert _core.MAX_PLACES == MAX_PLACES
 

@@ -25,28 +25,28 @@ void store(void* values_out, void* indices_out, int64_t pair, const T* values,
 template <typename T>
 Status correlation_max_as(const CorrelationMaxParams& params, ParallelFor parallel_for) {
     const Maps &probe = params.probe, &gallery = params.gallery;
-    return walk_pairs<T, true>(
-        probe, gallery, false, parallel_for,
-        [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
-            const int64_t pair = p * gallery.count + g;
-            store(params.over_gallery, params.gallery_index, pair, maxima.over_columns,
-                  maxima.column_index, probe.places, gallery.places);
-            store(params.over_probe, params.probe_index, pair, maxima.over_rows, maxima.row_index,
-                  gallery.places, probe.places);
-        });
+    return walk_pairs(FullPairs<T, true>(), probe, gallery, false, parallel_for,
+                      [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
+                          const int64_t pair = p * gallery.count + g;
+                          store(params.over_gallery, params.gallery_index, pair,
+                                maxima.over_columns, maxima.column_index, probe.places,
+                                gallery.places);
+                          store(params.over_probe, params.probe_index, pair, maxima.over_rows,
+                                maxima.row_index, gallery.places, probe.places);
+                      });
 }
 
 template <typename T>
 Status correlation_max_self_as(const CorrelationMaxSelfParams& params, ParallelFor parallel_for) {
     const Maps& maps = params.features;
-    return walk_pairs<T, true>(
-        maps, maps, true, parallel_for, [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
-            store(params.maxima, params.index, p * maps.count + g, maxima.over_columns,
-                  maxima.column_index, maps.places, maps.places);
-            if (p == g) return;
-            store(params.maxima, params.index, g * maps.count + p, maxima.over_rows,
-                  maxima.row_index, maps.places, maps.places);
-        });
+    return walk_pairs(FullPairs<T, true>(), maps, maps, true, parallel_for,
+                      [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
+                          store(params.maxima, params.index, p * maps.count + g,
+                                maxima.over_columns, maxima.column_index, maps.places, maps.places);
+                          if (p == g) return;
+                          store(params.maxima, params.index, g * maps.count + p, maxima.over_rows,
+                                maxima.row_index, maps.places, maps.places);
+                      });
 }
 
 }  // namespace

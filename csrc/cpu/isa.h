@@ -19,6 +19,13 @@ struct PackedMap {
     int64_t places;
 };
 
+// Of a policy (tile_simd.inl) whose numbers are packed as they are, channel by channel.
+template <typename T>
+struct PackedAsIs {
+    using Element = T;
+    using Packed = T;
+};
+
 // The maxima of one pair. Lengths are rounded up to whole panels; what lies beyond the places is
 // scratch. The indices may be null where the function was asked for values only.
 template <typename T>

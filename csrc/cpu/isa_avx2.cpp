@@ -18,8 +18,7 @@
 namespace qaconv::cpu {
 namespace {
 
-struct Float8 {
-    using Element = float;
+struct Float8 : PackedAsIs<float> {
     using Vector = __m256;
     using Mask = __m256;
     using Factors = Vector;
@@ -51,8 +50,7 @@ struct Float8 {
     }
 };
 
-struct Double4 {
-    using Element = double;
+struct Double4 : PackedAsIs<double> {
     using Vector = __m256d;
     using Mask = __m256d;
     using Factors = Vector;
@@ -84,6 +82,7 @@ struct Double4 {
 
 #include "cpu/pair_any.inl"
 #include "cpu/pair_simd.inl"
+#include "cpu/table_simd.inl"
 
 }  // namespace
 }  // namespace qaconv::cpu

@@ -23,8 +23,7 @@
 namespace qaconv::cpu {
 namespace {
 
-struct Float16 {
-    using Element = float;
+struct Float16 : PackedAsIs<float> {
     using Vector = __m512;
     using Mask = __mmask16;
     using Factors = Vector;
@@ -52,8 +51,7 @@ struct Float16 {
     }
 };
 
-struct Double8 {
-    using Element = double;
+struct Double8 : PackedAsIs<double> {
     using Vector = __m512d;
     using Mask = __mmask8;
     using Factors = Vector;
@@ -83,6 +81,7 @@ struct Double8 {
 
 #include "cpu/pair_any.inl"
 #include "cpu/pair_simd.inl"
+#include "cpu/table_simd.inl"
 
 }  // namespace
 }  // namespace qaconv::cpu

@@ -8,8 +8,7 @@
 namespace qaconv::cpu {
 namespace {
 
-struct Float4 {
-    using Element = float;
+struct Float4 : PackedAsIs<float> {
     using Vector = float32x4_t;
     using Mask = uint32x4_t;
     // A multiply-add takes one lane of a factor vector for free; a load that broadcasts would
@@ -36,8 +35,7 @@ struct Float4 {
     }
 };
 
-struct Double2 {
-    using Element = double;
+struct Double2 : PackedAsIs<double> {
     using Vector = float64x2_t;
     using Mask = uint64x2_t;
     using Factors = Vector;
@@ -64,6 +62,7 @@ struct Double2 {
 
 #include "cpu/pair_any.inl"
 #include "cpu/pair_simd.inl"
+#include "cpu/table_simd.inl"
 
 }  // namespace
 

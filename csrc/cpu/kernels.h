@@ -3,6 +3,7 @@
 
 #include "core/correlation_max.h"
 #include "core/match_scores.h"
+#include "core/narrow.h"
 
 namespace qaconv::cpu {
 
@@ -13,6 +14,7 @@ Status correlation_max_self(const CorrelationMaxSelfParams& params, ParallelFor 
 Status correlation_max_self_backward(const CorrelationMaxSelfBackwardParams& params,
                                      ParallelFor parallel_for);
 Status match_scores(const MatchScoresParams& params, ParallelFor parallel_for);
+Status match_scores_narrow(const MatchScoresNarrowParams& params, ParallelFor parallel_for);
 Status pairwise_distance(const PairwiseDistanceParams& params, ParallelFor parallel_for);
 
 // For measuring what the processor can do: multiply-adds of floats in registers, on this thread,

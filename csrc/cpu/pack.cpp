@@ -87,6 +87,19 @@ void pack_places_from(const Maps& maps, int64_t map, int64_t stride, T* out) {
     }
 }
 
+template <typename T, typename Source>
+void pack_slices_from(const Maps& maps, int64_t map, int64_t width, T* out) {
+    const Source* source = static_cast<const Source*>(maps.data) + map * maps.map_stride;
+    for (int64_t first = 0; first < maps.channels; first += width) {
+        const int64_t present = maps.channels - first < width ? maps.channels - first : width;
+        for (int64_t s = 0; s < maps.places; ++s, out += width) {
+            const Source* place = source + first * maps.channel_stride + s * maps.place_stride;
+            for (int64_t c = 0; c < present; ++c) out[c] = widen<T>(place[c * maps.channel_stride]);
+            for (int64_t c = present; c < width; ++c) out[c] = 0;
+        }
+    }
+}
+
 // The one switch over storage types: calls f with a value of the source type.
 template <typename F>
 auto with_source_type(DType dtype, F f) {
@@ -113,6 +126,13 @@ double pack_panels(const Maps& maps, int64_t map, int64_t width, T* out) {
 }
 
 template <typename T>
+void pack_slices(const Maps& maps, int64_t map, int64_t width, T* out) {
+    with_source_type(maps.dtype, [&](auto source) {
+        pack_slices_from<T, decltype(source)>(maps, map, width, out);
+    });
+}
+
+template <typename T>
 void pack_places(const Maps& maps, int64_t map, int64_t stride, T* out) {
     with_source_type(maps.dtype, [&](auto source) {
         pack_places_from<T, decltype(source)>(maps, map, stride, out);
@@ -121,6 +141,7 @@ void pack_places(const Maps& maps, int64_t map, int64_t stride, T* out) {
 
 template double pack_panels<float>(const Maps&, int64_t, int64_t, float*);
 template double pack_panels<double>(const Maps&, int64_t, int64_t, double*);
+template void pack_slices<float>(const Maps&, int64_t, int64_t, float*);
 template void pack_places<float>(const Maps&, int64_t, int64_t, float*);
 template void pack_places<double>(const Maps&, int64_t, int64_t, double*);
 

@@ -34,6 +34,10 @@ inline int64_t round_up(int64_t value, int64_t multiple) {
 template <typename T>
 double pack_panels(const Maps& maps, int64_t map, int64_t width, T* out);
 
+// Packs one map as [slices][places][width], channels past the last zero: `width` channels a slice.
+template <typename T>
+void pack_slices(const Maps& maps, int64_t map, int64_t width, T* out);
+
 // Packs one map as [places][stride], channels past the last zero.
 template <typename T>
 void pack_places(const Maps& maps, int64_t map, int64_t stride, T* out);

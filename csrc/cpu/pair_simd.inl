@@ -1,9 +1,7 @@
 // The algorithm of one pair in vectors, one text for every instruction set. Included inside the
-// region of a file that raises the instruction set, after a policy type V with
-//   Element, kLanes, Vector, Mask; load, store, store_index, broadcast, fma, max, greater, select,
-//   largest (over the lanes), iota; and for the tile
-//   kRows                the rows of a tile: as many as leave room in the registers for the rest
-//   Factors, kFactors    row values that are loaded at once; fma(factors, k, b, c) takes the k-th
+// region of a file that raises the instruction set, after a policy type V with what tile_simd.inl
+// wants and
+//   Mask; store, store_index, fma, max, greater, select, largest (over the lanes), iota
 //
 // A tile is kRows rows (probe places) by two vectors of columns (gallery places). Its sums stay in
 // registers for all channels; then both maxima are taken from the registers:
@@ -17,28 +15,7 @@
 // Zeros of both signs tie (products may underflow), and vector max gives either of them: both
 // directions store zero without a sign, so that a pair and its mirror have the same bits.
 
-template <typename V>
-using ElementOf = typename V::Element;
-
-template <typename V>
-inline void multiply_tile(const ElementOf<V>* rows, const ElementOf<V>* columns, int64_t channels,
-                          typename V::Vector (&sums)[V::kRows][2]) {
-    for (int64_t r = 0; r < V::kRows; ++r) sums[r][0] = sums[r][1] = V::broadcast(0);
-#pragma GCC unroll 4
-    for (int64_t c = 0; c < channels; ++c) {
-        const typename V::Vector left = V::load(columns + c * 2 * V::kLanes);
-        const typename V::Vector right = V::load(columns + c * 2 * V::kLanes + V::kLanes);
-#pragma GCC unroll 12
-        for (int64_t r = 0; r < V::kRows; r += V::kFactors) {
-            const typename V::Factors factors = V::load_factors(rows + c * V::kRows + r);
-#pragma GCC unroll 4
-            for (int64_t k = 0; k < V::kFactors; ++k) {
-                sums[r + k][0] = V::fma(factors, k, left, sums[r + k][0]);
-                sums[r + k][1] = V::fma(factors, k, right, sums[r + k][1]);
-            }
-        }
-    }
-}
+#include "cpu/tile_simd.inl"
 
 // -0 becomes +0; every other number stays.
 template <typename V>
@@ -112,40 +89,3 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
         }
     }
 }
-
-template <typename V>
-void add_scaled_simd(ElementOf<V>* target, const ElementOf<V>* source, ElementOf<V> factor,
-                     int64_t count) {
-    const typename V::Vector scale = V::broadcast(factor);
-    for (int64_t k = 0; k < count; k += V::kLanes) {
-        V::store(target + k, V::fma(scale, V::load(source + k), V::load(target + k)));
-    }
-}
-
-template <typename V>
-double fma_operations_simd(int64_t iterations, ElementOf<V> factor, ElementOf<V>* sum) {
-    constexpr int64_t kChains = 2 * V::kRows;
-    typename V::Vector sums[kChains];
-    // Each from another number: equal ones the compiler would make only once.
-    for (int64_t k = 0; k < kChains; ++k) sums[k] = V::iota(k);
-    const typename V::Vector factors = V::broadcast(factor);
-    for (int64_t i = 0; i < iterations; ++i) {
-#pragma GCC unroll 24
-        for (int64_t k = 0; k < kChains; ++k) sums[k] = V::fma(factors, factors, sums[k]);
-    }
-    *sum = 0;
-    for (int64_t k = 0; k < kChains; ++k) *sum += V::largest(sums[k]);
-    return 2.0 * static_cast<double>(kChains * V::kLanes * iterations);
-}
-
-template <typename V>
-constexpr Isa<ElementOf<V>> kTable = {
-    V::kRows,                                         // row_width
-    2 * V::kLanes,                                    // column_width
-    V::kLanes,                                        // lanes
-    pair_simd<V, false>,                              // pair
-    pair_simd<V, true>,                               // pair_with_index
-    pair_any<ElementOf<V>, V::kRows, 2 * V::kLanes>,  // pair_any
-    add_scaled_simd<V>,                               // add_scaled
-    fma_operations_simd<V>,                           // fma_operations
-};

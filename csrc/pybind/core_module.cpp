@@ -1,5 +1,5 @@
 // qaconv_ext._core: the build and the CPU kernels on numpy arrays, without torch. Arguments were
-// checked in Python (qaconv_ext/numpy.py).
+// checked in Python (qaconv_ext/arrays.py).
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 

@@ -18,6 +18,9 @@ STABLE_TORCH_LIBRARY(qaconv, m) {
     m.def(
         "match_scores(Tensor probe, Tensor gallery, Tensor probe_weight, Tensor gallery_weight, "
         "Tensor bias) -> Tensor");
+    m.def(
+        "match_scores_narrow(Tensor probe, Tensor gallery, Tensor probe_weight, "
+        "Tensor gallery_weight, Tensor bias, int precision) -> Tensor");
     m.def("pairwise_distance(Tensor features, Tensor weight, Tensor bias) -> Tensor");
 
     // About the build and the kernels; no tensors.
@@ -25,6 +28,7 @@ STABLE_TORCH_LIBRARY(qaconv, m) {
     m.def("simd_levels() -> str");
     m.def("simd_level() -> int");
     m.def("set_simd_level(int level) -> bool");
+    m.def("narrow_text(int precision) -> str");
     m.def("last_cuda_text() -> str");
     m.def("fma_operations(int rounds, int parts) -> float");
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from typing import NamedTuple, TypedDict
@@ -11,9 +12,21 @@ import torch
 
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import ConfigError, RunConfig, RuntimeConfig
-from qaconv_reid.models import FeatureMapNetwork, build_network
+from qaconv_reid.models import CosineMatcher, FeatureMapNetwork, PairMatcher, build_network
 
-__all__ = ["Hardware", "build_models", "extraction", "find_hardware", "map_type", "seed_everything"]
+__all__ = [
+    "Hardware",
+    "build_matcher",
+    "build_models",
+    "extraction",
+    "find_hardware",
+    "map_type",
+    "seed_everything",
+]
+
+
+#: Positions within a map are kept in 16 bits with a sign.
+_MOST_PLACES = torch.iinfo(torch.int16).max
 
 
 class Hardware(NamedTuple):
@@ -91,7 +104,7 @@ def find_hardware(runtime: RuntimeConfig) -> Hardware:
 
 def build_models(
     config: RunConfig, device: torch.device, *, pretrained: bool = True
-) -> tuple[FeatureMapNetwork, QAConv]:
+) -> tuple[FeatureMapNetwork, PairMatcher]:
     """Network and matcher as they are before training, on the device.
 
     Args:
@@ -115,8 +128,43 @@ def build_models(
     except (ValueError, FileNotFoundError) as error:
         # These messages begin with the name of the setting.
         raise ConfigError(f"model.{error}") from None
-    matcher = QAConv(network.num_features, *network.map_size(model.height, model.width))
+    matcher = build_matcher(config, network)
     return network.to(device), matcher.to(device)
+
+
+def build_matcher(config: RunConfig, network: FeatureMapNetwork) -> PairMatcher:
+    """The matcher that the settings name, for the maps of the network; on the CPU.
+
+    Raises:
+        ConfigError: the maps have more places than it can number.
+    """
+    rows, columns = network.map_size(config.model.height, config.model.width)
+    channels, kind = network.num_features, config.matcher.kind
+    matcher: PairMatcher
+    if kind == "qaconv":
+        _check_places(config, rows, columns)
+        separate = config.matcher.separate_weights
+        matcher = QAConv(channels, rows, columns, separate_weights=separate)
+    else:
+        matcher = CosineMatcher(channels, rows, columns, rows if kind == "stripes" else 1)
+    if config.loss.kind == "class_memory":
+        # Lin et al., Focal Loss for Dense Object Detection (arXiv 1708.02002), section 4.1: one
+        # pair in hundreds is a positive, and the negatives of the first batches would be all that
+        # the head learns from.
+        prior = config.loss.prior
+        torch.nn.init.constant_(matcher.logit_bn.bias, math.log(prior / (1 - prior)))
+    return matcher
+
+
+def _check_places(config: RunConfig, rows: int, columns: int) -> None:
+    if rows * columns > _MOST_PLACES:
+        model = config.model
+        raise ConfigError(
+            f"model.height, model.width: got {model.height} × {model.width} pixels, of which "
+            f"{model.backbone} makes a map of {rows} × {columns} = {rows * columns:,} places, "
+            f"wanted at most {_MOST_PLACES:,} for matcher.kind=qaconv: a smaller input, or a later "
+            "model.stage"
+        )
 
 
 def seed_everything(seed: int) -> None:

@@ -30,6 +30,7 @@ from pydantic import (
 
 __all__ = [
     "CONFIG_FILE",
+    "PRESET_FOLDER",
     "AugmentationConfig",
     "ConfigError",
     "DataConfig",
@@ -42,6 +43,7 @@ __all__ = [
     "RuntimeConfig",
     "SamplerConfig",
     "ScheduleConfig",
+    "StartConfig",
     "differences",
     "json_schema",
     "load",
@@ -79,18 +81,27 @@ class DataConfig(_Section):
     train: DatasetSpecs = ()
     """Trained on together."""
     persons: Literal["apart", "joined"] = "apart"
-    """Of several training sets: apart, persons of different sets are different persons; joined,
-    equal numbers are one person, as in the domains of the virtual people."""
+    """Of several training sets: equal numbers are different persons, or one (virtual people)."""
+    balanced: bool = False
+    """Of several training sets: batches take equally from all, whatever their sizes. False takes
+    from a set as many as it has. Of graph sampling it is the anchors that are taken."""
     test: DatasetSpecs = ()
     """Evaluated one by one when the training is over."""
     combine_all: bool = False
     """Train on query and gallery images as well ("MSMT17 (all)")."""
+    identities: NonNegativeInt = 0
+    """Train on so many of the identities, always the same ones, and a smaller number a part of a
+    larger; of several sets in turn. 0 for all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training identities that are held back, to be evaluated on while training."""
+    pattern: str | None = None
+    """Reads any folders (sets without ``LAYOUT:``): a regular expression that is searched for in
+    each path below, with the group ``(?P<pid>…)``; of cam, time, frame, track what is there."""
+    broken: Literal["stop", "skip"] = "stop"
+    """Images that cannot be read: stop there; or skip, count and say them (docs/datasets.md)."""
     cache: Literal["auto", "device", "memory", "disk", "off"] = "auto"
     """Where decoded and resized training images are kept: on the training device, in memory, in a
-    file that later runs find again, or not at all; auto takes the first of device and memory in
-    which they take no more than a quarter of what is free."""
+    file for later runs too, or not; auto: device, else memory, if they take under a quarter."""
     cache_folder: Path | None = None
     """Of cache=disk; None for qaconv/images in the user's cache."""
 
@@ -143,10 +154,16 @@ class ModelConfig(_Section):
 
 
 class MatcherConfig(_Section):
-    """The head of QAConv."""
+    """How two feature maps are compared."""
 
+    kind: Literal["qaconv", "stripes", "pooled"] = "qaconv"
+    """``qaconv``: every position of one with every position of the other; ``stripes``: the cosine
+    of the means of their rows; ``pooled``: the cosine of their means. The graph takes it too."""
+    separate_weights: bool = False
+    """qaconv: weights of their own for the positions of either side, from a random start, as before
+    the authors' release 2.1."""
     hold_scale: bool = True
-    """With loss.kind=triplet: hold the head's scale (logit_bn.weight) while the hardest positives
+    """With hard triplets: hold the head's scale (logit_bn.weight) while the hardest positives
     of a batch score below its hardest negatives. False is the paper's way: the hard triplet then
     drives the scale through zero, where nothing reaches the network any more."""
 
@@ -165,6 +182,13 @@ class SamplerConfig(_Section):
     """Graph: epochs of pk batches before the first graph is made."""
     refresh_images: NonNegativeInt = 0
     """Graph: images after which the graph is made anew; 0 for a batch of every person."""
+    candidates: NonNegativeInt = 0
+    """Graph: the others of a batch are drawn among so many nearest; 0 takes the nearest, as the
+    paper does."""
+    strangers: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Graph: share of the others of a batch that are persons at random."""
+    rerank: bool = False
+    """Graph: of distances that k-reciprocal encoding has re-ranked, as in release 2.0."""
 
     @model_validator(mode="after")
     def _divides(self) -> SamplerConfig:
@@ -185,8 +209,13 @@ class LossConfig(_Section):
     persons over the pooled maps (the matcher is then not trained); ``softmax+triplet``: both."""
     margin: PositiveFloat = 16.0
     """Triplet: in units of the score."""
+    classifier_norm: bool = False
+    """Softmax: a batch norm before the classifier (BNNeck)."""
     memory_batch: PositiveInt = 16
     """Class memory: classes matched at a time; fewer take less memory."""
+    prior: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Class memory: the probability that the untrained matcher gives any pair. With 0.5, the
+    authors' start, the many negatives drive the matcher's scale through zero within 50 batches."""
 
 
 class OptimiserConfig(_Section):
@@ -242,6 +271,16 @@ class ScheduleConfig(_Section):
     """The run ends after so many evaluations (evaluation.every) without a better mAP; 0 never."""
 
 
+class StartConfig(_Section):
+    """Which random start is trained from."""
+
+    trials: NonNegativeInt = 0
+    """Starts that are tried before the run (release 1.2: 10); the one with the best batch accuracy
+    is trained from its beginning. 0 takes the first as it is."""
+    images: PositiveInt = 16_000
+    """Images of a trial (release 1.2: 2,000 batches of 8)."""
+
+
 class EvaluationConfig(_Section):
     """How test sets are searched."""
 
@@ -249,9 +288,22 @@ class EvaluationConfig(_Section):
     """Images through the network at a time."""
     every: NonNegativeInt = 0
     """Epochs between evaluations on the identities that data.validation holds back; 0 for none."""
+    test_every: NonNegativeInt = 0
+    """Epochs between looks at the test sets, for a curve in the log and for nothing else: to choose
+    by them would be to train on them. 0 for none but the last."""
     maps: Literal["auto", "float32", "float16"] = "auto"
     """Type that the maps are kept and matched in; float16 takes half the room. auto is float16
     where the network computes in less than float32."""
+    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    """Type of the products by which the test sets' scores find their winners; what those are worth
+    is float32 in any case. The narrow ones are faster on a CPU that has AVX512_BF16 or AVX512_VNNI;
+    elsewhere float32 is taken, and it is said."""
+    shortlist: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the gallery that is scored exactly for a query of a test set, chosen by row stripes
+    of the maps; the rest stands below by its stripes. 1 scores all."""
+    average_precision: Literal["plain", "trapezoid"] = "plain"
+    """plain is the mean precision at the matches; trapezoid the area under straight lines between
+    them, as Market-1501's MATLAB code has it. It is lower: the two are not to be compared."""
     weights: Literal["last", "best"] = "last"
     """What the test sets are searched with: the weights at the end, or those of the best mAP on
     the validation part."""
@@ -294,8 +346,18 @@ class RunConfig(_Section):
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    start: StartConfig = StartConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _has_sources(self) -> RunConfig:
+        if self.data.balanced and self.data.persons == "joined":
+            raise ValueError(
+                "data.balanced: got true with data.persons=joined, where a person is of several "
+                "sets, wanted data.persons=apart"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_pairs(self) -> RunConfig:

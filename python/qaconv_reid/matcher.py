@@ -27,7 +27,7 @@ from qaconv_reid.data import Images, input_batches, list_inputs
 from qaconv_reid.export import OPSETS, Exported, Preprocessing, export_onnx
 from qaconv_reid.files import replaced
 from qaconv_reid.gallery import Gallery, Maker, open_table
-from qaconv_reid.models import Progress, evaluation_mode, extract_maps
+from qaconv_reid.models import Progress, dense, evaluation_mode, extract_maps
 from qaconv_reid.restore import Foreign, Restored, restore_foreign, restore_run
 from qaconv_reid.training import CheckpointError
 
@@ -36,6 +36,8 @@ __all__ = ["MatchResult", "Matcher", "load"]
 _FORMAT = 1
 _SETTINGS_FILE = "matcher.json"
 _WEIGHTS_FILE = "model.safetensors"
+#: The losses that take a score as the logit of "the same identity".
+_LOGITS = frozenset({"pairwise", "class_memory"})
 #: Maps of either side on the device at a time.
 _ROWS, _COLUMNS = 256, 1024
 
@@ -73,6 +75,7 @@ class Matcher:
     ) -> None:
         self.name = config.name
         self.config = config.model
+        self._loss = config.loss.kind
         self.epochs = models.epochs
         self.device = hardware.device
         self._hardware = hardware
@@ -145,7 +148,7 @@ class Matcher:
         fitted = self.calibration
         return export_onnx(
             self._network,
-            self._matcher,
+            dense(self._matcher, "an export"),
             Path(folder).expanduser(),
             preprocessing=Preprocessing(self.config.height, self.config.width),
             provenance={
@@ -180,6 +183,15 @@ class Matcher:
     def calibrated(self) -> bool:
         """Whether probabilities were fitted on labelled pairs."""
         return self.calibration is not None
+
+    @property
+    def tells_probability(self) -> bool:
+        """Whether `probability` is one, calibrated or as the loss took it; else just in order.
+
+        As a loss took it, it is that of a pair as training drew them, half-hard, and of no other
+        mixture. Of a saved matcher the loss is not known.
+        """
+        return self.calibrated or self._loss in _LOGITS
 
     def features(
         self, images: Images, *, batch_size: int = 64, progress: Progress | None = None
@@ -323,7 +335,7 @@ class Matcher:
     def maker(self) -> Maker:
         """What a gallery keeps of this."""
         with torch.no_grad():
-            weight, bias = self._matcher.folded()
+            weight, bias = dense(self._matcher, "a gallery").folded()
         return Maker(
             name=self.name,
             checksum=self.checksum,

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import torch
 
-from qaconv_ext.qaconv import QAConv
 from qaconv_reid.build import build_models
 from qaconv_reid.config import ConfigError, RunConfig, load
-from qaconv_reid.models import AuthorsCheckpoint, FeatureMapNetwork, LoadReport, read_authors
+from qaconv_reid.models import (
+    AuthorsCheckpoint,
+    FeatureMapNetwork,
+    LoadReport,
+    PairMatcher,
+    read_authors,
+)
 from qaconv_reid.training import CheckpointError, checkpoint
 
 __all__ = ["BEST", "CHECKPOINT", "Foreign", "Restored", "restore", "restore_foreign", "restore_run"]
@@ -27,7 +32,7 @@ class Restored:
     """Two trained models on their device."""
 
     network: FeatureMapNetwork
-    matcher: QAConv
+    matcher: PairMatcher
     epochs: int
     """That they were trained for."""
     report: LoadReport | None = None

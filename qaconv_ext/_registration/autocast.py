@@ -2,7 +2,8 @@
 
 On CUDA the maps are cast to the autocast type, as a matrix product's are: the type its tensor cores
 take. Weights and sums stay float32. On the CPU nothing is cast: the kernels compute in
-float32 whatever the storage, so a cast would lose bits and win nothing.
+float32 whatever the storage, so a cast would lose bits and win nothing. `torch.library` has a rule
+for autocast too, which casts weights as well.
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from qaconv_ext import qaconv
 from qaconv_ext.benchmark.measure import Spread, ratios_in_turn, wall_clock
+from qaconv_ext.narrow import Precision, match_scores_narrow, why_slow
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,23 @@ def _match_with_ones(maps: Tensor) -> Tensor:
     return qaconv.match_scores(maps, maps, torch.ones(maps.shape[2]))
 
 
+def _narrow(precision: Precision, shape: tuple[int, int, int, int], budget: float) -> Limit:
+    """How many times faster winners by narrow products make the scores of two sets of maps."""
+    probes, galleries, channels, places = shape
+    probe, gallery = _maps(probes, channels, places), _maps(galleries, channels, places, 1)
+    weight = torch.full((places,), 1 / places)
+    name = f"match_scores_narrow {precision}, {probes} x {galleries}, C={channels}, hw={places}"
+    return Limit(
+        name,
+        "match_scores, times faster",
+        ratios_in_turn(
+            lambda: match_scores_narrow(probe, gallery, weight, precision=precision),
+            lambda: qaconv.match_scores(probe, gallery, weight),
+            budget=budget,
+        ),
+    )
+
+
 def limits(*, quick: bool, budget: float) -> Iterator[Limit]:
     """All figures; ``quick`` takes sizes that a test can afford."""
     few, many = (4, 8) if quick else (64, 128)
@@ -128,6 +147,11 @@ def limits(*, quick: bool, budget: float) -> Iterator[Limit]:
             budget=budget,
         ),
     )
+    for precision in get_args(Precision):
+        if why_slow(precision):
+            continue
+        for places in (192, 128):
+            yield _narrow(precision, (few, 8 * few, 128, places), budget)
     yield _backward(few, None, budget)
     yield _backward(few, 2 * few, budget)
     if not quick:

@@ -7,6 +7,8 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+from qaconv_ext import _checks
+from qaconv_ext.graph.balance import Balance
 from qaconv_ext.graph.deck import ClassDecks
 from qaconv_ext.graph.epoch_batches import EpochBatchSampler
 
@@ -24,6 +26,7 @@ class ClassBatchSampler(EpochBatchSampler):
         instances: images of each class in a batch (K); repeated within a batch only where a class
             has fewer.
         seed: of all random choices.
+        groups: see `EpochBatchSampler`: of a class the group of its first image.
         rank: of this process.
         world_size: number of processes.
 
@@ -39,11 +42,17 @@ class ClassBatchSampler(EpochBatchSampler):
         instances: int,
         seed: int = 0,
         *,
+        groups: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        super().__init__(labels, batch_size, seed, rank=rank, world_size=world_size)
-        _check_instances(batch_size, instances)
+        super().__init__(labels, batch_size, seed, groups=groups, rank=rank, world_size=world_size)
+        batch_size, instances = self.batch_size, _checks.whole_number("instances", instances, 1)
+        if batch_size % instances:
+            raise ValueError(
+                f"batch_size: got {batch_size}, wanted a multiple of instances, which is "
+                f"{instances}"
+            )
         images: dict[int, list[int]] = {label: [] for label in sorted(set(self._labels))}
         for image, label in enumerate(self._labels):
             images[label].append(image)
@@ -62,6 +71,15 @@ class ClassBatchSampler(EpochBatchSampler):
         self._arguments["instances"] = instances
         self._images = list(images.values())
         self._decks = ClassDecks(self._images)
+        self._balance: Balance | None = None
+        if self._groups is not None:
+            of_classes = (self._groups[numbers[0]] for numbers in self._images)
+            self._balance = Balance(of_classes, self._drawn_together)
+
+    @property
+    def _drawn_together(self) -> int:
+        """Classes of a batch that are drawn, and not found."""
+        return self.classes_per_batch
 
     @abstractmethod
     def _classes_of_batches(self, rng: random.Random) -> list[list[int]]:
@@ -79,12 +97,3 @@ class ClassBatchSampler(EpochBatchSampler):
 
     def _load_more(self, state: dict[str, Any]) -> None:
         self._decks.load(state["decks"])
-
-
-def _check_instances(batch_size: int, instances: int) -> None:
-    if instances < 1:
-        raise ValueError(f"instances: got {instances}, wanted 1 or more")
-    if batch_size % instances:
-        raise ValueError(
-            f"batch_size: got {batch_size}, wanted a multiple of instances, which is {instances}"
-        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from qaconv_ext import _checks
+
 
 class ClassDecks:
     """One deck per class, dealt from the top and reshuffled when it runs out.
@@ -17,7 +19,7 @@ class ClassDecks:
     """
 
     def __init__(self, images: Sequence[Sequence[int]]) -> None:
-        self._images = [list(numbers) for numbers in images]
+        self._images = _checks.table("images", images)
         #: Per class, what is left to deal, the next one first; empty before the first shuffle.
         self._left: list[list[int]] = [[] for _ in self._images]
 
@@ -43,14 +45,16 @@ class ClassDecks:
         """Continue from a `state`.
 
         Raises:
+            TypeError: the state is no lists of whole numbers.
             ValueError: the state has other classes or images than these decks.
         """
-        if len(state) != len(self._images):
-            raise ValueError(f"decks: got {len(state)} classes, wanted {len(self._images)}")
-        for class_number, (left, images) in enumerate(zip(state, self._images, strict=True)):
+        decks = _checks.table("decks", state)
+        if len(decks) != len(self._images):
+            raise ValueError(f"decks: got {len(decks)} classes, wanted {len(self._images)}")
+        for class_number, (left, images) in enumerate(zip(decks, self._images, strict=True)):
             if not set(left) <= set(images) or len(set(left)) != len(left):
                 raise ValueError(
                     f"decks: got images {list(left)[:8]} for class number {class_number}, wanted "
                     f"some of {images[:8]}, each at most once"
                 )
-        self._left = [list(left) for left in state]
+        self._left = decks

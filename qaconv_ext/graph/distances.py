@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, distributed, nn
 
+from qaconv_ext import _arguments, _checks
+
 #: Rows of the distance matrix sorted at a time: bounds the memory of `nearest_classes`.
 SORTED_ROWS = 1024
 
@@ -35,29 +37,42 @@ def class_distances(
             `QAConv`, on the device of the matcher.
         matcher: called as ``matcher(probe, gallery) -> scores [P, G]``, and with None as the
             gallery to match a block with itself. A module is put in evaluation mode for the call;
-            every submodule gets its own mode back. Its scores are taken as symmetric.
+            every submodule gets its own mode back. Its scores are taken as symmetric, unless it has
+            an attribute ``symmetric`` that is false: then every pair is matched both ways.
         block: items matched with each other in one call; bounds the memory beside the result.
         divided: the processes of torch.distributed's default group deal the blocks among them; all
             of them call this with the same features, and get the whole matrix.
 
     Returns:
-        ``[N, N]`` float32 on the device of ``features``, exactly symmetric; the diagonal holds the
-        distance of an item to itself, which is not 0 in general.
+        ``[N, N]`` float32 on the device of ``features``, exactly symmetric where the matcher is;
+        the diagonal holds the distance of an item to itself, which is not 0 in general.
 
     Raises:
-        ValueError: ``block`` is below 1, or the matcher gave scores of another shape.
+        TypeError, ValueError: an argument is not as described, or the matcher gave something else
+            than scores of that shape.
     """
-    if block < 1:
-        raise ValueError(f"block: got {block}, wanted 1 or more")
+    _arguments.tensor("features", features)
+    if features.dim() == 0:
+        raise ValueError("features: got shape [], wanted [N, ...]")
+    _checks.function("matcher", matcher, "a function of two sets of features")
+    block = _checks.whole_number("block", block, 1)
+    divided = _checks.truth("divided", divided)
     number = len(features)
     rank, size = (distributed.get_rank(), distributed.get_world_size()) if divided else (0, 1)
     if size > 1:
         # Enough blocks for all; a score does not depend on the block it is computed in.
         block = min(block, max(_SMALLEST_BLOCK, -(-number // (2 * size))))
-    distances = torch.zeros(number, number, dtype=torch.float32, device=features.device)
+    # Of the features and not of torch: batched where vmap has batched them.
+    zeros = features.new_zeros
+    distances = _arguments.within_memory(zeros, (number, number), dtype=torch.float32)
+    symmetric = getattr(matcher, "symmetric", True)
     with _evaluation_mode(matcher):
         for rows, columns in _blocks(number, block)[rank::size]:
-            if rows == columns:
+            if not symmetric:
+                distances[rows, columns] = -_scores(matcher, features[rows], features[columns])
+                if rows != columns:
+                    distances[columns, rows] = -_scores(matcher, features[columns], features[rows])
+            elif rows == columns:
                 itself = -_scores(matcher, features[rows], None)
                 distances[rows, rows] = itself.triu() + itself.triu(1).T
             else:
@@ -90,16 +105,22 @@ def nearest_classes(distances: Tensor | npt.NDArray[np.floating], k: int) -> Ten
         ``[N, k]`` int64 on the device of ``distances``.
 
     Raises:
-        ValueError: ``distances`` is not square or not floating, or ``k`` is out of its range.
+        TypeError, ValueError: ``distances`` is not square or not floating, or ``k`` is out of its
+            range.
     """
-    distances = torch.as_tensor(distances)
+    if not isinstance(distances, (Tensor, np.ndarray)):
+        raise TypeError(
+            f"distances: got {_checks.shown(distances)}, wanted a torch.Tensor or a numpy array"
+        )
+    distances = _arguments.tensor("distances", torch.as_tensor(distances))
+    if distances.is_meta:
+        raise ValueError("distances: got device meta, wanted one that holds numbers")
     if distances.dim() != 2 or distances.shape[0] != distances.shape[1]:
         raise ValueError(f"distances: got shape {list(distances.shape)}, wanted [N, N]")
     if not distances.is_floating_point():
         raise ValueError(f"distances: got dtype {distances.dtype}, wanted a floating type")
     number = len(distances)
-    if not 0 <= k <= max(number - 1, 0):
-        raise ValueError(f"k: got {k}, wanted 0..{max(number - 1, 0)} for {number} classes")
+    k = _checks.whole_number("k", k, 0, max(number - 1, 0))
     nearest = torch.empty(number, k, dtype=torch.long, device=distances.device)
     for start in range(0, number, SORTED_ROWS):
         rows = distances[start : start + SORTED_ROWS]
@@ -116,13 +137,8 @@ def nearest_classes(distances: Tensor | npt.NDArray[np.floating], k: int) -> Ten
 def _scores(
     matcher: Callable[[Tensor, Tensor | None], Tensor], probe: Tensor, gallery: Tensor | None
 ) -> Tensor:
-    scores = matcher(probe, gallery)
-    wanted = (len(probe), len(probe if gallery is None else gallery))
-    if tuple(scores.shape) != wanted:
-        raise ValueError(
-            f"matcher: got scores of shape {list(scores.shape)}, wanted {list(wanted)}"
-        )
-    return scores.float()
+    columns = len(probe if gallery is None else gallery)
+    return _arguments.scores("matcher", matcher(probe, gallery), len(probe), columns).float()
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import distributed
 
-from qaconv_ext.graph.graph_sampler import Neighbours
+from qaconv_ext import _checks
+from qaconv_ext.graph.graph_sampler import Neighbours, class_numbers
 
 
 def one_graph(neighbours: Neighbours, group: distributed.ProcessGroup | None = None) -> Neighbours:
@@ -24,17 +24,18 @@ def one_graph(neighbours: Neighbours, group: distributed.ProcessGroup | None = N
     Returns:
         A callable for `GraphSampler` that must be called by all ranks of the group.
     """
+    _checks.function("neighbours", neighbours, "a function of image numbers")
 
     def from_rank_zero(images: Sequence[int]) -> list[list[int]]:
         if not (distributed.is_available() and distributed.is_initialized()):
-            return _plain(neighbours(images))
+            return _rows(neighbours(images))
         # An error travels as well, as text: without it the other ranks would wait for rank 0 until
         # their time limit.
         message: list[list[list[int]] | str] = [""]
         failure: Exception | None = None
         if distributed.get_rank(group) == 0:
             try:
-                message = [_plain(neighbours(images))]
+                message = [_rows(neighbours(images))]
             except Exception as error:
                 failure = error
                 message = [f"{type(error).__name__}: {error}"]
@@ -48,6 +49,6 @@ def one_graph(neighbours: Neighbours, group: distributed.ProcessGroup | None = N
     return from_rank_zero
 
 
-def _plain(result: object) -> list[list[int]]:
-    rows: list[list[int]] = torch.as_tensor(result).tolist()
+def _rows(result: object) -> list[list[int]]:
+    rows: list[list[int]] = class_numbers(result).tolist()
     return rows

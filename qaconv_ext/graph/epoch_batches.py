@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import random
 import zlib
 from abc import ABC, abstractmethod
@@ -10,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch.utils.data import Sampler
+
+from qaconv_ext import _checks
 
 
 class EpochBatchSampler(Sampler[list[int]], ABC):
@@ -34,6 +35,8 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         labels: one whole number per image of the data set, of any value and order.
         batch_size: images in a batch, on each rank.
         seed: of all random choices.
+        groups: one whole number per image, such as that of its data set: batches take equally from
+            all groups (`Balance`). None takes from all images alike.
         rank: of this process.
         world_size: number of processes.
 
@@ -48,29 +51,34 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         batch_size: int,
         seed: int = 0,
         *,
+        groups: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__()
-        self._labels = _whole_numbers(labels)
-        if batch_size < 1:
-            raise ValueError(f"batch_size: got {batch_size}, wanted 1 or more")
-        if world_size < 1:
-            raise ValueError(f"world_size: got {world_size}, wanted 1 or more")
-        if not 0 <= rank < world_size:
-            raise ValueError(f"rank: got {rank}, wanted 0..{world_size - 1}")
-        self.batch_size = batch_size
-        self.rank = rank
-        self.world_size = world_size
-        self._seed = operator.index(seed)
+        self._labels = _checks.whole_numbers("labels", labels, "one per image")
+        self._groups: list[int] | None = None
+        if groups is not None:
+            self._groups = _checks.whole_numbers("groups", groups, "one per image")
+            if len(self._groups) != len(self._labels):
+                raise ValueError(
+                    f"groups: got {len(self._groups)} numbers, wanted {len(self._labels)} as "
+                    "labels has"
+                )
+        self.batch_size = _checks.whole_number("batch_size", batch_size, 1)
+        self.world_size = _checks.whole_number("world_size", world_size, 1)
+        self.rank = _checks.whole_number("rank", rank, 0, self.world_size - 1)
+        self._seed = _checks.whole_number("seed", seed)
         #: What a saved state must agree with to be of use here.
         self._arguments: dict[str, int] = {
             "images": len(self._labels),
             "labels": zlib.crc32(repr(self._labels).encode()),
-            "batch_size": batch_size,
+            "batch_size": self.batch_size,
             "seed": self._seed,
-            "world_size": world_size,
+            "world_size": self.world_size,
         }
+        if self._groups is not None:
+            self._arguments["groups"] = zlib.crc32(repr(self._groups).encode())
         self._epoch = 0
         self._batches: list[list[int]] | None = None  # the epoch's, of all ranks, once dealt
         self._position = 0  # where the next iteration starts
@@ -128,8 +136,7 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         The epoch in progress starts again with the batches it had; one just loaded by
         `load_state_dict` goes on at its position; any other is dealt anew.
         """
-        if operator.index(epoch) < 0:
-            raise ValueError(f"epoch: got {epoch}, wanted 0 or more")
+        epoch = _checks.whole_number("epoch", epoch, 0)
         if epoch != self._epoch:
             self._batches = None
             self._position = 0
@@ -146,12 +153,11 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         Raises:
             ValueError: the position is out of range, or not 0 before the epoch has begun.
         """
-        limit = 0 if self._batches is None else len(self)
-        if not 0 <= position <= limit:
+        if self._batches is None and position != 0:
             raise ValueError(
-                f"position: got {position}, wanted 0..{limit}"
-                + ("" if limit else " as the epoch has not begun")
+                f"position: got {_checks.shown(position)}, wanted 0..0 as the epoch has not begun"
             )
+        position = _checks.whole_number("position", position, 0, len(self))
         return {
             "arguments": dict(self._arguments),
             "epoch": self._epoch,
@@ -164,39 +170,41 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         """Go on from a `state_dict` of a sampler made with the same arguments, on any rank.
 
         Raises:
+            TypeError: it is no state, or an entry is of another type.
             ValueError: the state lacks an entry, or was made with other arguments.
         """
+        _checks.instance("state", state, Mapping, "a state_dict()")
         wanted_names = {"arguments", "epoch", "position", "batches", *self._more_state()}
         missing = wanted_names - set(state)
         if missing:
             raise ValueError(f"state: got no {', '.join(sorted(missing))}, wanted a state_dict()")
-        for name, wanted in self._arguments.items():
-            got = state["arguments"].get(name)
+        arguments = _checks.instance("state: arguments", state["arguments"], Mapping, "a mapping")
+        for name in {**self._arguments, **arguments}:
+            got, wanted = (given.get(name) for given in (arguments, self._arguments))
             if got != wanted:
-                what = "other labels" if name == "labels" else f"{name} {got}"
-                own = "those of this sampler" if name == "labels" else f"{wanted}"
+                digest = name in ("labels", "groups")
+                what = f"other {name}" if digest else f"{name} {got}"
+                own = "those of this sampler" if digest else f"{wanted}"
                 raise ValueError(f"state: got {what}, wanted {own}")
+        position = _checks.whole_number("state: position", state["position"], 0)
+        epoch = _checks.whole_number("state: epoch", state["epoch"], 0)
         batches = state["batches"]
+        if batches is not None:
+            batches = _checks.table("state: batches", batches)
+            images = {image for batch in batches for image in batch}
+            if not images <= set(range(len(self._labels))):
+                raise ValueError(
+                    f"state: got batches of images {min(images)}..{max(images)}, wanted "
+                    f"0..{len(self._labels) - 1}"
+                )
         in_all = 0 if batches is None else len(self) * self.world_size
-        if len(batches or ()) != in_all or not 0 <= state["position"] <= in_all // self.world_size:
+        if len(batches or ()) != in_all or position > in_all // self.world_size:
             raise ValueError(
-                f"state: got {len(batches or ())} batches and position {state['position']}, wanted "
+                f"state: got {len(batches or ())} batches and position {position}, wanted "
                 f"{in_all} and a position among them"
             )
         self._load_more(dict(state))
-        self._batches = None if batches is None else [list(batch) for batch in batches]
-        self._epoch = state["epoch"]
-        self._position = state["position"]
+        self._batches = batches
+        self._epoch = epoch
+        self._position = position
         self._begun = False
-
-
-def _whole_numbers(labels: Iterable[int]) -> list[int]:
-    # A tensor or an array is read at once, and not element by element.
-    values = labels.tolist() if hasattr(labels, "tolist") else list(labels)
-    numbers = []
-    for value in values:
-        try:
-            numbers.append(operator.index(value))
-        except TypeError:
-            raise TypeError(f"labels: got {value!r}, wanted whole numbers, one per image") from None
-    return numbers

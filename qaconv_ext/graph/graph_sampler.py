@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from qaconv_ext import _arguments, _checks
 from qaconv_ext.graph.class_batches import ClassBatchSampler
 
 #: From one image number per class, in class order, to the class numbers of each class's nearest
@@ -16,6 +17,27 @@ from qaconv_ext.graph.class_batches import ClassBatchSampler
 Neighbours: TypeAlias = Callable[
     [Sequence[int]], Tensor | npt.NDArray[np.integer] | Sequence[Sequence[int]]
 ]
+
+
+def class_numbers(result: object) -> Tensor:
+    """What ``neighbours`` gave as a tensor of whole numbers on the CPU, of whatever shape.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    try:
+        numbers = torch.as_tensor(result)
+    except (TypeError, ValueError, RuntimeError):  # None, rows of unequal length, no numbers
+        numbers = None
+    if numbers is None or numbers.is_meta:
+        raise TypeError(
+            f"neighbours: got {_checks.shown(result)}, wanted class numbers [classes, P - 1]"
+        )
+    _arguments.tensor("neighbours", numbers)
+    whole = not (numbers.is_floating_point() or numbers.is_complex())
+    if numbers.numel() and not (whole and numbers.dtype != torch.bool):
+        raise TypeError(f"neighbours: got dtype {numbers.dtype}, wanted whole numbers")
+    return numbers.cpu()
 
 
 class GraphSampler(ClassBatchSampler):
@@ -39,11 +61,14 @@ class GraphSampler(ClassBatchSampler):
     Args:
         labels: one whole number per image of the data set, of any value and order.
         neighbours: called once an epoch with one image number per class, in the order of
-            ``classes``; returns ``[classes, P - 1]`` class numbers (places in ``classes``), in each
-            row all different and not the class itself. Tensor, array or lists.
+            ``classes``; returns ``[classes, M]`` class numbers (places in ``classes``), in each row
+            all different and not the class itself. Tensor, array or lists. M is as many as a batch
+            takes of them, P - 1 - ``strangers``, or more: then they are drawn from the M.
         batch_size: images in a batch, on each rank; a multiple of ``instances``.
         instances: images of each class in a batch (K).
         seed: of all random choices.
+        strangers: classes of a batch that are drawn from all others at random.
+        groups: see `EpochBatchSampler`: of a class the group of its first image.
         rank: of this process.
         world_size: number of processes.
 
@@ -60,11 +85,23 @@ class GraphSampler(ClassBatchSampler):
         instances: int,
         seed: int = 0,
         *,
+        strangers: int = 0,
+        groups: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        super().__init__(labels, batch_size, instances, seed, rank=rank, world_size=world_size)
+        super().__init__(
+            labels, batch_size, instances, seed, groups=groups, rank=rank, world_size=world_size
+        )
+        _checks.function("neighbours", neighbours, "a function of image numbers")
+        strangers = _checks.whole_number("strangers", strangers, 0, self.classes_per_batch - 1)
         self._neighbours = neighbours
+        self._strangers = strangers
+        self._arguments["strangers"] = strangers
+
+    @property
+    def _drawn_together(self) -> int:
+        return 1  # the anchor
 
     def _batches_in_all(self) -> int:
         return len(self.classes)
@@ -73,21 +110,32 @@ class GraphSampler(ClassBatchSampler):
         images = [rng.choice(numbers) for numbers in self._images]
         graph = self._checked(self._neighbours(images))
         anchors = rng.sample(range(len(self.classes)), len(self.classes))
-        return [[anchor, *graph[anchor]] for anchor in anchors]
+        if self._balance is not None:
+            anchors = [anchor for (anchor,) in self._balance.batches(len(self.classes), rng)]
+        return [self._completed(anchor, graph[anchor], rng) for anchor in anchors]
+
+    def _completed(self, anchor: int, near: list[int], rng: random.Random) -> list[int]:
+        """The anchor, its neighbours or as many of them as are wanted, and strangers."""
+        wanted = self.classes_per_batch - 1 - self._strangers
+        # No draw where there is no choice: an epoch is then that of the paper's sampler.
+        batch = [anchor, *(near if len(near) == wanted else rng.sample(near, wanted))]
+        while len(batch) < self.classes_per_batch:
+            stranger = rng.randrange(len(self.classes))
+            if stranger not in batch:
+                batch.append(stranger)
+        return batch
 
     def _checked(self, result: object) -> list[list[int]]:
-        graph = torch.as_tensor(result).cpu()
+        graph = class_numbers(result)
         number = len(self.classes)
-        wanted = (number, self.classes_per_batch - 1)
-        if tuple(graph.shape) != wanted:
+        wanted = self.classes_per_batch - 1 - self._strangers
+        if graph.dim() != 2 or len(graph) != number or graph.shape[1] < wanted:
             raise ValueError(
-                f"neighbours: got shape {list(graph.shape)}, wanted {list(wanted)}: for each class "
-                f"the {wanted[1]} others of its batch"
+                f"neighbours: got shape {list(graph.shape)}, wanted [{number}, {wanted}] or wider: "
+                f"for each class the {wanted} others of its batch"
             )
-        if wanted[1] == 0:
+        if graph.shape[1] == 0:
             return [[] for _ in range(number)]
-        if graph.is_floating_point() or graph.is_complex() or graph.dtype == torch.bool:
-            raise TypeError(f"neighbours: got dtype {graph.dtype}, wanted whole numbers")
         if graph.min() < 0 or graph.max() >= number:
             raise ValueError(
                 f"neighbours: got class numbers {int(graph.min())}..{int(graph.max())}, wanted "

@@ -20,6 +20,8 @@ class PKSampler(ClassBatchSampler):
         return len(self.classes) // self.classes_per_batch
 
     def _classes_of_batches(self, rng: random.Random) -> list[list[int]]:
+        if self._balance is not None:
+            return self._balance.batches(self._batches_in_all(), rng)
         shuffled = rng.sample(range(len(self.classes)), len(self.classes))
         size = self.classes_per_batch
         return [shuffled[i * size : (i + 1) * size] for i in range(self._batches_in_all())]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qaconv_ext import _arguments, _checks
 from qaconv_ext.losses.rows import LossResult, check_rows, finite_rows, mean_of_rows
 
 
@@ -51,12 +53,13 @@ class ClassMemory(nn.Module):
             "height": height,
             "width": width,
         }
-        for name, value in {**shape, "mem_batch_size": mem_batch_size}.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: got {value!r}, wanted a positive whole number")
-        self.mem_batch_size = mem_batch_size
-        self.register_buffer("maps", torch.zeros(tuple(shape.values())))
-        self.register_buffer("valid", torch.zeros(num_classes, dtype=torch.bool))
+        sizes = [_checks.whole_number(name, value, 1) for name, value in shape.items()]
+        self.mem_batch_size = _checks.whole_number("mem_batch_size", mem_batch_size, 1)
+        self.register_buffer("maps", torch.zeros(sizes))
+        self.register_buffer("valid", torch.zeros(sizes[0], dtype=torch.bool))
+        #: Whether all classes are known to have been seen: which ones have is asked of the device,
+        #: which waits, and only until then.
+        self._complete = False
 
     def forward(
         self, maps: Tensor, matcher: Callable[[Tensor, Tensor], Tensor]
@@ -76,15 +79,26 @@ class ClassMemory(nn.Module):
             ValueError: the maps have another shape than those of the memory.
         """
         self._check_shape(maps)
-        classes = self.valid.nonzero().squeeze(1)  # [V]
+        _checks.function("matcher", matcher, "a function of two sets of maps")
+        if self._complete:
+            classes = torch.arange(len(self.valid), device=self.valid.device)
+        else:
+            classes = self.valid.nonzero().squeeze(1)  # [V]
+            self._complete = len(classes) == len(self.valid)
         if len(classes) == 0:
             return maps.flatten(1)[:, :0], classes
         chunks = [
-            # Indexing copies: the graph stays right when update() writes before the backward pass.
-            matcher(maps, self.maps[chunk].to(maps.dtype))
+            self._scores(matcher, maps, chunk)
             for chunk in torch.split(classes, self.mem_batch_size)
         ]
         return torch.cat(chunks, dim=1), classes
+
+    def _scores(
+        self, matcher: Callable[[Tensor, Tensor], Tensor], maps: Tensor, chunk: Tensor
+    ) -> Tensor:
+        # Indexing copies: the graph stays right when update() writes before the backward pass.
+        stored = self.maps[chunk].to(maps.dtype)
+        return _arguments.scores("matcher", matcher(maps, stored), None, len(chunk))
 
     @torch.no_grad()
     def update(self, maps: Tensor, labels: Tensor) -> None:
@@ -114,12 +128,14 @@ class ClassMemory(nn.Module):
         self.maps[labels] = maps[last[labels]].to(self.maps.dtype)
         self.valid[labels] = True
 
+    def _load_from_state_dict(self, *arguments: Any, **named: Any) -> None:
+        # Fewer classes may have been seen there.
+        self._complete = False
+        super()._load_from_state_dict(*arguments, **named)
+
     def _check_shape(self, maps: Tensor) -> None:
-        wanted = list(self.maps.shape[1:])
-        if maps.dim() != 4 or list(maps.shape[1:]) != wanted:
-            raise ValueError(
-                f"maps: got shape {list(maps.shape)}, wanted [B, {', '.join(map(str, wanted))}]"
-            )
+        _arguments.maps_of_size("maps", maps, self.maps.shape[1:], "the memory was made for")
+        _arguments.same_device("maps", maps, self.maps, "as the memory")
 
 
 class ClassMemoryLoss(nn.Module):
@@ -153,6 +169,7 @@ class ClassMemoryLoss(nn.Module):
             raise ValueError(f"scores: got shape {list(scores.shape)}, wanted [B, classes]")
         if classes is None:
             classes = torch.arange(scores.shape[1], device=scores.device)
+        _arguments.tensor("classes", classes)
         if tuple(classes.shape) != tuple(scores.shape[1:]):
             raise ValueError(
                 f"classes: got shape {list(classes.shape)}, wanted [{scores.shape[1]}] as scores "

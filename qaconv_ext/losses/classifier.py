@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qaconv_ext import _checks
 from qaconv_ext.losses.rows import LossResult, check_rows, finite_rows, mean_of_rows
 
 
@@ -18,14 +19,19 @@ class SoftmaxClassifier(nn.Module):
     Args:
         num_features: channels of the maps.
         num_classes: identities of the training set.
+        norm: batch-normalise the pooled features, without a shift, and classify without a bias: the
+            BNNeck of Luo et al., *Bag of Tricks* (arXiv 1903.07071). Means of unit vectors differ
+            little, so that without it the logits begin all alike.
     """
 
-    def __init__(self, num_features: int, num_classes: int) -> None:
+    def __init__(self, num_features: int, num_classes: int, *, norm: bool = False) -> None:
         super().__init__()
-        for name, value in (("num_features", num_features), ("num_classes", num_classes)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: got {value!r}, wanted a positive whole number")
-        self.classifier = nn.Linear(num_features, num_classes)
+        num_features = _checks.whole_number("num_features", num_features, 1)
+        num_classes = _checks.whole_number("num_classes", num_classes, 1)
+        self.norm = nn.BatchNorm1d(num_features) if _checks.truth("norm", norm) else nn.Identity()
+        if isinstance(self.norm, nn.BatchNorm1d):
+            self.norm.bias.requires_grad_(False)
+        self.classifier = nn.Linear(num_features, num_classes, bias=not norm)
 
     def forward(self, maps: Tensor, labels: Tensor) -> LossResult:
         """The loss of a batch.
@@ -39,11 +45,11 @@ class SoftmaxClassifier(nn.Module):
         """
         check_rows("maps", maps, labels)
         wanted = self.classifier.in_features
-        if maps.dim() != 4 or maps.shape[1] != wanted:
+        if maps.dim() != 4 or maps.shape[1] != wanted or 0 in maps.shape[2:]:
             raise ValueError(f"maps: got shape {list(maps.shape)}, wanted [B, {wanted}, h, w]")
         maps, finite = finite_rows(maps)
         pooled = maps.flatten(2).mean(dim=2).to(self.classifier.weight.dtype)  # [B, C]
-        logits = self.classifier(pooled)  # [B, classes], narrow under autocast
+        logits = self.classifier(self.norm(pooled))  # [B, classes], narrow under autocast
         logits = logits.to(maps.dtype)
         loss = functional.cross_entropy(logits, labels.long(), reduction="none")  # [B]
         correct = logits.argmax(dim=1) == labels

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from qaconv_ext import _arguments
 from qaconv_ext.reference import compute_dtype
 
 
@@ -42,19 +43,17 @@ def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
     Raises:
         TypeError, ValueError: they are not, or ``rows`` is not floating.
     """
-    for argument, value in ((name, rows), ("labels", labels)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{argument}: got {type(value).__name__}, wanted a torch.Tensor")
-    if not rows.is_floating_point():
-        raise TypeError(f"{name}: got dtype {rows.dtype}, wanted a floating type")
+    _arguments.floating(name, rows)
+    _arguments.tensor("labels", labels)
+    if rows.dim() == 0:
+        raise ValueError(f"{name}: got shape [], wanted a row for each label")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(f"labels: got dtype {labels.dtype}, wanted whole numbers")
     if tuple(labels.shape) != tuple(rows.shape[:1]):
         raise ValueError(
             f"labels: got shape {list(labels.shape)}, wanted [{rows.shape[0]}] as {name} has rows"
         )
-    if labels.device != rows.device:
-        raise ValueError(f"labels: got device {labels.device}, wanted {rows.device} as {name}")
+    _arguments.same_device("labels", labels, rows, f"as {name}")
 
 
 def check_square(scores: Tensor, labels: Tensor) -> None:
@@ -63,7 +62,8 @@ def check_square(scores: Tensor, labels: Tensor) -> None:
     Raises:
         TypeError, ValueError: they do not.
     """
-    if isinstance(scores, Tensor) and (scores.dim() != 2 or scores.shape[0] != scores.shape[1]):
+    _arguments.floating("scores", scores)
+    if scores.dim() != 2 or scores.shape[0] != scores.shape[1]:
         raise ValueError(f"scores: got shape {list(scores.shape)}, wanted [B, B]")
     check_rows("scores", scores, labels)
 

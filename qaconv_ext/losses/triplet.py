@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import math
-
 from torch import Tensor, nn
 
+from qaconv_ext import _checks
 from qaconv_ext.losses.pairs import hardest_pairs, pair_masks
 from qaconv_ext.losses.rows import LossResult, check_square, finite_rows, mean_of_rows
 
@@ -25,9 +24,7 @@ class HardTripletLoss(nn.Module):
 
     def __init__(self, margin: float = 16.0) -> None:
         super().__init__()
-        if not (math.isfinite(margin) and margin >= 0):
-            raise ValueError(f"margin: got {margin!r}, wanted a finite number, 0 or more")
-        self.margin = float(margin)
+        self.margin = _checks.number("margin", margin, 0, finite=True)
 
     def extra_repr(self) -> str:
         """The margin, where the module is printed."""

@@ -75,11 +75,17 @@ class CpuDevice {
     Status run(const MatchScoresParams& params) const {
         return set_level() ? cpu::match_scores(params, parallel_for_) : kNoLevel;
     }
+    Status run(const MatchScoresNarrowParams& params) const {
+        return set_level() ? cpu::match_scores_narrow(params, parallel_for_) : kNoLevel;
+    }
     Status run(const PairwiseDistanceParams& params) const {
         return set_level() ? cpu::pairwise_distance(params, parallel_for_) : kNoLevel;
     }
 
     CpuDevice with_threads() const { return CpuDevice(level_, &scrambled_threads); }
+
+    // For what asks for the level in use itself.
+    void choose() const { set_level(); }
 
     std::string name() const {
         return std::string("cpu, ") + cpu::simd_levels()[static_cast<size_t>(level_)].name +

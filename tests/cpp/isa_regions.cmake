@@ -1,12 +1,12 @@
 # The instruction sets stay in their files: run by CTest with -DNM -DOBJDUMP -DARCHIVE, the library
 # of CPU kernels. On an older processor anything else would be an illegal instruction.
-#   - the files isa_* give the linker data only: no function of theirs, such as a template of the
+#   - the files isa_* and narrow_* give the linker data only: no function of theirs, such as a template of the
 #     standard library, can be the copy that other files are linked with;
 #   - the others hold no instruction of a raised set;
 #   - each set's file holds multiply-adds on its own vectors.
 execute_process(COMMAND ${NM} -A -C --defined-only ${ARCHIVE} OUTPUT_VARIABLE symbols
                 COMMAND_ERROR_IS_FATAL ANY)
-string(REGEX MATCHALL "[^\n]*isa_[a-z0-9]+\\.cpp\\.o:[0-9a-f]+ [TWViu] [^\n]*" exported "${symbols}")
+string(REGEX MATCHALL "[^\n]*(isa|narrow)_[a-z0-9_]+\\.cpp\\.o:[0-9a-f]+ [TWViu] [^\n]*" exported "${symbols}")
 if(exported)
   list(JOIN exported "\n  " exported)
   message(SEND_ERROR "functions that leave the files of the instruction sets:\n  ${exported}")
@@ -24,6 +24,12 @@ foreach(object IN LISTS objects)
     set(unwanted "%zmm")
   elseif(name MATCHES "^isa_avx512")
     set(wanted "vfmadd[^\n]*%zmm")
+    set(unwanted "^$")
+  elseif(name MATCHES "^narrow_avx512_bf16")
+    set(wanted "vdpbf16ps[^\n]*%zmm")
+    set(unwanted "^$")
+  elseif(name MATCHES "^narrow_avx512_vnni")
+    set(wanted "vpdpbusd[^\n]*%zmm")
     set(unwanted "^$")
   elseif(name MATCHES "^isa_neon")
     set(wanted "fmla[^\n]*\\.s\\[")

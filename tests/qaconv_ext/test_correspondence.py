@@ -24,9 +24,9 @@ def a_backend(request):
     backend.set_backend("auto")
 
 
-def a_matcher(device="cpu"):
+def a_matcher(device="cpu", separate=False):
     torch.manual_seed(1)
-    matcher = QAConv(CHANNELS, HEIGHT, WIDTH)
+    matcher = QAConv(CHANNELS, HEIGHT, WIDTH, separate_weights=separate)
     with torch.no_grad():
         for parameter in matcher.parameters():
             parameter.uniform_(-1, 1)  # of both signs
@@ -45,8 +45,9 @@ def some_maps(count, seed, device="cpu", dtype=torch.float32):
 @on_every_device
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("base", [0.0, 0.4])
-def test_the_parts_add_up_to_the_score(device, dtype, base):
-    matcher = a_matcher(device)
+@pytest.mark.parametrize("separate", [False, True], ids=["one", "separate"])
+def test_the_parts_add_up_to_the_score(device, dtype, base, separate):
+    matcher = a_matcher(device, separate)
     probe, gallery = some_maps(4, 2, device, dtype), some_maps(4, 3, device, dtype)
     with torch.no_grad():
         scores = matcher(probe, gallery).diagonal()

@@ -19,7 +19,7 @@ from support.compare import assert_relative, assert_same_bits
 from support.tolerances import CORRELATION, GRADIENT, RELATIVE
 
 pytestmark = pytest.mark.skipif(not LIBRARY.loaded, reason=LIBRARY.reason)
-fused = pytest.importorskip("qaconv_ext.numpy", reason="the kernels were not compiled")
+fused = pytest.importorskip("qaconv_ext.arrays", reason="the kernels were not compiled")
 
 BEYOND = 2**31
 GIBIBYTE = 2**30

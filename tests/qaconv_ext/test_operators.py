@@ -47,6 +47,9 @@ def samples(name, device):
     elif name == "match_scores":
         yield (probe, gallery, weight, other, bias)
         yield (probe.detach(), gallery, weight.detach(), other, bias.detach())
+    elif name == "match_scores_narrow":
+        for precision in (0, 1) if device == "cpu" else ():
+            yield (*(t.detach() for t in (probe, gallery, weight, other, bias)), precision)
     else:
         yield (probe, weight, bias)
 
@@ -59,6 +62,7 @@ def samples(name, device):
         "correlation_max_self",
         "correlation_max_self_backward",
         "match_scores",
+        "match_scores_narrow",
         "pairwise_distance",
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from qaconv_ext.graph import class_distances
 from qaconv_ext.qaconv import QAConv
 from qaconv_ext.reference import PlainQAConv
 from support.compare import assert_relative, assert_same_bits
@@ -14,16 +15,16 @@ from support.devices import on_every_device
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
-def matchers(dtype, device, train, seed=0):
+def matchers(dtype, device, train, seed=0, separate=False):
     torch.manual_seed(seed)
-    plain = PlainQAConv(4, 3)
+    plain = PlainQAConv(4, 3, separate_weights=separate)
     with torch.no_grad():
         for parameter in plain.parameters():
             parameter.uniform_(-1, 1)  # of both signs: the weights are not constrained
         for norm in (plain.bn, plain.logit_bn):
             norm.running_mean.uniform_(-0.5, 0.5)
             norm.running_var.uniform_(0.5, 2)
-    fused = QAConv(9, 4, 3)
+    fused = QAConv(9, 4, 3, separate_weights=separate)
     fused.load_state_dict(plain.state_dict())
     return [m.to(device, dtype).train(train) for m in (plain, fused)]
 
@@ -35,11 +36,12 @@ def unit_maps(count, dtype, device, seed):
 
 
 @on_every_device
+@pytest.mark.parametrize("separate", [False, True], ids=["one", "separate"])
 @pytest.mark.parametrize("self_match", [False, True], ids=["two", "self"])
 @pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-def test_equals_the_plain_formula(dtype, train, self_match, device):
-    plain, fused = matchers(dtype, device, train)
+def test_equals_the_plain_formula(dtype, train, self_match, separate, device):
+    plain, fused = matchers(dtype, device, train, separate=separate)
     results = []
     for matcher in (plain, fused):
         probe = unit_maps(4, dtype, device, 1).requires_grad_()
@@ -76,6 +78,34 @@ def test_symmetric_and_folded(device):
     assert weight.dtype == torch.float64
     assert weight.shape == (12,)
     assert bias.shape == (1,)
+
+
+@on_every_device
+def test_separate_weights_tell_the_sides_apart(device):
+    _, matcher = matchers(torch.float32, device, train=False, separate=True)
+    assert not matcher.symmetric
+    maps, others = (unit_maps(n, torch.float32, device, n) for n in (6, 9))
+    scores = matcher(maps)
+    assert_same_bits(scores, matcher(maps, maps))
+    assert not torch.allclose(scores, scores.T, atol=1e-3)
+    weight, _ = matcher.folded()
+    probe_weight, gallery_weight = matcher.sides(weight)
+    assert torch.equal(torch.cat([probe_weight, gallery_weight]), weight)
+    assert weight.shape == (24,)
+    found = matcher.nearest_matches(maps, others, k=9)
+    wanted = matcher(maps, others).sort(dim=1, descending=True)
+    assert_same_bits(found.scores, wanted.values)
+    with pytest.raises(ValueError, match="gallery: got None with separate_weights, wanted maps"):
+        matcher.nearest_matches(maps, k=2)
+    distances = class_distances(maps, matcher, block=4)
+    assert_same_bits(distances, -scores)
+
+
+def test_separate_weights_start_at_random():
+    torch.manual_seed(0)
+    one, other = (QAConv(4, 3, 2, separate_weights=True) for _ in range(2))
+    assert not torch.equal(one.fc.weight, other.fc.weight)
+    assert one.fc.weight.shape == (1, 12)
 
 
 @on_every_device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import distributed
+from torch.autograd import forward_ad
 from torch.nn.functional import normalize
 
 from qaconv_ext.graph import class_distances
@@ -22,9 +23,9 @@ def maps(count=10, seed=0, dtype=torch.float64):
     return normalize(torch.randn(count, 6, 4, 2, generator=generator, dtype=dtype), dim=1)
 
 
-def matcher():
+def matcher(separate=False):
     torch.manual_seed(1)
-    head = QAConv(6, 4, 2).double()
+    head = QAConv(6, 4, 2, separate_weights=separate).double()
     torch.nn.init.normal_(head.fc.weight)
     return head
 
@@ -36,10 +37,10 @@ def outcome(head, scores, loss, own):
     return [t.detach().numpy() for t in (scores, loss, own.grad, *gradients, *state)]
 
 
-def self_match(criterion, divided):
+def self_match(criterion, separate, divided):
     share = BatchShare(10) if divided else None
     own = maps()[share.rows if share else slice(None)].clone().requires_grad_()
-    head = matcher()
+    head = matcher(separate)
     scores = head(own, share=share)
     return outcome(head, scores, criterion(scores, LABELS).loss, own)
 
@@ -47,7 +48,7 @@ def self_match(criterion, divided):
 def against_memory(divided):
     share = BatchShare(10) if divided else None
     own = maps()[share.rows if share else slice(None)].clone().requires_grad_()
-    head = matcher()
+    head = matcher(separate=True)
     memory = ClassMemory(5, 6, 4, 2, mem_batch_size=3).double()
     memory.update(maps(5, seed=3), torch.arange(5))
     scores, classes = memory(own, lambda p, g: head(p, g, share=share))
@@ -55,12 +56,12 @@ def against_memory(divided):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-@pytest.mark.parametrize("kind", ["triplet", "pairwise", "memory"])
+@pytest.mark.parametrize("kind", ["triplet", "pairwise", "separate", "memory"])
 def test_scores_loss_gradients_and_statistics(size, kind):
     """10 rows by 3 and 4 processes: parts of unequal length."""
-    criterion = {"triplet": HardTripletLoss(), "pairwise": PairwiseMatchingLoss()}.get(kind)
-    work = against_memory if criterion is None else self_match
-    before = () if criterion is None else (criterion,)
+    criterion = HardTripletLoss() if kind == "triplet" else PairwiseMatchingLoss()
+    work = against_memory if kind == "memory" else self_match
+    before = () if kind == "memory" else (criterion, kind == "separate")
     wanted = work(*before, False)
     parts = in_processes(size, work, *before, True)
 
@@ -93,6 +94,25 @@ def too_small():
 
 def test_a_batch_smaller_than_the_processes_is_refused():
     in_processes(2, too_small)
+
+
+def other_derivatives():
+    share = BatchShare(4)
+    head, own = matcher(), maps(4).requires_grad_()
+    (gradient,) = torch.autograd.grad(head(own, share=share).sum(), own, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        gradient.sum().backward()
+    refused = pytest.raises(
+        NotImplementedError, match=r"share: got a transform of torch\.func or a"
+    )
+    with refused:
+        torch.func.grad(lambda part: share.gather(part).sum())(maps(4))
+    with refused, forward_ad.dual_level():
+        head(forward_ad.make_dual(maps(4), maps(4)), share=share)
+
+
+def test_a_divided_batch_has_no_other_derivative():
+    in_processes(1, other_derivatives)
 
 
 def test_a_share_needs_a_group_and_training_mode():

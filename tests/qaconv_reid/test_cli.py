@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import qaconv_ext
 from qaconv_reid import cli
-from support.images import write_person_folders
+from qaconv_reid.text import printable
+from support.images import corrupt, write_person_folders
 
 
 def run(capsys, *argv):
@@ -54,6 +57,10 @@ def test_help(capsys, argv):
     code, out, _ = run(capsys, *argv, "--help")
     assert code == 0
     assert out.startswith(f"usage: {' '.join(('qaconv', *argv))}")
+
+
+def test_version(capsys):
+    assert run(capsys, "--version") == (0, f"qaconv {qaconv_ext.__version__}\n", "")
 
 
 def test_help_imports_nothing_big():
@@ -151,7 +158,8 @@ def test_doctor_gives_its_own_exit_code(monkeypatch):
     ("argv", "said"),
     [
         (("--protocol", "duke"), "--protocol: got 'duke', wanted one of market, cuhk03"),
-        (("--area", "round"), "--area: got 'round', wanted one of plain, trapezoid"),
+        (("--area", "round"), "evaluation.average_precision: got 'round', wanted 'plain' or"),
+        (("--precision", "int4"), "evaluation.precision: got 'int4', wanted 'float32', 'bfloat16'"),
         (("--protocol", "cuhk03", "--area", "trapezoid"), "--area: got 'trapezoid' with"),
         (("--json", "no/where.json"), "--json: got no/where.json, wanted a file that can be"),
         (("--npz",), "--npz: got it alone, wanted --features FOLDER beside it"),
@@ -166,3 +174,55 @@ def test_what_evaluate_cannot_do_is_said_before_any_data_set_is_read(
     assert code == 2
     assert error_line(error).startswith(said)
     assert list(tmp_path.iterdir()) == []
+
+
+#: Of a file: it would clear the screen, begin a line of its own and turn it around.
+UNKIND = "a\x1b[2J\nqaconv: error: b\u202e"
+
+
+def test_names_of_files_are_shown_and_not_obeyed(capsys, tmp_path: Path):
+    write_person_folders(tmp_path / UNKIND, 2, 2, height=16, width=8)
+    (tmp_path / UNKIND / "0001" / f"{UNKIND}.png").write_bytes(b"")
+    (tmp_path / UNKIND / f"{UNKIND}2").mkdir()
+    code, out, err = run(capsys, "data", "check", str(tmp_path / UNKIND))
+    assert code == 1
+    assert err == ""
+    assert printable(UNKIND) in out.replace("\n", "")
+    for argv in (
+        ("data", "check", str(tmp_path / f"{UNKIND}3")),
+        ("data", "check", str(tmp_path / UNKIND / f"{UNKIND}2")),
+        ("data", "measure", str(tmp_path / UNKIND / f"{UNKIND}2")),
+        ("train", "tiny", f"data.train={tmp_path / UNKIND / UNKIND}"),
+    ):
+        code, more, err = run(capsys, *argv)
+        assert code == 2
+        assert r"a\x1b[2J\nqaconv: error: b\u202e" in err
+        assert err.count("qaconv: error: b") == err.count(r"\nqaconv: error: b")
+        out += more + err
+    assert not set("\x1b\u202e") & set(out)
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar"])
+def test_an_archive_is_to_be_unpacked(capsys, tmp_path: Path, suffix):
+    write_person_folders(tmp_path / "people", 2, 2, height=16, width=8)
+    file = shutil.make_archive(str(tmp_path / "people"), suffix, tmp_path / "people")
+    code, _, err = run(capsys, "data", "check", file)
+    assert code == 2
+    assert "this is an archive, wanted a data set: unpack it" in error_line(err)
+
+
+def test_data_check_decodes_all_and_shows_a_pattern(capsys, tmp_path: Path):
+    write_person_folders(tmp_path, 20, 2, height=64, width=32)
+    corrupt(tmp_path / "0009" / "000.png")
+    assert run(capsys, "data", "check", str(tmp_path))[0] == 0
+    code, out, _ = run(capsys, "data", "check", str(tmp_path), "--all")
+    assert code == 1
+    assert "problem: train: 1 of 40 images cannot be read" in out
+    code, out, _ = run(
+        capsys, "data", "check", str(tmp_path), "--pattern", r"(?P<pid>\d+)/(?P<cam>\d+)\."
+    )
+    assert code == 0
+    assert out.index("0001/000.png") < out.index("layout pattern")
+    code, _, err = run(capsys, "data", "check", str(tmp_path), "--pattern", "(?P<pid>")
+    assert code == 2
+    assert error_line(err).startswith("data.pattern: got '(?P<pid>', wanted a pattern such as")

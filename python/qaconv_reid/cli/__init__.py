@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from qaconv_reid.cli.parser import build_parser
+from qaconv_reid.text import printable
 
 __all__ = ["main"]
 
@@ -82,7 +83,9 @@ def _loaded(names: Sequence[tuple[str, str]]) -> tuple[type[BaseException], ...]
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"qaconv: {'error: ' if code == USER_ERROR else ''}{message}", file=sys.stderr)
+    # Line ends of a message are its own: those in names were made printable where it was made.
+    shown = "\n".join(printable(line) for line in message.split("\n"))
+    print(f"qaconv: {'error: ' if code == USER_ERROR else ''}{shown}", file=sys.stderr)
     return code
 
 

@@ -81,6 +81,13 @@ def _with_test_sets(settings: RunConfig, specs: Sequence[str]) -> RunConfig:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """``qaconv evaluate``."""
+    for name, value in (
+        ("average_precision", arguments.area),
+        ("precision", arguments.precision),
+        ("shortlist", arguments.shortlist),
+    ):
+        if value is not None:
+            arguments.settings.append(f"evaluation.{name}={value}")
     settings, foreign = _models(arguments)
     settings = _with_test_sets(settings, arguments.data)
 
@@ -96,7 +103,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         foreign=foreign,
         measures=parse_measures(
             arguments.protocol,
-            arguments.area,
+            settings.evaluation.average_precision,
             rerank=arguments.rerank,
             tlift=arguments.tlift,
             views=_views(arguments),
@@ -124,6 +131,7 @@ def compare(arguments: argparse.Namespace) -> int:
         arguments.second,
         specs=arguments.data,
         changed=arguments.changed,
+        file=_path(arguments.json),
         console=Console(),
     )
     return 0
@@ -277,11 +285,57 @@ def check(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from qaconv_reid import data
+    from qaconv_reid.reports import ProgressBars
 
+    console = Console()
     path, layout = data.parse_spec(arguments.path)
-    report = data.check(path, arguments.layout or layout)
-    Console().print(data.render(report))
+    if arguments.pattern is not None:
+        shown = data.preview(path, data.compile_pattern(arguments.pattern))
+        console.print(data.render_preview(shown))
+    with ProgressBars() as progress:
+        report = data.check(
+            path,
+            arguments.layout or layout,
+            pattern=arguments.pattern,
+            inspection=data.Inspection(decode=arguments.all, progress=progress),
+        )
+    console.print(data.render(report))
     return 0 if report.ok else 1
+
+
+def study(arguments: argparse.Namespace) -> int:
+    """``qaconv study``."""
+    identities, seeds = (_numbers(arguments, name) for name in ("identities", "seeds"))
+
+    from rich.console import Console
+
+    from qaconv_reid.recipes.study import study
+
+    study(
+        arguments.study,
+        arguments.overrides,
+        folder=None if arguments.out is None else Path(arguments.out),
+        arms=() if arguments.arms is None else arguments.arms.split(","),
+        identities=identities,
+        seeds=seeds,
+        jobs=arguments.jobs,
+        console=Console(),
+    )
+    return 0
+
+
+def _numbers(arguments: argparse.Namespace, name: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    text = getattr(arguments, name)
+    try:
+        numbers = [] if text is None else [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1]
+    if any(number < 0 for number in numbers):
+        from qaconv_reid.config import ConfigError
+
+        raise ConfigError(f"--{name}: got {text!r}, wanted whole numbers, as 0,1,2")
+    return numbers
 
 
 def probe(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from qaconv_ext import __version__
 from qaconv_reid.cli import actions
 
 __all__ = ["build_parser"]
@@ -14,6 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="qaconv", description="Person re-identification with QAConv and graph sampling."
     )
+    parser.add_argument("--version", action="version", version=f"qaconv {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     train = commands.add_parser(
@@ -60,8 +62,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument(
         "--area",
-        default="plain",
-        help="average precision: plain (default) or trapezoid, as the MATLAB code of Market-1501",
+        help="average precision: plain or trapezoid, as the MATLAB code of Market-1501 (default: "
+        "evaluation.average_precision)",
+    )
+    evaluate.add_argument(
+        "--shortlist",
+        metavar="SHARE",
+        help="of the gallery, such as 0.1, that is scored exactly for a query, the rest below by "
+        "row stripes (default: evaluation.shortlist)",
+    )
+    evaluate.add_argument(
+        "--precision",
+        help="of the products that find winners: float32, bfloat16 or int8 (default: "
+        "evaluation.precision)",
     )
     evaluate.add_argument("--json", metavar="FILE", help="write the measures there")
     evaluate.add_argument(
@@ -213,15 +226,48 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--changed", type=int, default=10, metavar="N", help="queries to show (default: 10)"
     )
+    compare.add_argument("--json", metavar="FILE", help="write the figures, of each query too")
     compare.set_defaults(run=actions.compare)
+
+    study = commands.add_parser(
+        "study",
+        help="a grid of runs at an equal number of images: sampling, or a TOML file",
+        description="Run every arm of a study at every size with every seed, each an ordinary run "
+        "that is resumed where it was stopped, and compare them with the baseline.",
+    )
+    study.add_argument("study", metavar="STUDY", help="sampling, or a TOML file")
+    study.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="of all runs: data.train, data.test, …"
+    )
+    study.add_argument("--out", metavar="FOLDER", help="of the study (default: studies/NAME)")
+    study.add_argument("--arms", metavar="A,B", help="some of its arms only")
+    study.add_argument(
+        "--identities", metavar="N,M", help="training identities, instead of its own"
+    )
+    study.add_argument("--seeds", metavar="N,M", help="instead of its own")
+    study.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    study.set_defaults(run=actions.study)
 
     data = commands.add_parser("data", help="look at data sets, make one")
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(
-        "check", help="count a data set's persons and images, compare with the published counts"
+        "check",
+        help="count a data set's persons and images, compare with the published counts, look at "
+        "every file",
     )
     check.add_argument("path", metavar="PATH", help="the data set, PATH or LAYOUT:PATH")
     check.add_argument("--layout", help="its layout, where it is not to be recognised")
+    check.add_argument(
+        "--pattern",
+        metavar="REGEX",
+        help="read any folders by a regular expression with the groups (?P<pid>…) and, where there "
+        "are such, cam, time, frame, track; shows what it makes of the first paths (data.pattern)",
+    )
+    check.add_argument(
+        "--all",
+        action="store_true",
+        help="decode every image; else headers and ends are looked at, and a few are decoded",
+    )
     check.set_defaults(run=actions.check)
     make = data_commands.add_parser(
         "make",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from qaconv_reid.data.augmentation import Augmentation
-from qaconv_reid.data.check import CheckReport, check, check_dataset, render
+from qaconv_reid.data.check import CheckReport, check, check_dataset, render, render_preview
+from qaconv_reid.data.copies import own_images, trained_on, under_two
 from qaconv_reid.data.counts import PartCheck
-from qaconv_reid.data.images import ImageDataset, open_rgb, read_image
+from qaconv_reid.data.decoding import DECODING, is_archive, open_rgb, to_rgb
+from qaconv_reid.data.images import ImageDataset, ImageLoader, read_image
 from qaconv_reid.data.inputs import (
     Box,
     Crop,
@@ -15,14 +17,27 @@ from qaconv_reid.data.inputs import (
     input_batches,
     list_inputs,
 )
+from qaconv_reid.data.inspection import Inspection
 from qaconv_reid.data.layouts import LAYOUTS, Layout
+from qaconv_reid.data.layouts.pattern import Preview, compile_pattern, preview
 from qaconv_reid.data.loading import DatasetSpec, load, parse_spec, recognise
-from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, class_labels
+from qaconv_reid.data.records import (
+    PARTS,
+    DataError,
+    Record,
+    ReidDataset,
+    class_labels,
+    has_pairs,
+    lone_persons,
+    shorten,
+)
 from qaconv_reid.data.sources import ImageSource, open_source
+from qaconv_reid.data.table import Table, read_table
 from qaconv_reid.data.variants import VARIANTS, Variant, parse_variant, variant_name
 from qaconv_reid.data.views import Views
 
 __all__ = [
+    "DECODING",
     "LAYOUTS",
     "PARTS",
     "VARIANTS",
@@ -34,27 +49,43 @@ __all__ = [
     "DatasetSpec",
     "ImageDataset",
     "ImageLike",
+    "ImageLoader",
     "ImageSource",
     "Images",
+    "Inspection",
     "Layout",
     "PartCheck",
+    "Preview",
     "Record",
     "ReidDataset",
+    "Table",
     "Variant",
     "Views",
     "check",
     "check_dataset",
     "class_labels",
+    "compile_pattern",
+    "has_pairs",
     "images_below",
     "input_batches",
+    "is_archive",
     "list_inputs",
     "load",
+    "lone_persons",
     "open_rgb",
     "open_source",
+    "own_images",
     "parse_spec",
     "parse_variant",
+    "preview",
     "read_image",
+    "read_table",
     "recognise",
     "render",
+    "render_preview",
+    "shorten",
+    "to_rgb",
+    "trained_on",
+    "under_two",
     "variant_name",
 ]

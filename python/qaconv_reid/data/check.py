@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qaconv_reid.data.copies import about_copies, own_images
 from qaconv_reid.data.counts import PartCheck, State, compare
-from qaconv_reid.data.images import open_rgb
+from qaconv_reid.data.decoding import check_file
+from qaconv_reid.data.inspection import Inspection
 from qaconv_reid.data.layouts import LAYOUTS, Layout
+from qaconv_reid.data.layouts.naming import is_image
+from qaconv_reid.data.layouts.pattern import GROUPS
 from qaconv_reid.data.loading import load
-from qaconv_reid.data.records import DataError, Record, ReidDataset, shorten
+from qaconv_reid.data.records import (
+    DataError,
+    Record,
+    ReidDataset,
+    has_pairs,
+    lone_persons,
+    shorten,
+)
+from qaconv_reid.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
-#: How many images of each part are decoded.
-_OPENED = 24
+    from qaconv_reid.data.layouts.pattern import Preview
+
+#: How many images of each part are decoded where not all are.
+_DECODED = 24
+
+#: Files of other programs that lie among images and are none.
+_LITTER = frozenset({"thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +50,8 @@ class CheckReport:
     rows: tuple[PartCheck, ...]
     problems: tuple[str, ...]
     hints: tuple[str, ...]
+    broken: int = 0
+    """Files that cannot be read."""
 
     @property
     def ok(self) -> bool:
@@ -38,84 +59,134 @@ class CheckReport:
         return not self.problems
 
 
-def check(path: str | Path, layout: str | None = None) -> CheckReport:
-    """Load a data set, compare its counts with the published ones and decode a sample of images.
+def check(
+    path: str | Path,
+    layout: str | None = None,
+    *,
+    pattern: str | None = None,
+    inspection: Inspection | None = None,
+) -> CheckReport:
+    """Load a data set, compare its counts with the published ones and look at its files.
 
     Args:
         path: As for ``load``.
         layout: A name of ``LAYOUTS``; None recognises it.
+        pattern: As for ``load``.
+        inspection: What looks at the files; None looks at their headers.
 
     Raises:
         DataError: It cannot be loaded at all.
     """
-    return check_dataset(load(path, layout))
+    return check_dataset(load(path, layout, pattern=pattern), inspection)
 
 
-def check_dataset(dataset: ReidDataset) -> CheckReport:
-    """The same for a data set that is loaded (without ``combine_all``)."""
+def check_dataset(
+    dataset: ReidDataset,
+    inspection: Inspection | None = None,
+    *,
+    skip_broken: bool = False,
+    every_crop: bool = False,
+) -> CheckReport:
+    """The same for a data set that is loaded (without ``combine_all``).
+
+    Args:
+        dataset: Which.
+        inspection: What looks at the files; None looks at their headers, and decodes a few.
+        skip_broken: Broken images are no problem.
+        every_crop: Every image is a query: that none is there for it is no problem either.
+    """
     layout = LAYOUTS[dataset.layout]
+    inspection = inspection or Inspection()
     edition, rows = compare(dataset, layout)
+    broken = _broken(dataset, inspection)
+    told = [
+        f"{part}: {len(errors)} of {len(dataset.parts[part])} images cannot be read: "
+        f"{shorten(errors)}"
+        for part, errors in broken.items()
+        if errors
+    ]
+    hints = [
+        *_count_warnings(edition, layout, rows),
+        *_usability(dataset),
+        *about_copies(dataset, inspection),
+        *filter(None, [own_images(dataset, inspection)]),
+        *_left_out(dataset),
+        *dataset.notes,
+    ]
+    problems = [*(() if skip_broken else told), *_problems(dataset, every_crop)]
     return CheckReport(
         dataset.name,
         dataset.layout,
         dataset.root,
         rows,
-        problems=tuple(_problems(dataset)),
-        hints=(*_count_warnings(edition, rows), *_usability(dataset, layout), *dataset.notes),
+        problems=tuple(map(printable, problems)),
+        hints=tuple(map(printable, [*(told if skip_broken else ()), *hints])),
+        broken=sum(map(len, broken.values())),
     )
 
 
-def _count_warnings(edition: str | None, rows: tuple[PartCheck, ...]) -> Iterator[str]:
+def _count_warnings(
+    edition: str | None, layout: Layout, rows: tuple[PartCheck, ...]
+) -> Iterator[str]:
     differing = [row.part for row in rows if row.differs]
     if differing:
         yield (
             f"counts of {', '.join(differing)} differ from the published ones of {edition}: to be "
             "expected of your own images in this layout, else an incomplete copy or another version"
         )
+    if edition is None and layout.official:
+        yield (
+            f"the names are those of {layout.name}, the counts those of none of its published "
+            f"editions ({', '.join(layout.official)})"
+        )
 
 
-def _problems(dataset: ReidDataset) -> Iterator[str]:
+def _broken(dataset: ReidDataset, inspection: Inspection) -> dict[str, list[str]]:
+    """What is wrong with the files of each part, by their headers and a few that are decoded."""
+    found = {part: inspection.broken(records) for part, records in dataset.parts.items()}
+    if inspection.decode:
+        return found
     for part, records in dataset.parts.items():
-        broken = [str(error) for error in map(_decoding_error, _sample(records)) if error]
-        if broken:
-            opened = min(len(records), _OPENED)
-            yield f"{part}: {len(broken)} of {opened} opened images are broken: {shorten(broken)}"
-    if bool(dataset.query) != bool(dataset.gallery):
+        for record in _sample(inspection.readable(records)):
+            try:
+                check_file(record.path, decode=True)
+            except DataError as error:
+                found[part].append(str(error))
+    return found
+
+
+def _problems(dataset: ReidDataset, every_crop: bool) -> Iterator[str]:
+    if bool(dataset.query) != bool(dataset.gallery) and not every_crop:
         there, absent = ("query", "gallery") if dataset.query else ("gallery", "query")
         yield f"there are {there} images but no {absent} images: nothing can be evaluated"
+    elif (
+        not dataset.query
+        and not dataset.gallery
+        and not has_pairs(record.person for record in dataset.train)
+    ):
+        yield "no training person has two images: nothing can be learnt from pairs"
 
 
 def _sample(records: Sequence[Record]) -> list[Record]:
-    """The first, the last and evenly spaced ones between, ``_OPENED`` at most."""
-    if len(records) <= _OPENED:
+    """The first, the last and evenly spaced ones between, ``_DECODED`` at most."""
+    if len(records) <= _DECODED:
         return list(records)
     last = len(records) - 1
-    return [records[round(i * last / (_OPENED - 1))] for i in range(_OPENED)]
+    return [records[round(i * last / (_DECODED - 1))] for i in range(_DECODED)]
 
 
-def _decoding_error(record: Record) -> DataError | None:
-    try:
-        open_rgb(record.path)
-    except DataError as error:
-        return error
-    return None
-
-
-def _usability(dataset: ReidDataset, layout: Layout) -> Iterator[str]:
+def _usability(dataset: ReidDataset) -> Iterator[str]:
     """What the data set can be used for, as far as it cannot be used for everything."""
     if not dataset.train:
         yield "train is empty: the data set can be evaluated on, not trained on"
     if not dataset.query and not dataset.gallery:
         yield "query and gallery are empty: the data set can be trained on, not evaluated on"
-    images_of: defaultdict[int, int] = defaultdict(int)
-    for record in dataset.train:
-        images_of[record.person] += 1
-    single = sum(count == 1 for count in images_of.values())
-    if single:
-        yield f"{single} of {len(images_of)} training persons have one image only: no positive pair"
-    distractors = sum(record.person == layout.distractor for record in dataset.gallery)
-    if layout.distractor is not None and distractors:
-        yield f"{distractors} gallery images are distractors (person {layout.distractor})"
+    lone = lone_persons(record.person for record in dataset.train)
+    if lone is not None:
+        yield lone
+    distractors = sum(record.person == dataset.distractor for record in dataset.gallery)
+    if dataset.distractor is not None and distractors:
+        yield f"{distractors} gallery images are distractors (person {dataset.distractor})"
     if dataset.query and dataset.gallery:
         lost = _queries_without_match(dataset)
         if lost:
@@ -123,6 +194,27 @@ def _usability(dataset: ReidDataset, layout: Layout) -> Iterator[str]:
                 f"{lost} of {len(dataset.query)} queries have no match in the gallery from another "
                 "camera: they are not counted"
             )
+
+
+def _left_out(dataset: ReidDataset) -> Iterator[str]:
+    """Files beside the images that were not taken for images."""
+    if not dataset.root.is_dir() or dataset.layout in ("csv", "msmt17"):  # lists name theirs
+        return
+    folders = {record.path.parent for records in dataset.parts.values() for record in records}
+    endings: Counter[str] = Counter()
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            endings.update(
+                os.path.splitext(entry.name)[1].lower() or "without an ending"
+                for entry in entries
+                if not is_image(entry.name)
+                and not entry.name.startswith(".")
+                and entry.name.lower() not in _LITTER
+                and entry.is_file()
+            )
+    if endings:
+        kinds = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+        yield f"{endings.total()} files beside the images are none by their names: {kinds}"
 
 
 def _queries_without_match(dataset: ReidDataset) -> int:
@@ -160,4 +252,28 @@ def render(report: CheckReport) -> Group:
     lines += [f"[yellow]note:[/] {escape(text)}" for text in report.hints]
     if report.ok:
         lines.append("[green]ready to use[/]")
-    return Group(table, escape(str(report.root)), *lines)
+    return Group(table, escape(printable(report.root)), *lines)
+
+
+def render_preview(previews: Sequence[Preview]) -> Table:
+    """What a pattern makes of some paths, for a terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title="What data.pattern makes of the first paths",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+    )
+    table.add_column("path", overflow="fold")
+    table.add_column("part")
+    for name in GROUPS:
+        table.add_column(name)
+    for one in previews:
+        groups = one.groups or {}
+        cells = [groups.get(name, "-") for name in GROUPS] if one.groups else ["not found"]
+        row = [one.path, one.part or "-", *cells]
+        table.add_row(*(Text(printable(cell)) for cell in row), style=None if groups else "yellow")
+    return table

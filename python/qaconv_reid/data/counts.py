@@ -36,7 +36,10 @@ class PartCheck:
 
 
 def compare(dataset: ReidDataset, layout: Layout) -> tuple[str | None, tuple[PartCheck, ...]]:
-    """The published edition that fits best (None where none is known), and a row for each part.
+    """The published edition that fits best, and a row for each part.
+
+    None where none is known, and where there are several and neither the counts of a part nor the
+    folder's name is that of one.
 
     Args:
         dataset: As loaded, without ``combine_all``.
@@ -47,7 +50,7 @@ def compare(dataset: ReidDataset, layout: Layout) -> tuple[str | None, tuple[Par
     def rows(official: Mapping[str, Counts]) -> tuple[PartCheck, ...]:
         parts = (*PARTS, "all") if "all" in official else PARTS
         return tuple(
-            _row(part, found[part], layout.distractor, official.get(part)) for part in parts
+            _row(part, found[part], dataset.distractor, official.get(part)) for part in parts
         )
 
     compared = {edition: rows(official) for edition, official in layout.official.items()}
@@ -58,16 +61,23 @@ def compare(dataset: ReidDataset, layout: Layout) -> tuple[str | None, tuple[Par
         return sum(row.state == "ok" for row in compared[edition]), edition in dataset.name
 
     best = max(compared, key=agreement)
+    if len(compared) > 1 and agreement(best) == (0, False):
+        return None, rows({})
     return best, compared[best]
 
 
 def is_published(dataset: ReidDataset, layout: Layout) -> bool:
-    """Whether the counts of a part are those published, so that the images are likely to be, too.
+    """Whether the counts are those published, so that the images are likely to be, too.
 
-    Always true of a layout that was never published as one data set.
+    Those of query and gallery are enough, as results are of these; where none are published, those
+    of all parts that are. Always true of a layout that was never published as one data set.
     """
-    edition, rows = compare(dataset, layout)
-    return edition is None or any(row.state == "ok" for row in rows)
+    if not layout.official:
+        return True
+    _, rows = compare(dataset, layout)
+    published = [row for row in rows if (row.official_persons, row.official_images) != (None, None)]
+    searched = [row for row in published if row.part in ("query", "gallery")]
+    return bool(published) and all(row.state == "ok" for row in searched or published)
 
 
 def _row(

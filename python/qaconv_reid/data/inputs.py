@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from qaconv_reid.data.images import open_rgb
+from qaconv_reid.data.decoding import open_rgb, to_rgb
 from qaconv_reid.data.layouts.naming import is_image
 from qaconv_reid.data.records import DataError
 
@@ -155,7 +155,7 @@ def _pixels(item: ImageLike, height: int, width: int) -> NDArray[Any]:
             return _resized_floats(array.astype(np.float32), height, width)
         picture = Image.fromarray(np.ascontiguousarray(array))
     elif isinstance(item, Image.Image):
-        picture = item.convert("RGB")
+        picture = to_rgb(item)
     else:
         picture = _open(item if isinstance(item, Crop) else Crop(Path(item)))
     if picture.size != (width, height):

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qaconv_reid.data.counts import is_published
+from qaconv_reid.data.decoding import is_archive
 from qaconv_reid.data.layouts import LAYOUTS, Layout
-from qaconv_reid.data.layouts.naming import list_folders, list_images
+from qaconv_reid.data.layouts.naming import MOST_DIGITS, list_folders, list_images
+from qaconv_reid.data.layouts.pattern import load_by_pattern
 from qaconv_reid.data.records import DataError, Record, ReidDataset
+from qaconv_reid.text import printable
 
 #: How many folders and files of an unknown layout a message shows.
 _SHOWN = 12
@@ -49,7 +52,13 @@ def recognise(path: str | Path) -> str:
     return _find(Path(path), list(LAYOUTS.values()))[0].name
 
 
-def load(path: str | Path, layout: str | None = None, *, combine_all: bool = False) -> ReidDataset:
+def load(
+    path: str | Path,
+    layout: str | None = None,
+    *,
+    combine_all: bool = False,
+    pattern: str | None = None,
+) -> ReidDataset:
     """Read a data set.
 
     Args:
@@ -57,27 +66,56 @@ def load(path: str | Path, layout: str | None = None, *, combine_all: bool = Fal
         layout: A name of ``LAYOUTS``; None recognises it.
         combine_all: Train on query and gallery too, as in "MSMT17 (all)"; distractors stay out.
             Query and gallery remain as they were and are then no unseen data.
+        pattern: Of ``data.pattern``: reads what is given without a layout.
+
+    Returns:
+        Name and notes are fit to be shown, whatever the files are called.
 
     Raises:
         DataError: It cannot be read as it is; the text says why.
     """
+    path = Path(path)
     if layout is not None and layout not in LAYOUTS:
         raise DataError(f"layout: {_unknown_layout(layout)}")
-    wanted = list(LAYOUTS.values()) if layout is None else [LAYOUTS[layout]]
-    found, root = _find(Path(path), wanted)
-    dataset = found.load(root)
+    if is_archive(path):
+        raise DataError(
+            f"{path}: this is an archive, wanted a data set: unpack it, give its folder"
+        )
+    if pattern is not None and layout in (None, LAYOUTS["pattern"].name):
+        if not path.exists():
+            raise DataError(_nothing_there(path))
+        found, dataset = LAYOUTS["pattern"], load_by_pattern(path, pattern)
+    else:
+        wanted = list(LAYOUTS.values()) if layout is None else [LAYOUTS[layout]]
+        found, root = _find(path, wanted)
+        dataset = found.load(root)
     if not any(dataset.parts.values()):
-        raise DataError(f"{root}: got no images, wanted {found.wanted}")
+        raise DataError(f"{dataset.root}: got no images, wanted {found.wanted}")
+    _check_numbers(dataset)
+    if dataset.distractor is None:
+        dataset = replace(dataset, distractor=found.distractor)
     if not is_published(dataset, found):
         # Someone's own images must not stand under a published name in a table of results.
-        dataset = replace(dataset, name=root.resolve().name)
+        dataset = replace(dataset, name=dataset.root.resolve().name)
     if combine_all:
-        dataset = _combine_all(dataset, found.distractor)
-    return replace(dataset, notes=(*dataset.notes, *_camera_notes(dataset)))
+        dataset = _combine_all(dataset)
+    notes = (*dataset.notes, *_camera_notes(dataset))
+    return replace(dataset, name=printable(dataset.name), notes=tuple(map(printable, notes)))
 
 
-def _combine_all(dataset: ReidDataset, distractor: int | None) -> ReidDataset:
-    test = (r for r in (*dataset.query, *dataset.gallery) if r.person != distractor)
+def _check_numbers(dataset: ReidDataset) -> None:
+    """That numbers of persons and cameras can be held by a tensor."""
+    most = 10**MOST_DIGITS
+    for record in (record for records in dataset.parts.values() for record in records):
+        for what, number in (("person", record.person), ("camera", record.camera or 0)):
+            if not -most < number < most:
+                raise DataError(
+                    f"{record.path}: {what}: got a number of more than {MOST_DIGITS} digits"
+                )
+
+
+def _combine_all(dataset: ReidDataset) -> ReidDataset:
+    test = (r for r in (*dataset.query, *dataset.gallery) if r.person != dataset.distractor)
     note = "all parts are in train: results on its query and gallery say nothing about new persons"
     return replace(dataset, train=(*dataset.train, *test), notes=(*dataset.notes, note))
 
@@ -95,7 +133,7 @@ def _camera_notes(dataset: ReidDataset) -> tuple[str, ...]:
 def _find(path: Path, layouts: list[Layout]) -> tuple[Layout, Path]:
     """The layout of a path and the path it begins at: here first, then one level down."""
     if not path.exists():
-        raise DataError(f"{path}: there is no such file or folder, wanted a data set")
+        raise DataError(_nothing_there(path))
     specific = [layout for layout in layouts if not layout.generic]
     for layout in specific:
         if layout.looks_like(path):
@@ -114,24 +152,28 @@ def _find(path: Path, layouts: list[Layout]) -> tuple[Layout, Path]:
     for layout in layouts:
         if layout.generic and layout.looks_like(path):
             return layout, path
-    raise DataError(_not_recognised(path, layouts))
+    raise DataError(*_not_recognised(path, layouts))
 
 
-def _not_recognised(path: Path, layouts: list[Layout]) -> str:
-    wanted = "\n".join(f"  {layout.name}: {layout.wanted}" for layout in layouts)
-    heading = "known layouts" if len(layouts) > 1 else "wanted"
-    return f"{path}: layout not recognised\nfound:\n{_contents(path)}\n{heading}:\n{wanted}"
+def _nothing_there(path: Path) -> str:
+    return f"{path}: there is no such file or folder, wanted a data set"
 
 
-def _contents(path: Path) -> str:
+def _not_recognised(path: Path, layouts: list[Layout]) -> list[str]:
+    heading = "known layouts:" if len(layouts) > 1 else "wanted:"
+    wanted = [f"  {layout.name}: {layout.wanted}" for layout in layouts]
+    return [f"{path}: layout not recognised", "found:", *_contents(path), heading, *wanted]
+
+
+def _contents(path: Path) -> list[str]:
     """What lies in a folder: with a file name of each folder, as names tell layouts apart."""
-    if path.is_file():
-        return f"  a file named {path.name}"
+    if not path.is_dir():
+        return [f"  a file named {path.name}"]
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     lines = []
     for entry in entries[:_SHOWN]:
         if not entry.is_dir():
-            lines.append(f"  {entry.name}")
+            lines.append(f"  {entry.name}{' (an archive: unpack it)' * is_archive(entry)}")
             continue
         images = list_images(entry)
         example = f", such as {images[0].name}" if images else ""
@@ -139,7 +181,7 @@ def _contents(path: Path) -> str:
         lines.append(f"  {entry.name}/ ({len(images)} images{example}; {folders} folders)")
     if len(entries) > _SHOWN:
         lines.append(f"  and {len(entries) - _SHOWN} more")
-    return "\n".join(lines) or "  nothing"
+    return lines or ["  nothing"]
 
 
 def _unknown_layout(name: str) -> str:

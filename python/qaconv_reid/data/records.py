@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from qaconv_reid.text import SaidError
 
 if TYPE_CHECKING:
     from qaconv_reid.data.variants import Variant
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 PARTS = ("train", "query", "gallery")
 
 
-class DataError(ValueError):
+class DataError(SaidError):
     """A data set that cannot be used as it is; the text says what was found and what is wanted."""
 
 
@@ -28,6 +31,7 @@ class Record:
         camera: The data set's own camera number, or None where it is not known.
         time: Seconds on that camera's clock, or None where it is not known.
         variant: What is made of the image when it is read, or None.
+        track: Number of the walk past a camera that it is of, or None where it is not known.
     """
 
     path: Path
@@ -35,6 +39,7 @@ class Record:
     camera: int | None = None
     time: float | None = None
     variant: Variant | None = None
+    track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class ReidDataset:
         query: Images to search with.
         gallery: Images to search in.
         notes: What a user should know about how it was read.
+        distractor: Identity number of gallery images that show nobody of interest, or None.
     """
 
     name: str
@@ -59,6 +65,7 @@ class ReidDataset:
     query: tuple[Record, ...]
     gallery: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    distractor: int | None = None
 
     @property
     def parts(self) -> dict[str, tuple[Record, ...]]:
@@ -76,6 +83,24 @@ def class_labels(records: Iterable[Record]) -> list[int]:
     people = [record.person for record in records]
     label = {person: index for index, person in enumerate(sorted(set(people)))}
     return [label[person] for person in people]
+
+
+def lone_persons(persons: Iterable[int]) -> str | None:
+    """A note on persons of one image, of whom there is no positive pair; None where none is.
+
+    Args:
+        persons: one for each image.
+    """
+    images = Counter(persons)
+    lone = sum(count == 1 for count in images.values())
+    if not lone:
+        return None
+    return f"{lone} of {len(images)} training persons have one image only: no positive pair"
+
+
+def has_pairs(persons: Iterable[int]) -> bool:
+    """Whether any person has two images: without a pair nothing can be learnt from pairs."""
+    return max(Counter(persons).values(), default=0) > 1
 
 
 def shorten(items: Sequence[object], limit: int = 3) -> str:

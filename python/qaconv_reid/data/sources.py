@@ -11,9 +11,9 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from qaconv_reid.data.images import ImageDataset
+from qaconv_reid.data.decoding import DECODING
+from qaconv_reid.data.images import ImageDataset, ImageLoader
 from qaconv_reid.data.records import DataError
 from qaconv_reid.files import replaced, user_cache
 
@@ -27,8 +27,11 @@ _SHARE = 0.25
 #: Images read at a time while a cache is filled: progress is told after each such batch.
 _FILL = 256
 
-#: Part of the name of a cache file: to be changed with whatever changes its pixels.
-_VERSION = 1
+#: Part of the name of a cache file: to be changed with whatever changes its pixels or their order.
+_VERSION = f"2/{DECODING}"
+
+_Progress = Callable[[str, int, int], None]
+_Notice = Callable[[str], None]
 
 
 class ImageSource(Protocol):
@@ -64,24 +67,25 @@ class _Kept:
 class _Read:
     """Images that are decoded and resized each time; the processes that do it stay alive."""
 
-    def __init__(self, dataset: ImageDataset, device: torch.device, workers: int) -> None:
+    def __init__(
+        self, dataset: ImageDataset, device: torch.device, workers: int, notice: _Notice | None
+    ) -> None:
         self.device = device
         self.about = "images are read and decoded each time (data.cache=off)"
         #: What the next iteration of the loader reads.
         self._wanted: list[Sequence[int]] = []
-        self._loader = DataLoader(
+        self._reader = ImageLoader(
             dataset,
-            batch_sampler=self._wanted,  # type: ignore[arg-type]
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=device.type == "cuda",
-            # A loader draws a seed for its workers: not from the generator of the run.
-            generator=torch.Generator(),
+            batches=self._wanted,
+            workers=workers,
+            persistent=True,
+            pin=device.type == "cuda",
+            notice=notice,
         )
 
     def batches(self, indices: Sequence[Sequence[int]]) -> Iterator[Tensor]:
         self._wanted[:] = indices
-        for images, _ in self._loader:
+        for images, _ in self._reader:
             yield images.to(self.device, non_blocking=True)
 
 
@@ -92,7 +96,8 @@ def open_source(
     device: torch.device,
     workers: int = 0,
     folder: Path | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: _Progress | None = None,
+    notice: _Notice | None = None,
 ) -> ImageSource:
     """The images of a data set, kept where ``cache`` says.
 
@@ -107,6 +112,7 @@ def open_source(
         workers: processes that read.
         folder: of cache files, None for that of the user.
         progress: told of the images read.
+        notice: told of each broken image that another took the place of.
 
     Raises:
         DataError: they need more room than there is, or one cannot be read.
@@ -114,25 +120,31 @@ def open_source(
     if cache == "auto":
         cache = choose_cache(_size(dataset), device)
     if cache == "off":
-        return _Read(dataset, device, workers)
+        return _Read(dataset, device, workers, notice)
+    reader = ImageLoader(dataset, batch_size=_FILL, workers=workers, notice=notice)
     if cache == "disk":
-        images = _on_disk(dataset, folder or user_cache() / "images", workers, progress)
-        return _Kept(images, device, f"images are kept in {folder or user_cache() / 'images'}")
-    place = device if cache == "device" else torch.device("cpu")
-    wanted, free = _size(dataset), _free(place)
+        place = folder or user_cache() / "images"
+        images = _on_disk(dataset, place, reader, progress)
+        return _Kept(images, device, f"images are kept in {place}{_replaced(reader)}")
+    memory = device if cache == "device" else torch.device("cpu")
+    wanted, free = _size(dataset), _free(memory)
     if free is not None and wanted > free:
         raise DataError(
             f"data.cache: got {cache}, which takes {_gigabytes(wanted)} of {_gigabytes(free)} "
             "free, wanted memory, disk or off"
         )
     shape = (len(dataset), 3, dataset.height, dataset.width)
-    images = torch.empty(shape, dtype=torch.uint8, device=place)
-    for part, index in _read_all(dataset, workers, progress):
-        images[index.to(place)] = part.to(place)
-    about = f"images are kept in memory, {_gigabytes(wanted)}"
-    if place.type != "cpu":
-        about = f"images are kept on {place}, {_gigabytes(wanted)}"
+    images = torch.empty(shape, dtype=torch.uint8, device=memory)
+    for part, index in _read_all(reader, len(dataset), progress):
+        images[index.to(memory)] = part.to(memory)
+    where = "in memory" if memory.type == "cpu" else f"on {memory}"
+    about = f"images are kept {where}, {_gigabytes(wanted)}{_replaced(reader)}"
     return _Kept(images, device, about)
+
+
+def _replaced(reader: ImageLoader) -> str:
+    count = len(reader.broken)
+    return f"; {count} broken ones are replaced (data.broken=skip)" if count else ""
 
 
 def choose_cache(size: int, device: torch.device) -> Cache:
@@ -171,25 +183,19 @@ def _gigabytes(size: int) -> str:
 
 
 def _read_all(
-    dataset: ImageDataset,
-    workers: int,
-    progress: Callable[[str, int, int], None] | None,
+    reader: ImageLoader, total: int, progress: _Progress | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All images, some at a time, with their numbers."""
-    loader = DataLoader(dataset, batch_size=_FILL, num_workers=workers, generator=torch.Generator())
     done = 0
-    for images, index in loader:
+    for images, index in reader:
         yield images, index
         done += len(index)
         if progress is not None:
-            progress("reading images", done, len(dataset))
+            progress("reading images", done, total)
 
 
 def _on_disk(
-    dataset: ImageDataset,
-    folder: Path,
-    workers: int,
-    progress: Callable[[str, int, int], None] | None,
+    dataset: ImageDataset, folder: Path, reader: ImageLoader, progress: _Progress | None
 ) -> Tensor:
     """The images in a file of that folder, which is made if it is not there."""
     path = folder / f"{_fingerprint(dataset)}.npy"
@@ -205,16 +211,22 @@ def _on_disk(
             )
         with replaced(path) as temporary:
             array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-            for images, index in _read_all(dataset, workers, progress):
+            for images, index in _read_all(reader, len(dataset), progress):
                 array[index.numpy()] = images.numpy()
             array.flush()
             del array
     # Private pages of the file: torch wants memory that it may write to, and nobody writes.
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
+    images = torch.from_numpy(np.load(path, mmap_mode="c"))
+    if reader.broken:
+        # The next run is to be told as well. The pages remain for this one.
+        path.unlink()
+    return images
 
 
 def _fingerprint(dataset: ImageDataset) -> str:
     digest = hashlib.sha256(f"{_VERSION} {dataset.height} {dataset.width}".encode())
+    if dataset.replaces:
+        digest.update(b"broken images replaced")
     for record in dataset.records:
         try:
             state = record.path.stat()

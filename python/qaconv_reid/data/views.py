@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qaconv_reid.data.layouts import LAYOUTS
 from qaconv_reid.data.records import Record, ReidDataset
 from qaconv_reid.data.variants import Variant, parse_variant, variant_name
 
@@ -62,8 +61,6 @@ class Views:
 def _every_crop(dataset: ReidDataset) -> ReidDataset:
     """All test images but distractors are queries; these stay behind them in the gallery."""
     images = {record.path: record for record in (*dataset.query, *dataset.gallery)}.values()
-    layout = LAYOUTS.get(dataset.layout)
-    distractor = None if layout is None else layout.distractor
-    queries = tuple(record for record in images if record.person != distractor)
-    others = tuple(record for record in images if record.person == distractor)
+    queries = tuple(record for record in images if record.person != dataset.distractor)
+    others = tuple(record for record in images if record.person == dataset.distractor)
     return replace(dataset, query=queries, gallery=(*queries, *others))

@@ -36,7 +36,7 @@ from qaconv_reid.evaluation.protocols import (
     count_by_protocol,
 )
 from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
-from qaconv_reid.evaluation.rerank import Reranking, rerank
+from qaconv_reid.evaluation.rerank import Reranking, rerank, rerank_among
 from qaconv_reid.evaluation.rerank_matches import rerank_matches, reranked
 from qaconv_reid.evaluation.result import EvaluationResult, Measured
 from qaconv_reid.evaluation.single_shot import RepeatedRanking, evaluate_single_shot
@@ -98,6 +98,7 @@ __all__ = [
     "pool_tracklets",
     "read_features",
     "rerank",
+    "rerank_among",
     "rerank_matches",
     "reranked",
     "score_blocks",

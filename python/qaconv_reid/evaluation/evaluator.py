@@ -20,6 +20,7 @@ from qaconv_reid.evaluation.protocols import Identities, Measures, count_by_prot
 from qaconv_reid.evaluation.ranking import Ranking
 from qaconv_reid.evaluation.refinement import has_times, refinements
 from qaconv_reid.evaluation.result import EvaluationResult, Measured
+from qaconv_reid.evaluation.shortlist import Kept, Shortlist
 from qaconv_reid.evaluation.stored_scores import KeptScores, StoredScores
 from qaconv_reid.evaluation.work import SetWork
 from qaconv_reid.models import Progress, evaluation_mode
@@ -46,6 +47,7 @@ def evaluate(
     query_block: int = 256,
     gallery_block: int = 1024,
     measures: Measures | None = None,
+    shortlist: float = 1.0,
     on_features: Callable[[FeatureSet, FeatureSet], None] | None = None,
     work: SetWork | None = None,
     ranks: Ranks | None = None,
@@ -74,6 +76,9 @@ def evaluate(
         gallery_block: gallery images matched at a time.
         measures: the protocol, and what is measured beside the plain scores; None takes
             Market-1501's protocol and nothing beside.
+        shortlist: share of the gallery that is scored exactly, chosen by row stripes for each
+            query; the others stand below, by their stripes. What that is worth is measured on some
+            queries and noted. Not with re-ranking or temporal lifting.
         on_features: given those of query and gallery before they are let go.
         work: what an earlier process finished of this, to go on from; maps and scores are kept
             there as they come. With several processes it is not used.
@@ -89,6 +94,11 @@ def evaluate(
         if value < 1:
             raise ValueError(f"{name}: got {value}, wanted at least 1")
     measures = measures or Measures()
+    if shortlist < 1 and (measures.rerank or measures.tlift):
+        raise ValueError(
+            f"shortlist: got {shortlist:g} with {'rerank' if measures.rerank else 'tlift'}, wanted "
+            "1: they need the scores of all"
+        )
     identities = Identities.of(dataset)
     _check_parts(dataset, measures, identities)
     shape = _rehearse(network, matcher, height, width, device, dtype)
@@ -130,6 +140,9 @@ def evaluate(
         if work is not None:
             file = work.rows("scores", len(query), (len(gallery),), torch.float32)
             stored = KeptScores(file, query_block, device)
+        few = None
+        if shortlist < 1:
+            few = Shortlist(query.maps, gallery.maps, shortlist, device)
         blocks = score_blocks(
             matcher,
             query.maps,
@@ -137,6 +150,7 @@ def evaluate(
             first=stored.done,
             query_block=query_block,
             gallery_block=gallery_block,
+            shortlist=few,
             device=device,
             ranks=ranks,
             progress=progress,
@@ -153,10 +167,17 @@ def evaluate(
             measures,
             device=device,
             block=gallery_block,
+            kept=None if work is None else work.neighbours(),
             progress=progress,
             what=dataset.name,
         )
         rankings += [(name, measure(measures, again, identities)) for name, again in more]
+        worth: tuple[str, ...] = ()
+        if few is not None:
+            sample = _sample(rankings[0][1])
+            worth = (
+                str(_kept(matcher, query, gallery, few, sample, measures, identities, device)),
+            )
         matched = time.perf_counter()
         if on_features is not None:
             on_features(query, gallery)
@@ -174,6 +195,7 @@ def evaluate(
         notes=(
             *dataset.notes,
             *_notes(query, gallery, rankings[0][1], measures, every_crop=identities.every_crop),
+            *worth,
             *finished,
         ),
     )
@@ -187,6 +209,7 @@ def score_blocks(
     first: int = 0,
     query_block: int = 256,
     gallery_block: int = 1024,
+    shortlist: Shortlist | None = None,
     device: str | torch.device = "cpu",
     ranks: Ranks | None = None,
     progress: Progress | None = None,
@@ -201,6 +224,7 @@ def score_blocks(
         first: the query to begin with.
         query_block: queries at a time.
         gallery_block: gallery maps at a time.
+        shortlist: of these maps; None scores all exactly.
         device: where the matcher runs.
         ranks: the processes of a distributed run, which each match some of the blocks.
         progress: told after every block of queries.
@@ -221,13 +245,62 @@ def score_blocks(
             own = query[turn[ranks.rank] :][:query_block].to(device)
             # The mode is set and restored within one step: after it the caller has control.
             with evaluation_mode(matcher), torch.no_grad():
-                for left in range(0, len(gallery), gallery_block):
+                if shortlist is not None:
+                    blocks[ranks.rank] = shortlist.scores(
+                        matcher, turn[ranks.rank], own, gallery, gallery_block
+                    )
+                for left in range(0, len(gallery) if shortlist is None else 0, gallery_block):
                     columns = slice(left, left + gallery_block)
                     blocks[ranks.rank][:, columns] = matcher(own, gallery[columns].to(device))
         for source, (start, scores) in enumerate(zip(turn, blocks, strict=True)):
             yield ranks.sent(scores, source)
             if progress is not None:
                 progress(what, start + len(scores), len(query))
+
+
+#: Queries that a shortlist is held to exact scores on, and how many of their best are looked for.
+_SAMPLE, _BEST = 64, 10
+
+
+def _sample(ranking: Ranking) -> list[int]:
+    """Queries that count, spread over all of them."""
+    counted = (~torch.isnan(torch.as_tensor(ranking.average_precision))).nonzero()[:, 0]
+    places = torch.linspace(0, len(counted) - 1, min(_SAMPLE, len(counted))).round().long()
+    return counted[places].tolist()
+
+
+def _kept(
+    matcher: nn.Module,
+    query: FeatureSet,
+    gallery: FeatureSet,
+    shortlist: Shortlist,
+    sample: list[int],
+    measures: Measures,
+    identities: Identities,
+    device: str | torch.device,
+) -> Kept:
+    """A shortlist against exact scores, on some queries."""
+    exact = torch.cat(list(score_blocks(matcher, query.maps[sample], gallery.maps, device=device)))
+    with evaluation_mode(matcher), torch.no_grad():
+        parts = [
+            shortlist.scores(matcher, n, query.maps[n : n + 1].to(device), gallery.maps, 1024)
+            for n in sample
+        ]
+    by_shortlist, by_all = (
+        measure(measures, [scores], identities, sample) for scores in (torch.cat(parts), exact)
+    )
+    best = min(_BEST, len(gallery))
+    found = [
+        torch.isin(row.topk(best).indices, shortlist.order(n)[: shortlist.count])
+        for n, row in zip(sample, exact, strict=True)
+    ]
+    return Kept(
+        shortlist.share,
+        len(sample),
+        best,
+        float(torch.stack(found).float().mean()),
+        by_shortlist.mAP - by_all.mAP,
+    )
 
 
 def _finished(dataset: ReidDataset, work: SetWork | None) -> tuple[str, ...]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from qaconv_reid.data import ImageDataset, Record
+from qaconv_reid.data import ImageDataset, ImageLoader, Record
 from qaconv_reid.models import Progress, extract_maps
 from qaconv_reid.ranks import Ranks
 
@@ -78,6 +77,7 @@ def extract(
 
     Raises:
         ValueError: there are no records.
+        DataError: an image cannot be read.
     """
     if not records:
         raise ValueError("records: got none, wanted at least one image")
@@ -85,11 +85,11 @@ def extract(
     starts = range(0, len(records), batch)
     batches = [range(start, min(start + batch, len(records))) for start in starts]
     own = [records[place] for places in ranks.mine(batches) for place in places]
-    loader = DataLoader(
+    loader = ImageLoader(
         ImageDataset(own, height, width),
         batch_size=batch,
-        num_workers=workers,
-        pin_memory=torch.device(device).type == "cuda",
+        workers=workers,
+        pin=torch.device(device).type == "cuda",
     )
     maps = (
         None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
@@ -92,18 +92,28 @@ class Measures:
             )
 
 
-def measure(measures: Measures, blocks: Iterable[Tensor], identities: Identities) -> Ranking:
+def measure(
+    measures: Measures,
+    blocks: Iterable[Tensor],
+    identities: Identities,
+    queries: Sequence[int] | None = None,
+) -> Ranking:
     """Rank and measure by a protocol.
 
     Args:
         measures: which protocol, and how average precision is summed up.
         blocks: of scores, as for `evaluate_ranking`.
         identities: of the images.
+        queries: numbers of those that the blocks are of; None for all.
 
     Raises:
         ValueError: as `evaluate_ranking`.
     """
     rule, labels = _RULES[measures.protocol], _labels(measures.protocol, identities)
+    if queries is not None:
+        persons, cameras, gallery_persons, gallery_cameras = labels
+        some = None if cameras is None else tuple(cameras[n] for n in queries)
+        labels = tuple(persons[n] for n in queries), some, gallery_persons, gallery_cameras
     if measures.protocol == "cuhk03":
         return evaluate_single_shot(blocks, *labels, rule=rule)
     return evaluate_ranking(blocks, *labels, rule=rule, area=measures.area)

@@ -22,7 +22,7 @@ from qaconv_reid.evaluation.k_reciprocal import (
 )
 from qaconv_reid.evaluation.nearest import NearestRows
 
-__all__ = ["Reranking", "rerank"]
+__all__ = ["Reranking", "rerank", "rerank_among"]
 
 Matrix = TypeVar("Matrix", Tensor, NDArray[Any])
 
@@ -42,6 +42,7 @@ class Reranking:
         others: distances of pairs that are not among the nearest: few of all.
         settings: the numbers of neighbours and the weight.
         distance: from the values of ``nearest`` to distances, growing; by default they are.
+        among: all images are queries, and the gallery as well.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Reranking:
         settings: Settings,
         *,
         distance: Callable[[Tensor], Tensor] = lambda values: values,
+        among: bool = False,
     ) -> None:
         farthest = distance(nearest.greatest)
         self._weight = settings.weight
@@ -59,7 +61,7 @@ class Reranking:
         self._encoding = encode(
             nearest.columns, distance(nearest.values), farthest, others, settings
         )
-        self._gallery = self._encoding.since(queries).transposed()
+        self._gallery = self._encoding.since(0 if among else queries).transposed()
 
     def block(self, first: int, distances: Tensor) -> Tensor:
         """The final distances of some queries.
@@ -149,6 +151,30 @@ def rerank(
     for start in range(0, queries, _ROWS):
         result[start : start + _ROWS] = found.block(start, across[start : start + _ROWS])
     return _like(result, query_gallery)
+
+
+def rerank_among(distances: Tensor, settings: Settings | None = None) -> Tensor:
+    """Re-rank a set among itself: of release 2.0's graph, where every class looks for every other.
+
+    Args:
+        distances: ``[N, N]`` float32 or float64, lower for more alike, finite.
+        settings: the numbers of neighbours and the weight; None takes the paper's.
+
+    Returns:
+        Distances ``[N, N]``, as ``distances``.
+    """
+    settings = settings or Settings()
+    images = len(distances)
+    nearest = NearestRows(
+        images, settings.kept(images), dtype=distances.dtype, device=distances.device
+    )
+    for start in range(0, images, _ROWS):
+        nearest.offer(start, 0, distances[start : start + _ROWS])
+    found = Reranking(nearest, images, lambda a, b: distances[a, b], settings, among=True)
+    blocks = (
+        found.block(start, distances[start : start + _ROWS]) for start in range(0, images, _ROWS)
+    )
+    return torch.cat(list(blocks))
 
 
 def _row_blocks(left: Tensor, right: Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_reid.evaluation.k_reciprocal import Settings
+from qaconv_reid.evaluation.kept_neighbours import KeptNeighbours
 from qaconv_reid.evaluation.nearest import NearestRows
 from qaconv_reid.evaluation.rerank import Reranking
 from qaconv_reid.models import Progress, evaluation_mode
@@ -33,6 +34,7 @@ def rerank_matches(
     settings: Settings | None = None,
     block: int = 1024,
     device: str | torch.device = "cpu",
+    kept: KeptNeighbours | None = None,
     progress: Progress | None = None,
     what: str = "re-ranking",
 ) -> Reranking:
@@ -49,7 +51,8 @@ def rerank_matches(
         settings: of the re-ranking; None takes the paper's.
         block: maps matched at a time.
         device: where the matcher runs.
-        progress: told after every block of rows.
+        kept: what an earlier process found of this, to go on from, and where it is noted.
+        progress: told after every block.
         what: the name that ``progress`` is given.
 
     Returns:
@@ -60,25 +63,37 @@ def rerank_matches(
     images = len(query) + len(gallery)
     nearest = NearestRows(images, settings.kept(images), dtype=torch.float32, device=device)
     total = len(query) ** 2 // 2 + len(query) * len(gallery) + len(gallery) ** 2 // 2
-    done = 0
+    steps = f"{len(query)} queries, {len(gallery)} gallery images, blocks of {block}"
+    finished = 0 if kept is None else kept.restore(nearest, steps)
+    done = step = 0
 
     def tell(pairs: int) -> None:
-        nonlocal done
+        nonlocal done, step
         done += pairs
+        step += 1
+        if kept is not None and step > finished:
+            kept.note(nearest, steps, step, last=False)
         if progress is not None:
             progress(what, min(done, total), total)
 
+    def among(maps: Tensor, first: int) -> None:
+        for rows, columns in _blocks(len(maps), block):
+            if step >= finished:
+                _match_block(matcher, maps, rows, columns, first, nearest, device)
+            tell((rows.stop - rows.start) * (columns.stop - columns.start))
+
     # By ascending columns for every row: queries first.
-    for pairs in _among(matcher, query, 0, nearest, block, device):
-        tell(pairs)
+    among(query, 0)
     start = 0
     for scores in across:
-        nearest.offer(start, len(query), -scores)
-        nearest.offer(len(query), start, -scores.T)
+        if step >= finished:
+            nearest.offer(start, len(query), -scores)
+            nearest.offer(len(query), start, -scores.T)
         start += len(scores)
         tell(scores.numel())
-    for pairs in _among(matcher, gallery, len(query), nearest, block, device):
-        tell(pairs)
+    among(gallery, len(query))
+    if kept is not None and step > finished:
+        kept.note(nearest, steps, step, last=True)
 
     def others(left: Tensor, right: Tensor) -> Tensor:
         return distance_of(_pairs(matcher, query, gallery, left, right, device))
@@ -95,27 +110,28 @@ def reranked(found: Reranking, scores: Iterable[Tensor]) -> Iterator[Tensor]:
         start += len(block)
 
 
-def _among(
+def _blocks(count: int, block: int) -> Iterator[tuple[slice, slice]]:
+    """The upper triangle of a square in blocks, row by row."""
+    for top in range(0, count, block):
+        for left in range(top, count, block):
+            yield slice(top, min(top + block, count)), slice(left, min(left + block, count))
+
+
+def _match_block(
     matcher: nn.Module,
     maps: Tensor,
+    rows: slice,
+    columns: slice,
     first: int,
     nearest: NearestRows,
-    block: int,
     device: torch.device,
-) -> Iterator[int]:
-    """Match maps, numbered from ``first``, among themselves; yields how many pairs were."""
-    for top in range(0, len(maps), block):
-        pairs = 0
-        with evaluation_mode(matcher), torch.no_grad():
-            rows = maps[top : top + block].to(device)
-            for left in range(top, len(maps), block):
-                columns = maps[left : left + block].to(device)
-                scores = matcher(rows, columns).float()
-                nearest.offer(first + top, first + left, -scores)
-                if left > top:
-                    nearest.offer(first + left, first + top, -scores.T)
-                pairs += len(rows) * len(columns)
-        yield pairs
+) -> None:
+    """Match some maps, numbered from ``first``, with others of the same set."""
+    with evaluation_mode(matcher), torch.no_grad():
+        scores = matcher(maps[rows].to(device), maps[columns].to(device)).float()
+    nearest.offer(first + rows.start, first + columns.start, -scores)
+    if rows.start != columns.start:
+        nearest.offer(first + columns.start, first + rows.start, -scores.T)
 
 
 def _pairs(

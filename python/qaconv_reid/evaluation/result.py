@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
@@ -70,6 +70,10 @@ class EvaluationResult:
     """Where the data set lies: what tells two of one name apart."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the numbers has to know of how they came about."""
+
+    def with_note(self, note: str | None) -> EvaluationResult:
+        """The same with a note more, if there is one."""
+        return self if note is None else replace(self, notes=(*self.notes, note))
 
     @property
     def ranking(self) -> Ranking:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_ext import __version__
-from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.data import DECODING, Record, ReidDataset
+from qaconv_reid.evaluation.kept_neighbours import KeptNeighbours
 from qaconv_reid.evaluation.row_file import RowFile, rows_done
 
 __all__ = ["SetWork", "Work"]
@@ -26,7 +27,7 @@ _LOCK = "lock"
 
 
 class SetWork:
-    """The finished maps and scores of one data set.
+    """The finished maps and scores of one data set, and re-ranking's neighbours.
 
     Args:
         folder: where they lie; made if it is not there.
@@ -43,6 +44,10 @@ class SetWork:
     def rows(self, what: str, rows: int, shape: Sequence[int], dtype: torch.dtype) -> RowFile:
         """The array of that name, as far as it is finished."""
         return RowFile(self._path(what), rows, shape, dtype)
+
+    def neighbours(self) -> KeptNeighbours:
+        """What is found of re-ranking's neighbours."""
+        return KeptNeighbours(self._folder / "neighbours.safetensors")
 
     def _path(self, what: str) -> Path:
         return self._folder / f"{what}.rows"
@@ -62,7 +67,7 @@ class Work:
     def __init__(self, folder: Path, models: Sequence[nn.Module], **settings: object) -> None:
         self._folder = folder
         self._weights = _weights_print(models)
-        self._settings = repr(sorted(settings.items()))
+        self._settings = f"{DECODING} {sorted(settings.items())!r}"
         self._held: dict[Path, tuple[TextIO, SetWork]] = {}
         self._forget(of_these_weights=False)
 

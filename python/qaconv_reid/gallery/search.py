@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -94,8 +95,9 @@ def rescore_here(table: Table, queries: Tensor, numbers: Numbers) -> NDArray[np.
 
 def score_maps(maker: Maker, queries: Tensor, maps: Tensor) -> Tensor:
     """``[Q, N]`` float32: the scores of the model that made both."""
-    weight = torch.tensor(maker.weight, dtype=torch.float64).float()
-    return match_scores(queries, maps, weight, maker.bias)
+    places = math.prod(maker.shape[1:])
+    weight = torch.tensor(maker.weight, dtype=torch.float64).float().reshape(-1, places)
+    return match_scores(queries, maps, weight[0], maker.bias, gallery_weight=weight[-1])
 
 
 def find(

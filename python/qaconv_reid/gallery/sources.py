@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
@@ -19,7 +18,8 @@ __all__ = ["RowSource", "list_rows"]
 _T = TypeVar("_T")
 
 #: File names that tell who and where, as those of Market-1501 and DukeMTMC do.
-_NAMED = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d+)")
+_NAMED = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d{1,9})(?!\d)")
+_NOBODY = re.compile(r"-\d+(\.0*)?")
 _BOX = ("x", "y", "w", "h")
 _COLUMNS = ("path", "identity", "person", "camera", "time", *_BOX)
 
@@ -65,6 +65,8 @@ def list_rows(source: RowSource) -> list[Row]:
 def _from_place(path: Path) -> list[Row]:
     if path.suffix.lower() == ".csv" and path.is_file():
         return _from_csv(path)
+    if data.is_archive(path):
+        raise GalleryError(f"{path}: this is an archive, wanted images: unpack it")
     if path.is_file():
         return [_from_name(path)]
     if not path.is_dir():
@@ -98,22 +100,20 @@ def _from_name(path: Path) -> Row:
 
 
 def _from_csv(file: Path) -> list[Row]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            table = [line for line in csv.reader(text) if any(cell.strip() for cell in line)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise GalleryError(f"{file}: cannot be read as UTF-8 CSV ({error})") from None
-    if not table:
-        raise GalleryError(f"{file}: got no line, wanted a line of names, path among them")
-    header = [name.strip() for name in table[0]]
-    columns = {
-        name: [line[place].strip() if place < len(line) else "" for line in table[1:]]
-        for place, name in enumerate(header)
-    }
-    return _from_columns(columns, file.parent, str(file))
+    table = data.read_table(file, ("path",), "a CSV file with a line of names, path among them")
+    who = "identity" if "identity" in table.columns else "person"
+    columns: dict[str, Sequence[Any]] = {n: cells for n, cells in table.columns.items() if n}
+    if who in columns:
+        # As in names of files, a negative number is nobody.
+        table.columns[who] = ["" if _NOBODY.fullmatch(cell) else cell for cell in table.cells(who)]
+        columns[who] = table.labels(who, "a name or a whole number, or nothing", optional=True)
+    return _from_columns(columns, file.parent, str(file), table.lines)
 
 
-def _from_columns(columns: Mapping[str, Sequence[Any]], base: Path, place: str) -> list[Row]:
+def _from_columns(
+    columns: Mapping[str, Sequence[Any]], base: Path, place: str, lines: Sequence[int] = ()
+) -> list[Row]:
+    """Rows of columns; ``lines`` are where they stand in a file, empty where they are of none."""
     unknown = [name for name in columns if name not in _COLUMNS]
     if "path" not in columns or unknown:
         raise GalleryError(
@@ -128,6 +128,9 @@ def _from_columns(columns: Mapping[str, Sequence[Any]], base: Path, place: str) 
     if boxed and len(boxed) < len(_BOX):
         raise GalleryError(f"{place}: got of a box {', '.join(boxed)} alone, wanted x, y, w and h")
 
+    def where(number: int) -> str:
+        return f"line {lines[number - 1]}" if lines else f"row {number}"
+
     def column(name: str, convert: Callable[[Any], _T], wanted: str) -> list[_T | None]:
         values: list[_T | None] = []
         for number, cell in enumerate(columns.get(name, [None] * count), start=1):
@@ -135,18 +138,21 @@ def _from_columns(columns: Mapping[str, Sequence[Any]], base: Path, place: str) 
                 values.append(None if _is_blank(cell) else convert(cell))
             except (ValueError, TypeError):
                 raise GalleryError(
-                    f"{place}: {name}: got {cell!r} in row {number}, wanted {wanted}"
+                    f"{place}: {name}: got {cell!r} in {where(number)}, wanted {wanted}"
                 ) from None
         return values
 
     paths = column("path", lambda cell: base / Path(cell).expanduser(), "a path")
     for number, path in enumerate(paths, start=1):
-        if path is None or not path.is_file():
-            raise GalleryError(f"{place}: path: got {path} in row {number}, wanted an image there")
+        # os.path: Path.is_file raises of names that are too long.
+        if path is None or not os.path.isfile(path):
+            raise GalleryError(
+                f"{place}: path: got {path} in {where(number)}, wanted an image there"
+            )
     who = "identity" if "identity" in columns else "person"
     sides = [column(name, _whole_number, "a whole number of pixels") for name in _BOX]
     return [
-        Row(_whole(path), identity, camera, time, _box(box, place, number))
+        Row(_whole(path), identity, camera, time, _box(box, place, where(number)))
         for number, (path, identity, camera, time, *box) in enumerate(
             zip(
                 paths,
@@ -173,9 +179,10 @@ def _label(cell: Any) -> str:
 
 
 def _whole_number(cell: Any) -> int:
-    if float(cell) != int(float(cell)):
+    number = float(cell)
+    if not math.isfinite(number) or number != int(number) or abs(number) >= 2**63:
         raise ValueError
-    return int(float(cell))
+    return int(number)
 
 
 def _seconds(cell: Any) -> float:
@@ -184,13 +191,13 @@ def _seconds(cell: Any) -> float:
     return float(cell)
 
 
-def _box(sides: Sequence[int | None], place: str, number: int) -> Box | None:
+def _box(sides: Sequence[int | None], place: str, where: str) -> Box | None:
     left, top, width, height = sides
     if left is None and top is None and width is None and height is None:
         return None
     if left is None or top is None or width is None or height is None or min(width, height) < 1:
         raise GalleryError(
-            f"{place}: box: got {list(sides)} (x, y, w, h) in row {number}, wanted four numbers, "
+            f"{place}: box: got {list(sides)} (x, y, w, h) in {where}, wanted four numbers, "
             "w and h at least 1"
         )
     return left, top, width, height

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.data import Box
+from qaconv_reid.text import SaidError
 
 __all__ = ["Candidates", "GalleryError", "Key", "Maker", "Numbers", "Row", "Table"]
 
@@ -24,7 +25,7 @@ Key = tuple[str, Box | None]
 """What makes a row another one: an image, or a box in it."""
 
 
-class GalleryError(ValueError):
+class GalleryError(SaidError):
     """A gallery, or what is asked of it, cannot be used; the message says which and why."""
 
 
@@ -55,7 +56,7 @@ class Maker:
     shape: tuple[int, int, int]
     """Channels, rows and columns of a map."""
     weight: tuple[float, ...]
-    """``score = Σ_s weight[s]·(both maxima of place s) + bias``."""
+    """Of the matcher, as `QAConv.folded` gives it."""
     bias: float
 
     def dumps(self) -> str:

@@ -13,12 +13,13 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 __all__ = ["stripes"]
 
 
-def stripes(maps: Tensor, count: int = 8) -> Tensor:
+def stripes(maps: Tensor, count: int = 8, *, equal: bool = False) -> Tensor:
     """The means of ``count`` row stripes of each map, joined and of unit length.
 
     Args:
         maps: ``[N, C, h, w]`` floating, anywhere.
         count: stripes, from 1 to h; where it does not divide h, neighbours share a row.
+        equal: bring each stripe to unit length first, so that all have the same say.
 
     Returns:
         ``[N, count * C]`` float32 (float64 for float64 maps); stripe by stripe, the top first.
@@ -34,4 +35,6 @@ def stripes(maps: Tensor, count: int = 8) -> Tensor:
         raise ValueError(f"count: got {count}, wanted 1 to {maps.shape[2]}, the rows of the maps")
     wide = maps.to(torch.promote_types(maps.dtype, torch.float32))
     means = adaptive_avg_pool2d(wide, (count, 1)).squeeze(-1)  # [N, C, count]
+    if equal:
+        means = normalize(means, dim=1)
     return normalize(means.transpose(1, 2).flatten(1), dim=1)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from qaconv_reid.people.dataset import MANIFEST, PeopleError, Request, default_folder, make
-from qaconv_reid.people.files import NAMINGS
+from qaconv_reid.people.files import NAMINGS, family_of
 from qaconv_reid.people.scenes import DOMAINS
 from qaconv_reid.people.sizes import SIZES, Size
 
@@ -19,5 +19,6 @@ __all__ = [
     "Request",
     "Size",
     "default_folder",
+    "family_of",
     "make",
 ]

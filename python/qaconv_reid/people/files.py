@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from qaconv_reid.people.scenes import DOMAINS
-from qaconv_reid.people.sizes import Size
+from qaconv_reid.people.sizes import FAMILY, Size
 from qaconv_reid.people.walks import FRAME_RATE, SEQUENCE, TEST, TRAIN, Sighting
 
-__all__ = ["NAMINGS", "folders", "name_of"]
+__all__ = ["NAMINGS", "family_of", "folders", "name_of"]
 
 #: How data sets can be written, with a word on each.
 NAMINGS: Mapping[str, str] = {
@@ -21,6 +21,11 @@ NAMINGS: Mapping[str, str] = {
 _FIRST_TEST = 5001
 #: RandPerson's frames a second.
 _RENDERED_RATE = 24
+
+
+def family_of(number: int) -> int:
+    """The family of a training person, by its number in Market's naming; most are look-alikes."""
+    return (number - 1) // FAMILY
 
 
 def folders(size: Size, naming: str) -> list[PurePosixPath]:

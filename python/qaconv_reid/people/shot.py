@@ -15,12 +15,11 @@ from qaconv_reid.people.look import Look, draw_family, draw_look
 from qaconv_reid.people.render import draw_person, shadows
 from qaconv_reid.people.scenes import DOMAINS, Spot, spots
 from qaconv_reid.people.sensor import develop
+from qaconv_reid.people.sizes import FAMILY
 from qaconv_reid.people.walks import Person, Presence, Sighting
 
-__all__ = ["FAMILY", "look_of", "take"]
+__all__ = ["look_of", "take"]
 
-#: Persons are drawn together by so many; such a family is look-alikes or strangers.
-FAMILY = 5
 #: The largest height of a picture, pixels.
 _TALLEST = 256
 #: Pictures are drawn with more pixels than they have, up to this height.

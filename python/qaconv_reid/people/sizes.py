@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["SIZES", "Size"]
+__all__ = ["FAMILY", "SIZES", "Size"]
+
+#: Persons are drawn together by so many; such a family is look-alikes or strangers.
+FAMILY = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +16,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from qaconv_ext import __version__
 from qaconv_reid import data, evaluation
 from qaconv_reid.config import ConfigError
 from qaconv_reid.evaluation import Comparison, Difference
+from qaconv_reid.files import replaced
+from qaconv_reid.recipes.outputs import check_target
 from qaconv_reid.recipes.query_file import QueryResults, read_queries
 from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.text import printable
 
 __all__ = ["Compared", "compare"]
 
@@ -31,7 +38,13 @@ class Compared(NamedTuple):
 
 
 def compare(
-    first: str, second: str, *, specs: Sequence[str] = (), changed: int = 10, console: Console
+    first: str,
+    second: str,
+    *,
+    specs: Sequence[str] = (),
+    changed: int = 10,
+    file: Path | None = None,
+    console: Console,
 ) -> list[Compared]:
     """Compare what two runs made of the queries that both were evaluated on.
 
@@ -40,6 +53,7 @@ def compare(
         second: as ``first``.
         specs: data sets, by name or as they were evaluated on; none takes all that both have.
         changed: queries to be shown of each, those whose average precision changed most.
+        file: where the figures are written as JSON; None writes none.
         console: for the tables.
 
     Returns:
@@ -50,6 +64,8 @@ def compare(
     """
     if changed < 0:
         raise ConfigError(f"--changed: got {changed}, wanted 0 or more")
+    if file is not None:
+        check_target("--json", file)
     ones, others = (
         [it for it in read_queries(_file(run)) if not specs or _is_one_of(it, specs)]
         for run in (first, second)
@@ -68,7 +84,42 @@ def compare(
     for it in found:
         for line in _changes(it, changed):
             console.print(line, soft_wrap=True)
+    if file is not None:
+        content = {
+            "version": __version__,
+            "first": first,
+            "second": second,
+            "compared": [_as_dict(it) for it in found],
+        }
+        with replaced(file) as temporary:
+            text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
     return found
+
+
+def _as_dict(it: Compared) -> dict[str, Any]:
+    """The figures as plain values: shares from 0 to 1, None where a query is not counted."""
+    before, after = it.first.found, it.second.found
+    columns = (before.rank1, after.rank1, before.average_precision, after.average_precision)
+    names = ("rank1_first", "rank1_second", "ap_first", "ap_second")
+    queries = [
+        {"query": query, **dict(zip(names, map(_number, values), strict=True))}
+        for query, *values in zip(it.first.queries, *columns, strict=True)
+    ]
+    return {
+        **it.first.kind._asdict(),
+        "rank1": [float(np.nanmean(side.rank1)) for side in (before, after)],
+        "mAP": [float(np.nanmean(side.average_precision)) for side in (before, after)],
+        "rank1_difference": asdict(it.comparison.rank1),
+        "mAP_difference": asdict(it.comparison.mAP),
+        "gained": [it.first.queries[n] for n in it.comparison.gained],
+        "lost": [it.first.queries[n] for n in it.comparison.lost],
+        "queries": queries,
+    }
+
+
+def _number(value: np.float64) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _file(run: str) -> Path:
@@ -126,7 +177,7 @@ def _table(found: Sequence[Compared], title: str) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for one, other, comparison in found:
         table.add_row(
-            Text(_title(one)),
+            Text(printable(_title(one))),
             one.kind.scores,
             "Rank-1",
             *_cells(one.found.rank1, other.found.rank1, comparison.rank1),
@@ -172,7 +223,7 @@ def _changes(it: Compared, most: int) -> Iterator[Text]:
             100 * float(side.found.average_precision[number]) for side in (it.first, it.second)
         )
         taken = it.first.taken_for[number], it.second.taken_for[number]
-        yield Text(
-            f"  {it.first.queries[number]}: {before:.1f} → {after:.1f}, taken for {taken[0]}"
-            + (f", then {taken[1]}" if taken[0] != taken[1] else " by both")
+        told = f"{it.first.queries[number]}: {before:.1f} → {after:.1f}, taken for {taken[0]}" + (
+            f", then {taken[1]}" if taken[0] != taken[1] else " by both"
         )
+        yield Text(f"  {printable(told)}")

@@ -8,7 +8,6 @@ from typing import cast
 
 from rich.console import Console
 
-from qaconv_ext.qaconv import QAConv
 from qaconv_reid import evaluation
 from qaconv_reid.build import (
     Hardware,
@@ -18,7 +17,7 @@ from qaconv_reid.build import (
     seed_everything,
 )
 from qaconv_reid.config import ConfigError, RunConfig
-from qaconv_reid.data import ReidDataset, Views
+from qaconv_reid.data import Inspection, ReidDataset, Views
 from qaconv_reid.evaluation import (
     Area,
     Cost,
@@ -29,20 +28,22 @@ from qaconv_reid.evaluation import (
     Rates,
     Work,
 )
-from qaconv_reid.models import FeatureMapNetwork, Progress
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks, joined
-from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.datasets import load_test_sets, training_records
 from qaconv_reid.recipes.outcome import write_json
 from qaconv_reid.recipes.outputs import Outputs
-from qaconv_reid.recipes.probability import probability
+from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.ranked import Searched, draw_ranked, search
 from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.recipes.scoring import scoring
 from qaconv_reid.reports import (
     ProgressBars,
     confusions_table,
     cost_line,
     results_table,
+    say,
     weights_table,
 )
 from qaconv_reid.restore import Foreign, Restored, restore
@@ -82,16 +83,28 @@ def evaluate(
             be used.
     """
     hardware = find_hardware(config.runtime)
-    measures = measures or Measures()
+    measures = measures or Measures(area=config.evaluation.average_precision)
     outputs = outputs or Outputs()
     outputs.check()
+    if config.evaluation.shortlist < 1 and (measures.rerank or measures.tlift):
+        raise ConfigError(
+            f"evaluation.shortlist: got {config.evaluation.shortlist:g} with "
+            f"--{'rerank' if measures.rerank else 'tlift'}, wanted 1: it needs the scores of all"
+        )
     folder = RunFolder(config.directory)
     kept = foreign is None and not untrained
     if kept:
         folder.check_same(config)
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
-    test_sets = load_test_sets(config.data.test, measures)
+    with ProgressBars() as progress:
+        test_sets = load_test_sets(
+            config.data.test,
+            measures,
+            settings=config.data,
+            trained=training_records(config.data) if kept else (),
+            inspection=Inspection(progress=progress),
+        )
     outputs.make_folders()
     seed_everything(config.runtime.seed)
     models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
@@ -99,7 +112,7 @@ def evaluate(
 
     def take(dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
         if outputs.ranked is not None:
-            chance = partial(probability, config=config, trained=kept)
+            chance = chance_of(models, config, hardware, trained=kept)
             found = search(
                 models.matcher, dataset, query, gallery, device=hardware.device, chance=chance
             )
@@ -144,7 +157,7 @@ def evaluate(
         title = f"{found.dataset.name}: mistaken identities"
         console.print(confusions_table(found.confusions(), title=title))
     for what, place in outputs.places():
-        console.print(f"{what} in {place}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"{what} in {place}")
     if work is not None:
         work.finish()
     return results
@@ -152,7 +165,7 @@ def evaluate(
 
 def evaluate_sets(
     network: FeatureMapNetwork,
-    matcher: QAConv,
+    matcher: PairMatcher,
     datasets: Sequence[ReidDataset],
     config: RunConfig,
     hardware: Hardware,
@@ -168,18 +181,20 @@ def evaluate_sets(
     What is finished is kept in ``work``, of which the caller says when it has served its turn.
     The processes of a distributed run all call this, divide the work and get all results.
     """
+    matched = scoring(matcher, config, hardware)
     return [
         evaluation.evaluate(
             network,
-            matcher,
+            matched.matcher,
             dataset,
             **extraction(config, hardware),
-            measures=measures,
+            measures=measures or Measures(area=config.evaluation.average_precision),
+            shortlist=config.evaluation.shortlist,
             on_features=None if on_features is None else partial(on_features, dataset),
             work=None if work is None else work.of(dataset),
             ranks=ranks,
             progress=progress,
-        )
+        ).with_note(matched.note)
         for dataset in datasets
     ]
 
@@ -215,7 +230,7 @@ def _foreseen(
     """What each data set will take, a line each."""
     rates = Rates.measured(
         models.network,
-        models.matcher,
+        scoring(models.matcher, config, hardware).matcher,
         datasets[0].gallery,
         config.model.height,
         config.model.width,
@@ -240,6 +255,8 @@ def _work(
         device=hardware.device.type,
         autocast=hardware.autocast,
         dtype=map_type(config, hardware),
+        precision=scoring(models.matcher, config, hardware).precision,
+        shortlist=config.evaluation.shortlist,
     )
     if fresh:
         work.forget()

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from qaconv_reid import gallery, matcher
 from qaconv_reid.gallery import Added, Info, Recall
-from qaconv_reid.reports import ProgressBars
+from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["add", "info", "remove"]
 
@@ -39,7 +39,7 @@ def add(
     with ProgressBars() as progress:
         added = kept.add(list(sources), batch_size=batch_size, progress=progress)
     present = f", {added.present:,} were there" if added.present else ""
-    _say(console, f"{place}: {added.added:,} images added{present}; {len(kept):,} in all")
+    say(console, f"{place}: {added.added:,} images added{present}; {len(kept):,} in all")
     return added
 
 
@@ -69,7 +69,7 @@ def info(place: str, *, queries: int | None, console: Console) -> Info:
         ("maps", f"{channels} channels, {rows} × {columns} places, {size:,.1f} MB in float16"),
         ("search", _search(found.recall)),
     ):
-        _say(console, f"{name:8} {text}")
+        say(console, f"{name:8} {text}")
     return found
 
 
@@ -81,7 +81,7 @@ def remove(place: str, where: str, *, console: Console) -> int:
     """
     table = gallery.open_table(place)
     gone = gallery.remove(table, where)
-    _say(console, f"{place}: {gone:,} images removed; {len(table):,} in all")
+    say(console, f"{place}: {gone:,} images removed; {len(table):,} in all")
     return gone
 
 
@@ -92,7 +92,3 @@ def _search(recall: Recall | None) -> str:
         f"{recall.shortlist:,} of {recall.rows:,} are scored, which keep {100 * recall.share:.1f} "
         f"% of the exact best {recall.k} ({recall.queries} images of the gallery as queries)"
     )
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -16,14 +16,15 @@ from qaconv_ext.qaconv import QAConv
 from qaconv_reid.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, Record, open_rgb
-from qaconv_reid.models import FeatureMapNetwork, extract_maps
-from qaconv_reid.recipes.probability import probability, score_words
+from qaconv_reid.models import FeatureMapNetwork, dense, extract_maps
+from qaconv_reid.recipes.probability import chance_of, score_words
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
     MatchPicture,
     correspondence_picture,
     picture_format,
     save_picture,
+    say,
     weights_table,
 )
 from qaconv_reid.restore import Foreign, restore
@@ -96,13 +97,15 @@ def match(
     hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
     models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
+    matcher = dense(models.matcher, "correspondences")
     if models.report is not None:
         console.print(weights_table(models.report))
     maps = _maps(models.network, (probe, gallery), config, hardware)
-    base = ordinary_maximum(models.matcher) if drawing.base is None else drawing.base
-    found = correspondences(models.matcher, maps[0], maps[1], base=base)
+    base = ordinary_maximum(matcher) if drawing.base is None else drawing.base
+    found = correspondences(matcher, maps[0], maps[1], base=base)
     trained = foreign is None and not untrained
-    words = score_words(found.score, probability(found.score, config, trained=trained))
+    chance = chance_of(models, config, hardware, trained=trained)
+    words = score_words(found.score, chance(found.score))
     against = sum(pair.contribution < 0 for pair in found.matches)
     lines = [
         words,
@@ -117,7 +120,7 @@ def match(
         )
         lines.append(f"picture in {drawing.file}")
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     return found
 
 

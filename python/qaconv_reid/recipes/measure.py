@@ -13,8 +13,8 @@ from torch import Tensor
 from qaconv_ext.qaconv import QAConv
 from qaconv_reid import data
 from qaconv_reid.build import extraction, find_hardware, seed_everything
-from qaconv_reid.config import ConfigError, RunConfig, load
-from qaconv_reid.data import DataError, Record, ReidDataset, Views, variant_name
+from qaconv_reid.config import ConfigError, DataConfig, RunConfig, load
+from qaconv_reid.data import DataError, Inspection, Record, ReidDataset, Views, variant_name
 from qaconv_reid.evaluation import (
     BASELINES,
     Baseline,
@@ -25,7 +25,8 @@ from qaconv_reid.evaluation import (
     extract,
     features_of_parts,
 )
-from qaconv_reid.models import FeatureMapNetwork, Progress, build_network
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress, build_network
+from qaconv_reid.recipes.datasets import load_checked
 from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
 from qaconv_reid.reports import ProgressBars
 from qaconv_reid.restore import restore_run
@@ -47,7 +48,7 @@ class _Model:
     source: str
     """Of the maps: what the baselines on them are called after."""
     network: FeatureMapNetwork
-    matcher: QAConv
+    matcher: PairMatcher
     config: RunConfig
 
 
@@ -81,7 +82,8 @@ def measure(
     if file is not None and not Path(file).absolute().parent.is_dir():
         raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
     views = views or Views()
-    domains = _domains(Path(folder))
+    with ProgressBars() as progress:
+        domains = _domains(Path(folder), config.data, Inspection(progress=progress))
     models = [_untrained(config), *(_trained(Path(run)) for run in runs)]
     # The commit is that of the beginning, whatever becomes of the checkout meanwhile.
     about = origin(folder, config, views, said, runs)
@@ -97,7 +99,7 @@ def measure(
     return figures
 
 
-def _domains(folder: Path) -> dict[str, ReidDataset]:
+def _domains(folder: Path, settings: DataConfig, inspection: Inspection) -> dict[str, ReidDataset]:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder, wanted one of data sets")
     try:
@@ -108,11 +110,11 @@ def _domains(folder: Path) -> dict[str, ReidDataset]:
     found = {}
     for place in places:
         try:
-            dataset = data.load(place)
+            dataset = data.load(place, pattern=settings.pattern)
         except DataError:
             continue
         if dataset.query and dataset.gallery:
-            found[place.name] = dataset
+            found[place.name] = load_checked(str(place), settings, inspection, test=True)
     if not found:
         raise DataError(f"{folder}: got no data set with a query and a gallery, wanted one or more")
     return found

@@ -11,7 +11,7 @@ from qaconv_reid.data import ReidDataset
 from qaconv_reid.evaluation import FeatureSet, write_features
 from qaconv_reid.files import check_replaceable
 
-__all__ = ["Outputs"]
+__all__ = ["Outputs", "check_target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Outputs:
         """
         for option, file in (("--json", self.json), ("--csv", self.csv)):
             if file is not None:
-                _check_target(option, file)
+                check_target(option, file)
         if self.npz and self.features is None:
             raise ConfigError("--npz: got it alone, wanted --features FOLDER beside it")
 
@@ -78,7 +78,12 @@ class Outputs:
                 yield what, place
 
 
-def _check_target(option: str, file: Path) -> None:
+def check_target(option: str, file: Path) -> None:
+    """That the file of an option can be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
     try:
         check_replaceable(file)
     except OSError as error:

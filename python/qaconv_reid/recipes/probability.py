@@ -1,24 +1,36 @@
-"""A probability from a score, where the loss made one of it."""
+"""A probability from a score, by the one rule of `qaconv_reid.matcher.Matcher`."""
 
 from __future__ import annotations
 
-from qaconv_reid.calibration import sigmoid
+from collections.abc import Callable
+
+from qaconv_reid.build import Hardware
 from qaconv_reid.config import RunConfig
+from qaconv_reid.matcher import Matcher
+from qaconv_reid.restore import Restored
 
-__all__ = ["probability", "score_words"]
+__all__ = ["Chance", "chance_of", "score_words"]
 
-#: The losses that take a score as the logit of "the same identity".
-_LOGITS = frozenset({"pairwise", "class_memory"})
+Chance = Callable[[float], float | None]
+"""From a score to a probability, or None where it says none."""
 
 
-def probability(score: float, config: RunConfig, *, trained: bool) -> float | None:
-    """The sigmoid of a score, as the loss took it; None where no loss made the score a logit.
+def chance_of(models: Restored, config: RunConfig, hardware: Hardware, *, trained: bool) -> Chance:
+    """What scores of these models are as probabilities.
 
-    It is that of a pair as training drew them, half-hard, and not calibrated for any other mixture.
+    Args:
+        models: that make the scores.
+        config: of the run.
+        hardware: where they are.
+        trained: by the run of ``config``, whose calibration counts; else scores say nothing.
     """
-    if not trained or config.loss.kind not in _LOGITS:
-        return None
-    return float(sigmoid(score))
+    matcher = Matcher(models, config, hardware, folder=config.directory if trained else None)
+
+    def chance(score: float) -> float | None:
+        told = trained and matcher.tells_probability
+        return float(matcher.probability(score)) if told else None
+
+    return chance
 
 
 def score_words(score: float, chance: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qaconv_reid.data import Record, ReidDataset
+from qaconv_reid.data import Record, ReidDataset, open_rgb
 from qaconv_reid.evaluation import FeatureSet, Identities, Measures, Ranking, score_blocks
 from qaconv_reid.evaluation.labels import Labels
 from qaconv_reid.evaluation.protocols import measure, sides_by_protocol
+from qaconv_reid.recipes.probability import Chance
 from qaconv_reid.reports import (
     Confusion,
     Found,
@@ -24,13 +25,10 @@ from qaconv_reid.reports import (
     save_picture,
 )
 
-__all__ = ["Chance", "Searched", "draw_ranked", "search"]
+__all__ = ["Searched", "draw_ranked", "search"]
 
 _WORST, _BEST = 6, 2
 _FOUND = 10
-
-Chance = Callable[[float], float | None]
-"""From a score to a probability, or None where it says none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ def draw_ranked(searched: Searched, name: str, folder: Path) -> None:
     """
     lists = [searched.ranked(number) for number in searched.queries(_WORST, _BEST)]
     title = f"{name} on {searched.dataset.name}: the worst queries, then the {_BEST} best"
-    save_picture(ranked_picture(lists, title), folder / f"{searched.dataset.name}.png")
+    save_picture(ranked_picture(lists, title, open_rgb), folder / f"{searched.dataset.name}.png")
 
 
 def _sighting(record: Record) -> Sighting:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,16 @@ from rich.console import Console
 
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_ext.correspondence import correspondences
+from qaconv_ext.qaconv import QAConv
 from qaconv_reid.build import Hardware, extraction, find_hardware
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ReidDataset, open_rgb
 from qaconv_reid.evaluation import FeatureSet, extract
 from qaconv_reid.files import replaced
-from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.models import dense
+from qaconv_reid.recipes.datasets import load_test_sets, named_apart
 from qaconv_reid.recipes.match import ordinary_maximum
-from qaconv_reid.recipes.probability import probability
+from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.ranked import Searched, search
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
@@ -31,6 +32,7 @@ from qaconv_reid.reports import (
     Sighting,
     correspondence_panel,
     read_run_log,
+    say,
     settings_records,
 )
 from qaconv_reid.reports.html import Album, render_page
@@ -101,7 +103,7 @@ def report(
         "provenance": _provenance(config),
     }
     if images:
-        datasets, data["not_searched"] = _test_sets(config.data.test)
+        datasets, data["not_searched"] = _test_sets(config)
         if datasets:
             hardware = find_hardware(config.runtime)
             models = restore_run(folder.path, config, hardware.device)
@@ -116,7 +118,7 @@ def report(
     if json_file is not None:
         _write(json_file, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     told = f"report in {out} ({len(page.encode()) / 1e6:.1f} MB)"
-    console.print(told, markup=False, highlight=False, soft_wrap=True)
+    say(console, told)
     return data
 
 
@@ -142,15 +144,15 @@ def _provenance(config: RunConfig) -> dict[str, Any]:
     return {**{key: facts[key] for key in facts if key != "machine"}, **facts["machine"]}
 
 
-def _test_sets(specs: Sequence[str]) -> tuple[list[ReidDataset], list[str]]:
+def _test_sets(config: RunConfig) -> tuple[list[ReidDataset], list[str]]:
     """Those that can be read, and why the others cannot."""
     datasets, missing = [], []
-    for spec in specs:
+    for spec in config.data.test:
         try:
-            datasets += load_test_sets([spec])
+            datasets += load_test_sets([spec], settings=config.data)
         except DataError as error:
             missing.append(f"Without ranked lists: {error}")
-    return datasets, missing
+    return named_apart(datasets), missing
 
 
 def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[str, Any]:
@@ -166,11 +168,13 @@ def _search(searching: _Searching, dataset: ReidDataset, number: int) -> dict[st
         )
         for part, records in (("query", dataset.query), ("gallery", dataset.gallery))
     )
-    chance = partial(probability, config=searching.config, trained=True)
+    chance = chance_of(searching.models, searching.config, hardware, trained=True)
     found = search(matcher, dataset, query, gallery, device=hardware.device, chance=chance)
     naming = _Naming(dataset, number)
     # Pairs first: where there is no room for all pictures, they tell more.
-    pairs = [_pair(searching, naming, (query, gallery), pair) for pair in _chosen_pairs(found)]
+    # The cosine of two vectors cannot be taken apart.
+    telling = _chosen_pairs(found) if isinstance(matcher, QAConv) else []
+    pairs = [_pair(searching, naming, (query, gallery), pair) for pair in telling]
     lists = []
     for chosen in found.queries(_WORST, _BEST):
         ranked = found.ranked(chosen)
@@ -270,7 +274,8 @@ def _pair(
     searching: _Searching, naming: _Naming, features: tuple[FeatureSet, FeatureSet], pair: _Pair
 ) -> dict[str, Any]:
     """A pair's score, taken apart; its picture goes to the album."""
-    matcher, device = searching.models.matcher, searching.hardware.device
+    matcher = dense(searching.models.matcher, "correspondences")
+    device = searching.hardware.device
     query, gallery = features
     maps = query.maps[pair.query].to(device), gallery.maps[pair.gallery].to(device)
     found = correspondences(matcher, *maps, base=ordinary_maximum(matcher))

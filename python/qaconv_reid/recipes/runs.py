@@ -22,9 +22,13 @@ _FREE = (
     "name",
     "output",
     "data.test",
+    "evaluation.average_precision",
     "evaluation.batch_size",
     "evaluation.maps",
+    "evaluation.precision",
+    "evaluation.shortlist",
     "evaluation.weights",
+    "data.broken",
     "data.cache",
     "data.cache_folder",
     "runtime.checkpoint_minutes",
@@ -50,6 +54,8 @@ class RunFolder:
         self.path = path
         self.config_file = path / CONFIG_FILE
         self.metrics = path / "metrics.jsonl"
+        #: How the starts that were tried did (`best_start`).
+        self.trials = path / "trials.json"
         self.checkpoint = path / CHECKPOINT
         self.best = path / BEST
         self.evaluation = path / "evaluation.json"

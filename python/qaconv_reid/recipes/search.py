@@ -10,7 +10,7 @@ from rich.console import Console
 
 from qaconv_reid import matcher
 from qaconv_reid.gallery import Engine, GalleryError, Hit, open_table
-from qaconv_reid.reports import ProgressBars
+from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["search"]
 
@@ -66,14 +66,14 @@ def search(
             {"query": image, "calibrated": loaded.calibrated, "hits": [asdict(h) for h in hits]}
             for image, hits in zip(images, found, strict=True)
         ]
-        _say(console, json.dumps(entries, indent=1))
+        say(console, *json.dumps(entries, indent=1).split("\n"))
         return found
     for image, hits in zip(images, found, strict=True):
-        _say(console, f"{image}: {'best first' if hits else 'nothing found'}")
+        say(console, f"{image}: {'best first' if hits else 'nothing found'}")
         for place_in_list, hit in enumerate(hits, start=1):
-            _say(console, _line(place_in_list, hit))
+            say(console, _line(place_in_list, hit))
     if not loaded.calibrated:
-        _say(console, "probabilities are not calibrated: qaconv calibrate RUN")
+        say(console, "probabilities are not calibrated: qaconv calibrate RUN")
     return found
 
 
@@ -90,7 +90,3 @@ def _line(place: int, hit: Hit) -> str:
         if value is not None
     ]
     return "  ".join(facts)
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,17 @@ from rich.console import Console
 
 from qaconv_reid.build import Hardware, build_models, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
-from qaconv_reid.data import ImageDataset, ReidDataset, open_source
+from qaconv_reid.data import ImageDataset, Inspection, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
-from qaconv_reid.models import about_weights, find_weights
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher, about_weights, find_weights
 from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.reports import Metrics, ProgressBars
+from qaconv_reid.recipes.trials import best_start
+from qaconv_reid.reports import Metrics, ProgressBars, say
 from qaconv_reid.restore import restore_run
 from qaconv_reid.training import (
     CheckpointError,
@@ -32,6 +33,9 @@ from qaconv_reid.training import (
 )
 
 __all__ = ["Interrupted", "leave_one_out", "train"]
+
+#: From one random start to the next: far enough apart for runs of neighbouring seeds.
+_START = 1_000_003
 
 #: Batches after which the processes of a distributed run ask whether one is to stop.
 _ASKED_EVERY = 10
@@ -101,7 +105,7 @@ def leave_one_out(config: RunConfig, *, resume: bool, console: Console) -> list[
     for run in runs:
         if not resume:
             RunFolder(run.directory).check_new()
-    load_test_sets(specs)
+    load_test_sets(specs, settings=config.data)
     results = []
     for run in runs:
         there = resume and RunFolder(run.directory).config_file.is_file()
@@ -119,14 +123,30 @@ def _train(
     elif ranks.first:
         folder.check_new()
     check_divisible(config, ranks)
-    images, validation = load_training_images(config)
-    test_sets = load_test_sets(config.data.test)
-    seed_everything(config.runtime.seed)
+    with ProgressBars(quiet=not ranks.first) as progress:
+        inspection = Inspection(progress=progress)
+        images, validation = load_training_images(
+            config, inspection=inspection, notice=progress.print
+        )
+        test_sets = load_test_sets(
+            config.data.test, settings=config.data, trained=images.records, inspection=inspection
+        )
     saved = checkpoint.load(folder.checkpoint) if resume and folder.has_checkpoint() else None
-    network, matcher = build_models(config, hardware.device, pretrained=saved is None)
+
+    def models(start: int) -> tuple[FeatureMapNetwork, PairMatcher]:
+        seed_everything(config.runtime.seed + _START * start)
+        return build_models(config, hardware.device, pretrained=saved is None)
+
+    # Before images are read, so that a wrong setting is told at once.
+    first = models(0)
 
     with ProgressBars(quiet=not ranks.first) as progress:
-        dataset = ImageDataset(images.records, config.model.height, config.model.width)
+        dataset = ImageDataset(
+            images.records,
+            config.model.height,
+            config.model.width,
+            labels=images.labels if config.data.broken == "skip" else None,
+        )
         source = open_source(
             dataset,
             config.data.cache,
@@ -134,20 +154,37 @@ def _train(
             workers=config.runtime.workers,
             folder=config.data.cache_folder,
             progress=progress,
-        )
-        trainer = Trainer(
-            network,
-            matcher,
-            images,
-            source,
-            config,
-            device=hardware.device,
-            autocast=hardware.autocast,
-            ranks=ranks,
-            progress=progress,
             notice=progress.print,
         )
-        run = _Run(config, folder, trainer, hardware, ranks, progress, validation)
+
+        def build(network: FeatureMapNetwork, matcher: PairMatcher) -> Trainer:
+            return Trainer(
+                network,
+                matcher,
+                images,
+                source,
+                config,
+                device=hardware.device,
+                autocast=hardware.autocast,
+                ranks=ranks,
+                progress=progress,
+                notice=progress.print,
+            )
+
+        if config.start.trials and saved is None:
+            if ranks.first:
+                folder.write_config(config)
+            start = best_start(
+                config.start.trials,
+                config.start.images,
+                lambda number: build(*models(number)),
+                folder.trials,
+                writes=ranks.first,
+                say=progress.print,
+            )
+            first = models(start)
+        trainer = build(*first)
+        run = _Run(config, folder, trainer, hardware, ranks, progress, validation, test_sets)
         if saved is not None:
             run.restore(saved)
         if ranks.first:
@@ -168,7 +205,7 @@ def _train(
         folder.write_evaluation(results, trainer.epoch)
         write_queries(folder.evaluation_queries, results, test_sets, beside=True)
         show(results, f"{config.name}: after {trainer.epoch} epochs", console)
-    console.print(f"run kept in {folder.path}", markup=False)
+    say(console, f"run kept in {folder.path}")
     return results
 
 
@@ -184,6 +221,7 @@ class _Run:
         ranks: Ranks,
         progress: ProgressBars,
         validation: ReidDataset | None,
+        test_sets: Sequence[ReidDataset],
     ) -> None:
         self.config = config
         self.folder = folder
@@ -192,6 +230,7 @@ class _Run:
         self.ranks = ranks
         self.progress = progress
         self.validation = validation
+        self.test_sets = test_sets
         #: Best mAP on the validation part, and evaluations since.
         self.best = -1.0
         self.since_best = 0
@@ -218,7 +257,7 @@ class _Run:
                 return stopped
 
             for report in trainer.epochs(stop, self._keep_by_the_clock):
-                record = report.as_dict() | self._validate()
+                record = report.as_dict() | self._validate() | self._look_at_tests()
                 # The log first: a record too many is dropped on resuming, one too few is lost.
                 if metrics is not None:
                     metrics.append(record)
@@ -296,6 +335,27 @@ class _Run:
                 checkpoint.save(self.folder.best, weights | {"epoch": self.trainer.epoch})
         return {"validation_rank1": result.rank1, "validation_mAP": result.mAP}
 
+    def _look_at_tests(self) -> dict[str, object]:
+        """Points of the curves that ``evaluation.test_every`` asks for."""
+        every = self.config.evaluation.test_every
+        if not every or self.trainer.epoch % every:
+            return {}
+        network, matcher = self.trainer.evaluated()
+        results = evaluate_sets(
+            network,
+            matcher,
+            self.test_sets,
+            self.config,
+            self.hardware,
+            self.progress,
+            ranks=self.ranks,
+        )
+        return {
+            f"{result.dataset}_{name}": value
+            for result in results
+            for name, value in (("rank1", result.rank1), ("mAP", result.mAP))
+        }
+
 
 def _announce(
     config: RunConfig, trainer: Trainer, identities: int, images: int, console: Console
@@ -307,7 +367,7 @@ def _announce(
         f"{trainer.device}{ranks}",
         markup=False,
     )
-    console.print(trainer.source.about, markup=False, highlight=False)
+    say(console, trainer.source.about)
     if trainer.epoch or trainer.position:
         console.print(
             f"resumed after {trainer.epoch} epochs and {trainer.position} batches", markup=False
@@ -316,7 +376,7 @@ def _announce(
         console.print("model.weights is not set: the backbone starts from random numbers")
     else:
         about = about_weights(find_weights(config.model.weights, config.model.backbone))
-        console.print(f"weights: {about or config.model.weights}", markup=False)
+        say(console, f"weights: {about or config.model.weights}")
         console.print(str(trainer.network.pretrained), markup=False, highlight=False)
 
 

@@ -18,6 +18,7 @@ from qaconv_reid.reports.progress import ProgressBars
 from qaconv_reid.reports.runlog import RunLog, read_run_log
 from qaconv_reid.reports.settings import settings_lines, settings_records, settings_table
 from qaconv_reid.reports.tables import results_table
+from qaconv_reid.reports.terminal import say
 from qaconv_reid.reports.weights import weights_table
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "read_run_log",
     "results_table",
     "save_picture",
+    "say",
     "settings_lines",
     "settings_records",
     "settings_table",

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from qaconv_reid.reports.cost import duration
+from qaconv_reid.reports.terminal import say
 
 __all__ = ["ProgressBars"]
 
@@ -79,7 +80,7 @@ class ProgressBars:
         """Print a line above the bars."""
         self._spoken = time.monotonic()
         if not self._quiet:
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            say(self.console, line)
 
     def __enter__(self) -> Self:
         self._bars.start()

@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from qaconv_reid.text import printable
+
 __all__ = ["Measured", "Ranked", "Result", "results_table"]
 
 _HEADINGS = (
@@ -93,6 +95,10 @@ class Result(Protocol):
         """Time for the matching."""
 
     @property
+    def area(self) -> str:
+        """How average precision was summed up."""
+
+    @property
     def protocol(self) -> str:
         """By which it was measured."""
 
@@ -117,7 +123,7 @@ def results_table(results: Sequence[Result], *, title: str | None = None) -> Ren
         first, *others = result.measured
         table.add_row(
             # Names come from folders: as Text, square brackets in them are not markup.
-            Text(result.dataset),
+            Text(printable(result.dataset)),
             *_measures(first),
             _counted(first.ranking),
             f"{result.gallery:,}",
@@ -125,11 +131,14 @@ def results_table(results: Sequence[Result], *, title: str | None = None) -> Ren
         )
         for other in others:
             table.add_row(Text(other.name, style="italic"), *_measures(other))
-    lines = [Text("±: half of the 95 % interval, by the bootstrap over identities", style="dim")]
+    told = "±: half of the 95 % interval, by the bootstrap over identities"
+    if all(result.area == "plain" for result in results):  # else a note says so
+        told += "; average precision: plain"
+    lines = [Text(told, style="dim")]
     for result in results:
         if result.protocol != "market":
-            lines.append(Text(f"{result.dataset}: protocol {result.protocol}"))
-        lines += [Text(f"{result.dataset}: {note}") for note in result.notes]
+            lines.append(Text(printable(f"{result.dataset}: protocol {result.protocol}")))
+        lines += [Text(printable(f"{result.dataset}: {note}")) for note in result.notes]
     return Group(table, *lines)
 
 

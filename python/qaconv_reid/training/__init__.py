@@ -1,7 +1,8 @@
 """The training of a network and its matcher on batches drawn by a sampler."""
 
 from qaconv_reid.training.checkpoint import CheckpointError
-from qaconv_reid.training.images import TrainingImages, hold_back, join
+from qaconv_reid.training.composition import CompositionReport
+from qaconv_reid.training.images import TrainingImages, hold_back, join, take_identities
 from qaconv_reid.training.meter import EpochReport
 from qaconv_reid.training.trainer import Trainer, check_divisible
 from qaconv_reid.training.watch import CollapsedError
@@ -9,10 +10,12 @@ from qaconv_reid.training.watch import CollapsedError
 __all__ = [
     "CheckpointError",
     "CollapsedError",
+    "CompositionReport",
     "EpochReport",
     "Trainer",
     "TrainingImages",
     "check_divisible",
     "hold_back",
     "join",
+    "take_identities",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from qaconv_ext.graph import class_distances, nearest_classes
 from qaconv_reid.data import ImageSource
+from qaconv_reid.evaluation import rerank_among
 from qaconv_reid.models import Progress, extract_maps
 from qaconv_reid.ranks import Ranks
 
@@ -32,6 +33,7 @@ class GraphRefresh:
         batch_size: images through the network at a time.
         device: where network and matcher are.
         autocast: type to run the network in, None for the weights' own.
+        rerank: by distances of k-reciprocal encoding (`rerank_among`), as in release 2.0.
         ranks: the processes of the run.
         progress: told after every batch of images.
     """
@@ -46,6 +48,7 @@ class GraphRefresh:
         batch_size: int,
         device: torch.device,
         autocast: torch.dtype | None = None,
+        rerank: bool = False,
         ranks: Ranks | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -56,6 +59,7 @@ class GraphRefresh:
         self.batch_size = batch_size
         self.device = device
         self.autocast = autocast
+        self.rerank = rerank
         self.ranks = ranks or Ranks()
         self.progress = progress
 
@@ -67,6 +71,8 @@ class GraphRefresh:
         """
         maps = self._maps(images)
         distances = class_distances(maps, self.matcher, divided=self.ranks.size > 1)
+        if self.rerank:
+            distances = rerank_among(torch.sigmoid(distances))
         return nearest_classes(distances, self.neighbours).cpu()
 
     def _maps(self, images: Sequence[int]) -> Tensor:

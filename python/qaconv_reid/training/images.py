@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
 from pathlib import Path
 from random import Random
 
 from qaconv_reid.data import DataError, Record, ReidDataset, class_labels
 
-__all__ = ["TrainingImages", "hold_back", "join"]
+__all__ = ["TrainingImages", "hold_back", "join", "take_identities"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingImages:
-    """Images to learn from; ``labels`` are classes 0 .. classes - 1, one per record."""
+    """Images to learn from."""
 
     records: tuple[Record, ...]
     labels: tuple[int, ...]
+    """One per record: its class, 0 .. classes - 1."""
+    sources: tuple[int, ...]
+    """One per record: the number of its data set."""
+    families: tuple[object, ...] = ()
+    """One per record: the family of look-alikes that its identity is of; empty where unknown."""
 
     @property
     def classes(self) -> int:
@@ -33,16 +39,51 @@ def join(datasets: Sequence[ReidDataset], *, apart: bool = True) -> TrainingImag
         apart: each counts its persons for itself, so that equal numbers in two of them are two
             persons; False takes them for one.
     """
+    sources = tuple(number for number, dataset in enumerate(datasets) for _ in dataset.train)
     if not apart:
         together = [record for dataset in datasets for record in dataset.train]
-        return TrainingImages(tuple(together), tuple(class_labels(together)))
+        return TrainingImages(tuple(together), tuple(class_labels(together)), sources)
     records: list[Record] = []
     labels: list[int] = []
     for dataset in datasets:
         first = max(labels, default=-1) + 1
         records.extend(dataset.train)
         labels.extend(first + label for label in class_labels(dataset.train))
-    return TrainingImages(tuple(records), tuple(labels))
+    return TrainingImages(tuple(records), tuple(labels), sources)
+
+
+def take_identities(images: TrainingImages, count: int) -> TrainingImages:
+    """The images of some identities: the same ones for every run, fewer a part of more.
+
+    Args:
+        images: all of them.
+        count: identities; of several data sets as many of each as it goes, in turn.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    if count > images.classes:
+        raise DataError(f"data.identities: got {count}, wanted at most {images.classes}")
+    by_source: dict[int, list[int]] = {}
+    for label, source in sorted(set(zip(images.labels, images.sources, strict=True))):
+        by_source.setdefault(source, []).append(label)
+    random = Random("identities")
+    orders = [random.sample(labels, len(labels)) for _, labels in sorted(by_source.items())]
+    in_turn = (label for row in zip_longest(*orders) for label in row if label is not None)
+    kept = set(islice(dict.fromkeys(in_turn), count))
+    return _only(images, [place for place, label in enumerate(images.labels) if label in kept])
+
+
+def _only(images: TrainingImages, places: Sequence[int]) -> TrainingImages:
+    """Some of the images; classes are counted anew."""
+    labels = [images.labels[place] for place in places]
+    number = {label: place for place, label in enumerate(sorted(set(labels)))}
+    return TrainingImages(
+        tuple(images.records[place] for place in places),
+        tuple(number[label] for label in labels),
+        tuple(images.sources[place] for place in places),
+        tuple(images.families[place] for place in places) if images.families else (),
+    )
 
 
 def hold_back(
@@ -65,14 +106,12 @@ def hold_back(
     """
     random = Random(f"{seed}/validation")
     chosen = set(random.sample(range(images.classes), max(1, round(share * images.classes))))
-    kept: list[Record] = []
-    labels: list[int] = []
+    kept: list[int] = []
     parts: dict[str, list[Record]] = {"query": [], "gallery": []}
     seen: set[tuple[int, int | None]] = set()
-    for record, label in zip(images.records, images.labels, strict=True):
+    for place, (record, label) in enumerate(zip(images.records, images.labels, strict=True)):
         if label not in chosen:
-            kept.append(record)
-            labels.append(label)
+            kept.append(place)
             continue
         view = (label, record.camera)
         # Numbers of persons are those of their data set: of several, only the class is one person.
@@ -84,9 +123,8 @@ def hold_back(
             f"data.validation: got {len(chosen)} identities, none of them seen twice by a camera, "
             "wanted images to search for"
         )
-    number = {label: place for place, label in enumerate(sorted(set(labels)))}
     return (
-        TrainingImages(tuple(kept), tuple(number[label] for label in labels)),
+        _only(images, kept),
         ReidDataset(
             name="validation",
             layout="validation",

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from qaconv_ext.losses import LossResult
 from qaconv_ext.qaconv import QAConv
+from qaconv_reid.models import PairMatcher
+from qaconv_reid.training.composition import CompositionReport
 
 __all__ = ["WINDOW", "EpochReport", "Meter", "Window"]
 
@@ -37,7 +39,7 @@ class Window:
     scale: float
     """``logit_bn.weight`` of the matcher after the last step."""
     variance: float
-    """Running variance of the matcher's maxima after the last step."""
+    """Running variance of the matcher's maxima, or cosines, after the last step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,13 @@ class EpochReport:
     """Its forward and backward pass."""
     matcher_seconds: float
     """Matcher and loss, forward and backward."""
+    batches: CompositionReport
+    """What they were made of."""
 
     def as_dict(self) -> dict[str, object]:
         """The numbers as plain values, for a log."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {**values, **values.pop("batches")}
 
 
 @dataclass(slots=True)
@@ -109,7 +114,7 @@ class Meter:
         device: where the sums lie until they are read.
     """
 
-    def __init__(self, matcher: QAConv, device: torch.device) -> None:
+    def __init__(self, matcher: PairMatcher, device: torch.device) -> None:
         self._matcher = matcher
         self._unread = torch.zeros(len(dataclasses.fields(_Sums)), device=device).double()
         self._window = _Sums()
@@ -157,7 +162,9 @@ class Meter:
             variance=self._variance,
         )
 
-    def report(self, *, epoch: int, learning_rate: float) -> EpochReport:
+    def report(
+        self, *, epoch: int, learning_rate: float, batches: CompositionReport
+    ) -> EpochReport:
         """What is to be said of the epoch."""
         self._read()
         sums = self._epoch
@@ -174,12 +181,16 @@ class Meter:
             steps=self.steps,
             skipped_steps=int(sums.skipped),
             dropped_rows=int(sums.dropped),
+            batches=batches,
             **{f"{part}_seconds".removeprefix("all_"): s for part, s in self.seconds.items()},
         )
 
     def _read(self) -> None:
         """Move what has come since the last time to the sums, in one transfer."""
-        scale, variance = self._matcher.logit_bn.weight, self._matcher.bn.running_var
+        matcher = self._matcher
+        # Of what is pooled, the cosines themselves are what a norm sees first.
+        first = matcher.bn if isinstance(matcher, QAConv) else matcher.logit_bn
+        scale, variance = matcher.logit_bn.weight, first.running_var
         assert variance is not None
         parts = [self._unread, scale.detach().double(), variance.double()]
         *numbers, self._scale, self._variance = torch.cat(parts).tolist()

@@ -19,8 +19,9 @@ from qaconv_ext.losses import (
     PairwiseMatchingLoss,
     SoftmaxClassifier,
 )
-from qaconv_ext.qaconv import BatchShare, QAConv
+from qaconv_ext.qaconv import BatchShare
 from qaconv_reid.config import LossConfig
+from qaconv_reid.models import PairMatcher
 
 __all__ = [
     "OBJECTIVES",
@@ -40,7 +41,7 @@ class WithinBatch(nn.Module):
         self.loss = loss
 
     def forward(
-        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+        self, maps: Tensor, labels: Tensor, matcher: PairMatcher, share: BatchShare | None = None
     ) -> LossResult:
         """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
         result: LossResult = self.loss(matcher(maps, share=share), labels)
@@ -56,7 +57,7 @@ class AgainstMemory(nn.Module):
         self.loss = ClassMemoryLoss()
 
     def forward(
-        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+        self, maps: Tensor, labels: Tensor, matcher: PairMatcher, share: BatchShare | None = None
     ) -> LossResult:
         """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
         scores, classes = self.memory(maps, partial(matcher, share=share))
@@ -74,12 +75,12 @@ class AgainstMemory(nn.Module):
 class PooledClassifier(nn.Module):
     """Identities told apart by weights of their own over the pooled maps; no matcher."""
 
-    def __init__(self, num_features: int, classes: int) -> None:
+    def __init__(self, num_features: int, classes: int, *, norm: bool = False) -> None:
         super().__init__()
-        self.loss = SoftmaxClassifier(num_features, classes)
+        self.loss = SoftmaxClassifier(num_features, classes, norm=norm)
 
     def forward(
-        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+        self, maps: Tensor, labels: Tensor, matcher: PairMatcher, share: BatchShare | None = None
     ) -> LossResult:
         """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
         result: LossResult = self.loss(maps if share is None else share.collect(maps), labels)
@@ -95,7 +96,7 @@ class Summed(nn.Module):
         self.second = second
 
     def forward(
-        self, maps: Tensor, labels: Tensor, matcher: QAConv, share: BatchShare | None = None
+        self, maps: Tensor, labels: Tensor, matcher: PairMatcher, share: BatchShare | None = None
     ) -> LossResult:
         """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
         one: LossResult = self.first(maps, labels, matcher, share)
@@ -104,28 +105,32 @@ class Summed(nn.Module):
 
 
 class _Builder(Protocol):
-    def __call__(self, config: LossConfig, matcher: QAConv, classes: int) -> nn.Module: ...
+    def __call__(self, config: LossConfig, matcher: PairMatcher, classes: int) -> nn.Module: ...
 
 
-def _memory(config: LossConfig, matcher: QAConv, classes: int) -> nn.Module:
+def _memory(config: LossConfig, matcher: PairMatcher, classes: int) -> nn.Module:
     size = (matcher.num_features, matcher.height, matcher.width)
     return AgainstMemory(ClassMemory(classes, *size, mem_batch_size=config.memory_batch))
+
+
+def _classifier(config: LossConfig, matcher: PairMatcher, classes: int) -> nn.Module:
+    return PooledClassifier(matcher.num_features, classes, norm=config.classifier_norm)
 
 
 OBJECTIVES: Mapping[str, _Builder] = {
     "triplet": lambda config, matcher, classes: WithinBatch(HardTripletLoss(config.margin)),
     "pairwise": lambda config, matcher, classes: WithinBatch(PairwiseMatchingLoss()),
     "class_memory": _memory,
-    "softmax": lambda config, matcher, classes: PooledClassifier(matcher.num_features, classes),
+    "softmax": _classifier,
     "softmax+triplet": lambda config, matcher, classes: Summed(
         WithinBatch(HardTripletLoss(config.margin)),
-        PooledClassifier(matcher.num_features, classes),
+        _classifier(config, matcher, classes),
     ),
 }
 """Every kind of ``loss`` setting."""
 
 
-def build_objective(config: LossConfig, matcher: QAConv, classes: int) -> nn.Module:
+def build_objective(config: LossConfig, matcher: PairMatcher, classes: int) -> nn.Module:
     """The objective that the settings name, for a training set of so many classes.
 
     Its call is ``objective(maps [B, C, h, w], labels [B], matcher, share) -> LossResult``. With a

@@ -8,13 +8,24 @@ from typing import Any
 from torch import Tensor
 
 from qaconv_ext.graph import EpochBatchSampler, GraphSampler, PKSampler, ShuffleSampler
-from qaconv_reid.config import RunConfig
+from qaconv_reid.config import RunConfig, SamplerConfig
 from qaconv_reid.data import Augmentation, ImageSource
 from qaconv_reid.models import as_floats
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.images import TrainingImages
 
-__all__ = ["BatchStream"]
+__all__ = ["BatchStream", "neighbours_of", "strangers_of"]
+
+
+def strangers_of(sampler: SamplerConfig) -> int:
+    """Persons at random in a batch of graph sampling."""
+    return round(sampler.strangers * (sampler.batch_size // sampler.instances - 1))
+
+
+def neighbours_of(sampler: SamplerConfig, classes: int) -> int:
+    """How many of the nearest persons of each are asked for."""
+    others = sampler.batch_size // sampler.instances - 1
+    return min(max(sampler.candidates, others - strangers_of(sampler)), classes - 1)
 
 
 class BatchStream:
@@ -49,11 +60,14 @@ class BatchStream:
         self._ranks = ranks
         sampler, model = config.sampler, config.model
         draw = (sampler.batch_size, sampler.instances, config.runtime.seed)
+        groups = images.sources if config.data.balanced else None
         samplers: dict[str, Callable[[], EpochBatchSampler]] = {
-            "graph": lambda: GraphSampler(images.labels, graph, *draw),
-            "pk": lambda: PKSampler(images.labels, *draw),
+            "graph": lambda: GraphSampler(
+                images.labels, graph, *draw, strangers=strangers_of(sampler), groups=groups
+            ),
+            "pk": lambda: PKSampler(images.labels, *draw, groups=groups),
             "shuffle": lambda: ShuffleSampler(
-                images.labels, sampler.batch_size, config.runtime.seed
+                images.labels, sampler.batch_size, config.runtime.seed, groups=groups
             ),
         }
         warm = ["pk"] if sampler.kind == "graph" and sampler.warm_start else []

@@ -14,24 +14,25 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from qaconv_ext.losses import LossResult
-from qaconv_ext.qaconv import QAConv
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageSource
-from qaconv_reid.models import FeatureMapNetwork, Progress
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
+from qaconv_reid.training.composition import Composition
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
-from qaconv_reid.training.meter import WINDOW, EpochReport, Meter
+from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
 from qaconv_reid.training.objectives import build_objective
 from qaconv_reid.training.optimisation import build_optimiser, follow
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
-from qaconv_reid.training.stream import BatchStream
+from qaconv_reid.training.stream import BatchStream, neighbours_of
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
 
 __all__ = ["Trainer", "check_divisible"]
@@ -71,7 +72,7 @@ class Trainer:
     def __init__(
         self,
         network: FeatureMapNetwork,
-        matcher: QAConv,
+        matcher: PairMatcher,
         images: TrainingImages,
         source: ImageSource,
         config: RunConfig,
@@ -94,15 +95,15 @@ class Trainer:
 
         check_divisible(config, self.ranks)
         sampler = config.sampler
-        classes_in_batch = sampler.batch_size // sampler.instances
         self.refresh = GraphRefresh(
             network,
             matcher,
             source,
-            neighbours=classes_in_batch - 1,
+            neighbours=neighbours_of(sampler, images.classes),
             batch_size=config.evaluation.batch_size,
             device=device,
             autocast=autocast,
+            rerank=sampler.rerank,
             ranks=self.ranks,
             progress=progress,
         )
@@ -139,6 +140,8 @@ class Trainer:
         self.epoch = 0
         self.position = 0
         self.meter = Meter(matcher, device)
+        self._last_window: Window | None = None
+        self.composition = Composition(images)
 
     def epochs(
         self, stop: Callable[[], bool] = lambda: False, after_step: Callable[[], None] | None = None
@@ -159,7 +162,9 @@ class Trainer:
         while not self.schedule.finished:
             self.network.train()
             self.matcher.train()
-            self._moving = [*self.matcher.buffers(), *self.network.moving()]
+            norms = [part for part in self.objective.modules() if isinstance(part, _BatchNorm)]
+            of_loss = [buffer for norm in norms for buffer in norm.buffers()]
+            self._moving = [*self.matcher.buffers(), *self.network.moving(), *of_loss]
             while self.position < self.epoch_batches:
                 self._train_on_batch()
                 if self.progress is not None:
@@ -172,6 +177,21 @@ class Trainer:
             if stop():
                 return
 
+    def accuracy_after(self, images: int) -> float:
+        """Train on about so many images, and give the batch accuracy of the last window of steps.
+
+        Args:
+            images: rounded up to whole windows.
+
+        Raises:
+            CollapsedError: as `epochs`.
+        """
+        windows = -(-images // (self.config.sampler.batch_size * WINDOW))
+        for _ in self.epochs(lambda: self._batches_done >= windows * WINDOW):
+            pass
+        assert self._last_window is not None
+        return self._last_window.accuracy
+
     def _train_on_batch(self) -> None:
         started = time.perf_counter()
         seconds = self.meter.seconds
@@ -182,6 +202,7 @@ class Trainer:
         seconds["input"] -= seconds["graph"] - graph_before
         self._set_learning_rates()
         self._step(pixels, self.labels[list(index)].to(self.device, non_blocking=True))
+        self.composition.add(index)
         self.position += 1
         if self._batches_done % WINDOW == 0:
             self._end_window()
@@ -269,7 +290,7 @@ class Trainer:
 
     def _end_window(self) -> None:
         """Look at the last steps, and decide what follows from them."""
-        window = self.meter.end_window()
+        window = self._last_window = self.meter.end_window()
         self.clock.read(self.meter.seconds)
         self.hold.look(window)
         if window.accuracy > self.config.augmentation.from_accuracy:
@@ -289,11 +310,13 @@ class Trainer:
         report = self.meter.report(
             epoch=self.epoch + 1,
             learning_rate=max(group["lr"] for group in self.optimiser.param_groups),
+            batches=self.composition.report(),
         )
         self.schedule.end_epoch(report.loss)
         self.epoch += 1
         self.position = 0
         self.meter.start_epoch()
+        self.composition.start_epoch()
         self._complain(self.watch.end_epoch(report))
         return report
 
@@ -317,7 +340,7 @@ class Trainer:
     def _weights(self) -> nn.ModuleDict:
         return nn.ModuleDict({"network": self.network, "matcher": self.matcher})
 
-    def evaluated(self) -> tuple[FeatureMapNetwork, QAConv]:
+    def evaluated(self) -> tuple[FeatureMapNetwork, PairMatcher]:
         """Network and matcher as they are to be evaluated: the moving average, where there is one.
 
         They are the trainer's own and go on learning; who wants to keep them copies them.
@@ -341,6 +364,7 @@ class Trainer:
             "epoch": self.epoch,
             "position": self.position,
             "meter": self.meter.state_dict(),
+            "composition": self.composition.state_dict(),
             "watch": self.watch.state_dict(),
             "hold": self.hold.state_dict(),
             "random": random_state(),
@@ -379,6 +403,7 @@ class Trainer:
         self.epoch = state["epoch"]
         self.position = state["position"]
         self.meter.load_state_dict(state["meter"])
+        self.composition.load_state_dict(state["composition"])
         self.watch.load_state_dict(state["watch"])
         self.hold.load_state_dict(state["hold"])
         if "gradients" in state:

@@ -91,3 +91,11 @@ def write_market(
                 # quality 95: JPEG's default would smear figures this small
                 name = f"{person:04d}_c{camera}s1_{frame:06d}_01.jpg"
                 image.save(root / folder / name, quality=95)
+
+
+def corrupt(path: Path) -> None:
+    """Break a file in the middle: its header and its end stay whole."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = b"\xff\xd9" * 20
+    path.write_bytes(content)

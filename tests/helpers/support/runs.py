@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from qaconv_ext.qaconv import QAConv
+from qaconv_reid.build import build_matcher
 from qaconv_reid.config import RunConfig, load
 from qaconv_reid.data import ImageDataset, ImageSource, open_source
 from qaconv_reid.data import load as load_dataset
-from qaconv_reid.models import FeatureMapNetwork
+from qaconv_reid.models import FeatureMapNetwork, PairMatcher
 from qaconv_reid.training import Trainer, TrainingImages, join
 from support.images import write_person_folders
 
@@ -39,13 +39,15 @@ def small_images(root: Path, persons: int = 6, shots: int = 3) -> TrainingImages
     return join([load_dataset(root, "folder")])
 
 
-def small_models(seed: int = 0) -> tuple[FeatureMapNetwork, QAConv]:
+def small_models(
+    seed: int = 0, config: RunConfig | None = None
+) -> tuple[FeatureMapNetwork, PairMatcher]:
     """A network of stride 8 with a batch norm in its backbone, and its matcher."""
     torch.manual_seed(seed)
     backbone = nn.Sequential(nn.Conv2d(3, 6, 8, stride=8), nn.BatchNorm2d(6), nn.ReLU())
     network = FeatureMapNetwork(backbone, channels=6, stride=8, neck_features=5)
     network.to(memory_format=torch.channels_last)  # as real ones: strides are not those of a file
-    return network, QAConv(5, *network.map_size(HEIGHT, WIDTH))
+    return network, build_matcher(config or small_config(), network)
 
 
 def small_source(images: TrainingImages, config: RunConfig | None = None) -> ImageSource:
@@ -64,4 +66,4 @@ def small_trainer(images: TrainingImages, config: RunConfig, **options: object) 
     """A trainer of new models on the CPU."""
     source = small_source(images, config)
     device = torch.device("cpu")
-    return Trainer(*small_models(), images, source, config, device=device, **options)
+    return Trainer(*small_models(config=config), images, source, config, device=device, **options)

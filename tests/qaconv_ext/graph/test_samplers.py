@@ -238,6 +238,37 @@ class TestGraphSampler:
         ring.__class__ = Ring
         assert list(sampler) == list(graph_sampler())
 
+    def test_a_wider_graph_is_drawn_from(self):
+        labels = [label for label in range(40) for _ in range(2)]
+        sampler = GraphSampler(labels, Ring(40, 12), 8, 2)
+        drawn = set()
+        for batch in sampler:
+            anchor, *others = [image // 2 for image in batch[::2]]
+            assert len(set(others)) == 3
+            assert set(others) <= set(sampler._neighbours.table[anchor])
+            drawn.add(tuple(sorted((other - anchor) % 40 for other in others)))
+        assert len(drawn) > 20
+
+    @pytest.mark.parametrize("strangers", [1, 2, 3])
+    def test_strangers_are_anybody(self, strangers):
+        labels = [label for label in range(40) for _ in range(2)]
+        ring = Ring(40, 3 - strangers)
+        sampler = GraphSampler(labels, ring, 8, 2, strangers=strangers)
+        steps = []
+        for batch in sampler:
+            anchor, *others = [image // 2 for image in batch[::2]]
+            assert len({anchor, *others}) == 4
+            assert others[: 3 - strangers] == ring.table[anchor]
+            steps += [(other - anchor) % 40 for other in others[3 - strangers :]]
+        assert len(set(steps)) > 20
+        resumed = GraphSampler(labels, ring, 8, 2, strangers=strangers)
+        resumed.load_state_dict(sampler.state_dict(position=30))
+        assert len(list(resumed)) == 10
+        with pytest.raises(ValueError, match="strangers"):
+            GraphSampler(labels, Ring(40, 3), 8, 2).load_state_dict(sampler.state_dict(position=0))
+        with pytest.raises(ValueError, match=r"strangers: got 4, wanted 0\.\.3"):
+            GraphSampler(labels, ring, 8, 2, strangers=4)
+
     @pytest.mark.parametrize("kind", [torch.tensor, np.array, list])
     def test_tensor_array_or_lists(self, kind):
         table = Ring(9, 2).table

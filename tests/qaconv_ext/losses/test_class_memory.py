@@ -122,6 +122,19 @@ class TestMemory:
         expected = dot(batch, stored[[1, 4, 2, 3, 0]])
         torch.testing.assert_close(scores, expected)
 
+    def test_once_all_are_seen_nothing_waits_for_the_device(self, monkeypatch):
+        memory, batch = ClassMemory(3, 1, 1, 1), torch.ones(2, 1, 1, 1)
+        memory.update(torch.ones(2, 1, 1, 1), torch.tensor([0, 2]))
+        early = {name: value.clone() for name, value in memory.state_dict().items()}
+        assert memory(batch, dot)[1].tolist() == [0, 2]
+        memory.update(torch.ones(1, 1, 1, 1), torch.tensor([1]))
+        assert memory(batch, dot)[1].tolist() == [0, 1, 2]
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.Tensor, "nonzero", None)
+            assert memory(batch, dot)[1].tolist() == [0, 1, 2]
+        memory.load_state_dict(early)
+        assert memory(batch, dot)[1].tolist() == [0, 2]
+
     def test_before_the_first_update_the_loss_is_zero_and_can_go_backward(self):
         memory = ClassMemory(4, 2, 1, 1)
         maps = torch.randn(3, 2, 1, 1, requires_grad=True)
@@ -176,7 +189,7 @@ class TestMemory:
 
     def test_bad_input_is_named(self):
         memory = ClassMemory(3, 2, 1, 1)
-        with pytest.raises(ValueError, match=r"maps: got shape \[1, 3, 1, 1\], wanted \[B, 2, 1"):
+        with pytest.raises(ValueError, match=r"maps: got shape \[1, 3, 1, 1\], wanted \[N, 2, 1"):
             memory(torch.zeros(1, 3, 1, 1), dot)
         with pytest.raises(ValueError, match=r"labels: got 3, wanted class numbers in 0\.\.2"):
             memory.update(torch.zeros(1, 2, 1, 1), torch.tensor([3]))

@@ -42,6 +42,20 @@ def test_equals_the_loop_and_drops_broken_rows():
     assert classifier.classifier.weight.grad.isfinite().all()
 
 
+def test_with_a_norm_before_it():
+    g = torch.Generator().manual_seed(0)
+    classifier = SoftmaxClassifier(4, 3, norm=True)
+    assert [name for name, p in classifier.named_parameters() if p.requires_grad] == [
+        "norm.weight",
+        "classifier.weight",
+    ]
+    maps, labels = torch.randn(6, 4, 3, 2, generator=g), torch.tensor([0, 1, 2, 2, 1, 0])
+    pooled = maps.mean(dim=(2, 3))
+    normed = (pooled - pooled.mean(0)) / (pooled.var(0, correction=0) + 1e-5).sqrt()
+    wanted = torch.nn.functional.cross_entropy(normed @ classifier.classifier.weight.T, labels)
+    assert classifier(maps, labels).loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
 def test_it_learns_what_can_be_learnt():
     maps = torch.eye(4).reshape(4, 4, 1, 1)
     labels = torch.arange(4)

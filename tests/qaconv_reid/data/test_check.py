@@ -98,7 +98,7 @@ def test_broken_images_are_a_problem(tmp_path):
     image.write_bytes(image.read_bytes()[:200])
     report = check(tmp_path)
     assert not report.ok
-    assert report.problems[0].startswith("query: 1 of 9 opened images are broken")
+    assert report.problems[0].startswith("query: 1 of 9 images cannot be read")
     assert image.name in report.problems[0]
 
 
@@ -106,7 +106,7 @@ def test_first_and_last_of_many_images_are_opened(tmp_path):
     write_person_folders(tmp_path, 30, 2, height=16, width=8)
     for name in ("0001/000.png", "0030/001.png"):
         (tmp_path / name).write_bytes(b"")
-    assert "2 of 24 opened images are broken" in check(tmp_path).problems[0]
+    assert "2 of 60 images cannot be read" in check(tmp_path).problems[0]
 
 
 def test_queries_without_a_gallery_are_a_problem(tmp_path):
@@ -134,5 +134,5 @@ def test_the_report_on_a_terminal(tmp_path):
     text = console.file.getvalue()
     assert "[a] (layout market)" in text
     assert "12,936" in text
-    assert "problem: query: 1 of 9 opened images are broken" in text
+    assert "problem: query: 1 of 9 images cannot be read" in text
     assert "ready to use" not in text

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from qaconv_reid.data import DataError, ImageDataset, Record, load
+from qaconv_reid.data import DataError, ImageDataset, ImageLoader, Record, load
 from support.images import draw_person, write_person_folders
 
 
@@ -61,3 +61,41 @@ def test_a_worker_reports_the_unreadable_image():
 def test_sizes_are_checked(size, message):
     with pytest.raises(ValueError, match=message):
         ImageDataset([], *size)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_one_sentence_from_workers_too(records, workers):
+    records[4].path.write_bytes(records[4].path.read_bytes()[:100])
+    loader = ImageLoader(ImageDataset(records, 48, 16), workers=workers, batch_size=2)
+    with pytest.raises(DataError) as error:
+        list(loader)
+    assert str(error.value).startswith(f"{records[4].path}: cannot be read as an image (")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_image_is_replaced_by_the_next_of_its_person(tmp_path, workers):
+    write_person_folders(tmp_path, persons=2, shots=3)
+    records = load(tmp_path).train
+    dataset = ImageDataset(records, 48, 16, labels=[record.person for record in records])
+    whole = torch.stack([dataset[i][0] for i in range(6)])
+    for broken in (2, 4):
+        records[broken].path.write_bytes(b"no image")
+    told: list[str] = []
+    loader = ImageLoader(dataset, workers=workers, batch_size=3, notice=told.append)
+    for _ in range(2):
+        batches = list(loader)
+        assert torch.equal(torch.cat([index for _, index in batches]), torch.arange(6))
+        # Behind the last comes the first.
+        assert torch.equal(torch.cat([part for part, _ in batches]), whole[[0, 1, 0, 3, 5, 5]])
+    assert len(told) == len(loader.broken) == 2  # each once
+    assert told[1].startswith(f"{records[4].path}: cannot be read")
+    assert told[1].endswith("takes its place (data.broken=skip; 2 so far)")
+
+
+def test_a_person_without_any_image_that_can_be_read_ends_it(records):
+    for record in records[2:4]:
+        record.path.write_bytes(b"")
+    dataset = ImageDataset(records, 48, 16, labels=[record.person for record in records])
+    with pytest.raises(DataError, match="and no other image of that person can be read"):
+        list(ImageLoader(dataset, batch_size=2))

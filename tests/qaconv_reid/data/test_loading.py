@@ -9,7 +9,8 @@ from support.images import save_images, write_market
 def test_every_layout_stands_under_its_own_name():
     assert list(LAYOUTS) == [layout.name for layout in LAYOUTS.values()]
     assert set(LAYOUTS) == {
-        *("market", "cuhk03-np", "duke", "msmt17", "randperson", "clonedperson", "csv", "folder")
+        *("market", "cuhk03-np", "duke", "msmt17", "randperson", "clonedperson", "csv", "folder"),
+        "pattern",
     }
 
 

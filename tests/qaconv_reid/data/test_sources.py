@@ -34,16 +34,16 @@ def test_every_source_gives_the_same_images(dataset, tmp_path, cache, workers):
 def test_workers_stay_alive_from_one_sweep_to_the_next(dataset):
     source = open_source(dataset, "off", device=CPU, workers=2)
     list(source.batches(BATCHES))
-    first = [worker.pid for worker in source._loader._iterator._workers]
+    first = [worker.pid for worker in source._reader.loader._iterator._workers]
     list(source.batches(BATCHES))
-    assert [worker.pid for worker in source._loader._iterator._workers] == first
+    assert [worker.pid for worker in source._reader.loader._iterator._workers] == first
 
 
 def test_a_file_is_found_again_and_another_image_is_another_file(dataset, tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     first = next(open_source(dataset, "disk", device=CPU, folder=folder).batches([[0]]))
     with monkeypatch.context() as patch:
-        patch.setattr(ImageDataset, "__getitem__", None)  # nothing may be read
+        patch.setattr(ImageDataset, "read", None)  # nothing may be read
         again = next(open_source(dataset, "disk", device=CPU, folder=folder).batches([[0]]))
     assert torch.equal(first, again)
 
@@ -65,7 +65,7 @@ def test_a_build_that_fails_leaves_no_file(dataset, tmp_path):
 
 def test_what_does_not_fit_is_refused_before_anything_is_read(dataset, monkeypatch):
     monkeypatch.setattr(sources, "_free", lambda place: 1000)
-    monkeypatch.setattr(ImageDataset, "__getitem__", None)
+    monkeypatch.setattr(ImageDataset, "read", None)
     with pytest.raises(DataError, match=r"data\.cache: got memory, which takes .* MB of .* free"):
         open_source(dataset, "memory", device=CPU)
     # An automatic choice then reads them each time.
@@ -87,3 +87,28 @@ def test_what_is_kept_is_said(dataset):
     source = open_source(dataset, "memory", device=CPU, progress=lambda *step: told.append(step))
     assert source.about == "images are kept in memory, 0.014 MB"
     assert told == [("reading images", 6, 6)]
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "off"])
+def test_broken_images_can_be_replaced_everywhere(dataset, tmp_path, cache):
+    dataset.records[1].path.write_bytes(b"")
+    labels = [record.person for record in dataset.records]
+    dataset = ImageDataset(dataset.records, 48, 16, labels=labels)
+    folder = tmp_path / "cache"
+    for _ in range(2):  # the second run is told as well
+        told = []
+        how = {"device": CPU, "folder": folder, "notice": told.append}
+        source = open_source(dataset, cache, **how)
+        (batch,) = source.batches([[0, 1]])
+        assert torch.equal(batch[0], batch[1])
+        assert len(told) == 1
+    assert cache == "off" or source.about.endswith(
+        "; 1 broken ones are replaced (data.broken=skip)"
+    )
+
+
+def test_what_was_kept_with_broken_images_replaced_is_another_file(dataset, tmp_path):
+    labels = [record.person for record in dataset.records]
+    for chosen in (dataset, ImageDataset(dataset.records, 48, 16, labels=labels)):
+        open_source(chosen, "disk", device=CPU, folder=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2

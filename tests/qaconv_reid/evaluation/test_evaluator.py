@@ -252,6 +252,17 @@ def test_protocols(make, protocol, counted, left_out):
     assert (result.notes != ()) == (protocol == "none")
 
 
+def test_a_shortlist_is_held_to_exact_scores(make):
+    whole, _ = run(make(QUERY, GALLERY))
+    result, matcher = run(make(QUERY, GALLERY), shortlist=0.5, query_block=2)
+    assert result.notes[-1].startswith("shortlist 0.5: of 3 queries ")
+    assert "of the exact best 7 are in it, mAP " in result.notes[-1]
+    assert matcher.blocks[1:4] == [(1, 4)] * 3  # after the rehearsal: half of seven each
+    assert result.rank1 == whole.rank1
+    with pytest.raises(ValueError, match=r"shortlist: got 0\.5 with rerank, wanted 1"):
+        run(make(QUERY, GALLERY), shortlist=0.5, measures=Measures(rerank=True))
+
+
 def test_another_area_is_said(make):
     result, _ = run(make(QUERY, GALLERY), measures=Measures(area="trapezoid"))
     assert result.notes == ("average precision by the trapezoid",)

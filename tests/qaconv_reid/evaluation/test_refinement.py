@@ -12,6 +12,7 @@ from qaconv_reid.evaluation import (
     FeatureSet,
     Measures,
     evaluate_ranking,
+    kept_neighbours,
     rerank,
     rerank_matches,
     reranked,
@@ -19,6 +20,7 @@ from qaconv_reid.evaluation import (
     temporal_lifting,
 )
 from qaconv_reid.evaluation.k_reciprocal import Settings
+from qaconv_reid.evaluation.kept_neighbours import KeptNeighbours
 from qaconv_reid.evaluation.refinement import refinements
 from qaconv_reid.evaluation.stored_scores import StoredScores
 from support.dense_rerank import dense_rerank
@@ -75,6 +77,57 @@ def test_streamed_re_ranking_is_the_dense_one(matcher, device, block):
     np.testing.assert_allclose(result.cpu().numpy(), wanted, rtol=0, atol=1e-5)
 
 
+class Stopped(Exception):
+    """What stops a matcher."""
+
+
+class Counted(torch.nn.Module):
+    """A matcher that counts its calls, and stops at one of them."""
+
+    def __init__(self, matcher, stop=None):
+        super().__init__()
+        self.matcher, self.calls, self.stop = matcher, 0, stop
+
+    def forward(self, probe, gallery):
+        if self.calls == self.stop:
+            raise Stopped
+        self.calls += 1
+        return self.matcher(probe, gallery)
+
+
+def test_neighbours_found_before_a_stop_are_not_searched_again(matcher, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_neighbours, "_NOTE_SECONDS", 0.0)
+    query, gallery = people(25, 1).maps, people(70, 2).maps
+    across = list(score_blocks(matcher, query, gallery, query_block=6))
+
+    def search(matcher, kept):
+        return rerank_matches(matcher, query, gallery, across, block=10, kept=kept)
+
+    whole = Counted(matcher)
+    wanted = torch.cat(list(reranked(search(whole, None), across)))
+    for stop in (2, 9, 20):
+        file = tmp_path / f"{stop}.safetensors"
+        with pytest.raises(Stopped):
+            search(Counted(matcher, stop), KeptNeighbours(file))
+        again = Counted(matcher)
+        found = torch.cat(list(reranked(search(again, KeptNeighbours(file)), across)))
+        assert torch.equal(found, wanted)
+        assert again.calls == whole.calls - stop
+        # Finished: none is searched for, and another division into blocks uses nothing of it.
+        last = Counted(matcher)
+        assert torch.equal(
+            torch.cat(list(reranked(search(last, KeptNeighbours(file)), across))), wanted
+        )
+        assert last.calls == whole.calls - 34
+    other = Counted(matcher)
+    rerank_matches(other, query, gallery, across, block=35, kept=KeptNeighbours(file))
+    assert other.calls > 4
+    file.write_bytes(b"torn")
+    assert torch.equal(
+        torch.cat(list(reranked(search(matcher, KeptNeighbours(file)), across))), wanted
+    )
+
+
 def test_other_settings_and_progress(matcher):
     query, gallery = people(10, 3).maps, people(30, 4).maps
     steps = []
@@ -91,7 +144,7 @@ def test_other_settings_and_progress(matcher):
     result = 1 - torch.cat(list(reranked(found, across))).numpy()
     wanted = dense_rerank(*dense(matcher, query, gallery), k1=5, k2=2, weight=0.5)
     np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-5)
-    assert [what for what, _, _ in steps] == ["re-ranking"] * 4
+    assert [what for what, _, _ in steps] == ["re-ranking"] * 5
     done = [step[1] for step in steps]
     assert done == sorted(done)
     assert steps[-1][1] == steps[-1][2]

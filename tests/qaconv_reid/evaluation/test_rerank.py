@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qaconv_reid.evaluation import k_reciprocal, rerank
+from qaconv_reid.evaluation import k_reciprocal, rerank, rerank_among
 from qaconv_reid.evaluation.nearest import NearestRows
 from support.dense_rerank import dense_rerank
 from support.devices import on_every_device
@@ -58,6 +58,16 @@ def test_distances_that_are_not_symmetric():
 def test_fewer_images_than_neighbours():
     assert_equal_to_dense(distances(2, 3, 5))
     assert_equal_to_dense(distances(1, 1, 5))
+
+
+@pytest.mark.parametrize("queries", [1, 20, 59])
+def test_a_set_among_itself_is_the_same_set_cut_in_two(queries):
+    across, first, second = distances(queries, 60 - queries, 3)
+    whole = np.block([[first, across], [across.T, second]])
+    found = rerank_among(torch.from_numpy(whole))
+    np.testing.assert_allclose(
+        found[:queries, queries:], dense_rerank(across, first, second), rtol=0, atol=1e-9
+    )
 
 
 def test_all_alike():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 
 import pytest
 from PIL import Image
@@ -10,6 +11,7 @@ from PIL import Image
 from qaconv_reid.data import DataError, images_below
 from qaconv_reid.gallery import Gallery, GalleryError, Row, open_table
 from qaconv_reid.gallery.sources import list_rows
+from qaconv_reid.text import SaidError
 from support.galleries import PixelEncoder, maker
 from support.images import draw_person, save_images, write_market
 
@@ -150,16 +152,21 @@ def test_boxes_of_one_image_are_rows_of_their_own(gallery, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "got no line"),
-        ("file,camera\na.png,1\n", "got the columns file, camera, wanted path and of"),
+        ("", "lacks the column 'path' "),
+        ("file,camera\na.png,1\n", "lacks the column 'path' .it has 'file', 'camera'"),
         ("path,kamera\na.png,1\n", "got the columns path, kamera"),
-        ("path,camera\na.png,north\n", "camera: got 'north' in row 1, wanted a whole number"),
-        ("path,camera\na.png,1.5\n", "camera: got '1.5' in row 1"),
-        ("path,time\na.png,noon\n", "time: got 'noon' in row 1, wanted seconds"),
+        ("path,camera\na.png,north\n", "camera: got 'north' in line 2, wanted a whole number"),
+        ("path,camera\na.png,1.5\n", "camera: got '1.5' in line 2"),
+        ("path,time\na.png,noon\n", "time: got 'noon' in line 2, wanted seconds"),
         ("path,time\na.png,inf\n", "time: got 'inf'"),
-        ("path\nc.png\n", "in row 1, wanted an image there"),
-        ("path,camera\n,1\n", "path: got None in row 1"),
+        ("path\nc.png\n", "in line 2, wanted an image there"),
+        ("path,camera\n,1\n", "path: got None in line 2"),
         ("path,x,y\na.png,1,2\n", "got of a box x, y alone"),
+        ("path,identity\n\na.png,nan\n", "identity: got 'line 3: nan', wanted a name or"),
+        ("path,path\na.png,a.png\n", "line 1: got the column 'path' twice"),
+        ("path\na.png,7\n", "line 2: got 2 cells, '7' behind the last column"),
+        ("path,camera\na.png,1e300\n", "camera: got '1e300' in line 2"),
+        (f"path\n{'a' * 4000}\n", "in line 2, wanted an image there"),
         ("path,x,y,w,h\na.png,1,2,3,\n", r"box: got \[1, 2, 3, None\]"),
         ("path,x,y,w,h\na.png,1,2,0,4\n", "w and h at least 1"),
     ],
@@ -167,7 +174,7 @@ def test_boxes_of_one_image_are_rows_of_their_own(gallery, tmp_path):
 def test_a_csv_that_cannot_be_read_is_named(tmp_path, text, said):
     save_images(tmp_path, ["a.png"])
     (tmp_path / "list.csv").write_text(text)
-    with pytest.raises(GalleryError, match=said):
+    with pytest.raises(SaidError, match=said):
         list_rows(tmp_path / "list.csv")
 
 
@@ -186,7 +193,7 @@ def test_what_cannot_be_used_is_named(gallery, tmp_path, market):
         (lambda: gallery.remove(" "), "where: got an empty text"),
         (lambda: gallery.recall(k=100), "k: got 100 with 15 rows"),
     ]:
-        with pytest.raises(GalleryError, match=said):
+        with pytest.raises(SaidError, match=said):
             call()
     with pytest.raises(DataError, match="there is no such file"):
         gallery.search("/no/where.jpg")
@@ -194,3 +201,17 @@ def test_what_cannot_be_used_is_named(gallery, tmp_path, market):
     with pytest.raises(DataError, match="got no image in it or below"):
         gallery.add(tmp_path / "nothing")
     assert len(gallery) == 15
+
+
+def test_nobody_and_numbers_of_a_column_with_gaps_in_a_csv(tmp_path):
+    save_images(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "list.csv").write_text("path;identity;camera\na.png;-1;2.0\nb.png;7.0;\n")
+    rows = list_rows(tmp_path / "list.csv")
+    assert [(row.identity, row.camera) for row in rows] == [(None, 2), ("7", None)]
+
+
+def test_an_archive_is_no_gallery(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a.png", b"")
+    with pytest.raises(GalleryError, match="this is an archive, wanted images: unpack it"):
+        list_rows(tmp_path / "a.zip")

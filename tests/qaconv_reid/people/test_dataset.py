@@ -12,7 +12,8 @@ import pytest
 
 from qaconv_reid import data, people
 from qaconv_reid.people import SIZES, PeopleError, Request, dataset
-from qaconv_reid.people.shot import FAMILY, look_of
+from qaconv_reid.people.shot import look_of
+from qaconv_reid.people.sizes import FAMILY
 from qaconv_reid.people.walks import TEST, TRAIN, Person, sightings
 
 TINY = SIZES["tiny"]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from qaconv_reid.build import Hardware, extraction
-from qaconv_reid.config import load
+from qaconv_reid.build import Hardware, build_models, extraction
+from qaconv_reid.config import ConfigError, load
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,10 @@ from qaconv_reid.config import load
 def test_the_type_of_an_evaluations_maps(maps, autocast, kept):
     config = load("tiny", [f"evaluation.maps={maps}"])
     assert extraction(config, Hardware(torch.device("cpu"), autocast))["dtype"] == kept
+
+
+@pytest.mark.parametrize(("height", "width"), [(4096, 4096), (10**9, 128)])
+def test_a_map_of_more_places_than_positions_hold_is_refused(height, width):
+    config = load("tiny", [f"model.height={height}", f"model.width={width}"])
+    with pytest.raises(ConfigError, match=r"model\.height, model\.width: got .* at most 32,767"):
+        build_models(config, torch.device("cpu"), pretrained=False)

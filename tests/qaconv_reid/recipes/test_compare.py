@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,26 @@ def test_what_cannot_be_compared_is_said(people, tmp_path):
     (tmp_path / "d.csv").write_text("path,person\n")
     with pytest.raises(ConfigError, match=r"d\.csv: got the columns path, person, wanted dataset"):
         compare(one, str(tmp_path / "d.csv"), console=console)
+
+
+def test_the_figures_as_json(people, tmp_path):
+    one, other = (result(people, *it) for it in ((1, 0.9), (2, 0.3)))
+    folders = [run_folder(tmp_path / n, people, it) for n, it in (("a", one), ("b", other))]
+    file = tmp_path / "figures.json"
+    [found], _ = said(*folders, file=file)
+    written = json.loads(file.read_text())
+    assert (written["first"], written["second"]) == tuple(folders)
+    [entry] = written["compared"]
+    assert (entry["dataset"], entry["scores"], entry["area"]) == ("mall", "plain", "plain")
+    assert entry["mAP"] == pytest.approx([one.mAP, other.mAP])
+    assert entry["mAP_difference"]["value"] == found.comparison.mAP.value
+    assert entry["mAP_difference"]["p_value"] == found.comparison.mAP.p_value
+    assert len(entry["queries"]) == PERSONS + 1
+    assert entry["queries"][-1]["ap_first"] is None  # no match in the gallery
+    values = [q["ap_second"] for q in entry["queries"][:-1]]
+    assert np.mean(values) == pytest.approx(entry["mAP"][1])
+
+
+def test_a_file_that_cannot_be_written_is_said_first(tmp_path):
+    with pytest.raises(ConfigError, match="--json: got"):
+        said("no run", "no other", file=tmp_path)

@@ -8,8 +8,12 @@ import pytest
 from PIL import Image
 
 from qaconv_reid import cli
+from qaconv_reid.build import build_models, find_hardware
+from qaconv_reid.calibration import sigmoid
 from qaconv_reid.config import load
-from qaconv_reid.recipes.probability import probability
+from qaconv_reid.matcher import Matcher
+from qaconv_reid.recipes.probability import chance_of
+from qaconv_reid.restore import Restored
 from support.images import draw_person
 
 SMALL = ("--untrained", "tiny", "model.height=64", "model.width=32")
@@ -64,11 +68,35 @@ def test_what_is_no_image_is_named(images, tmp_path, capsys):
     assert f"{bad}: cannot be read as an image" in capsys.readouterr().err
 
 
-def test_a_probability_only_where_the_loss_made_it():
-    logits, margins = load(None, ["loss.kind=pairwise"]), load(None, ["loss.kind=triplet"])
-    assert probability(0.0, logits, trained=True) == 0.5
-    assert probability(math.log(3), logits, trained=True) == pytest.approx(0.75)
-    assert probability(-1000.0, logits, trained=True) == 0
-    assert probability(1000.0, logits, trained=True) == 1
-    assert probability(0.0, margins, trained=True) is None
-    assert probability(0.0, logits, trained=False) is None
+@pytest.fixture
+def chance(tmp_path):
+    """From a loss to what a score is as a probability, by the rule of the run in a folder."""
+
+    def make(loss, *, trained=True):
+        sizes = ["model.height=64", "model.width=32"]
+        config = load("tiny", [f"loss.kind={loss}", f"output={tmp_path}", "name=run", *sizes])
+        hardware = find_hardware(config.runtime)
+        models = Restored(*build_models(config, hardware.device), epochs=1)
+        return chance_of(models, config, hardware, trained=trained), models, config, hardware
+
+    return make
+
+
+def test_a_probability_only_where_the_loss_made_it(chance):
+    as_logit, *_ = chance("pairwise")
+    assert as_logit(0.0) == 0.5
+    assert as_logit(math.log(3)) == pytest.approx(0.75)
+    assert as_logit(-1000.0) == 0
+    assert as_logit(1000.0) == 1
+    assert chance("triplet")[0](0.0) is None
+    assert chance("pairwise", trained=False)[0](0.0) is None
+
+
+def test_a_calibrated_run_tells_what_its_matcher_tells(chance):
+    _, models, config, hardware = chance("triplet")
+    config.directory.mkdir()
+    matcher = Matcher(models, config, hardware, folder=config.directory)
+    matcher.calibrate([3.0, 4.0, 2.0, 0.0, 1.0, 2.5], [True, True, True, False, False, False])
+    told = chance_of(models, config, hardware, trained=True)
+    assert told(2.0) == pytest.approx(float(matcher.probability(2.0)))
+    assert told(2.0) != pytest.approx(float(sigmoid(2.0)))

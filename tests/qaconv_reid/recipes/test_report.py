@@ -14,6 +14,7 @@ from qaconv_reid import cli
 from qaconv_reid.build import build_models
 from qaconv_reid.config import load
 from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.text import printable
 from qaconv_reid.training import checkpoint
 from support.browser import measure_in_browser
 from support.images import draw_person
@@ -22,8 +23,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("jinja2")
 
 PERSONS = 6
-#: A name that would break a page which took it for HTML.
-NAME = "<b onload='x'>&\"set"
+#: A name that would break a page which took it for HTML, and turn its lines around.
+NAME = "<b onload='x'>&\"set\u202e\x1b[31m\n"
 VOID = {"meta", "img", "br", "line", "circle", "rect", "polyline"}
 
 
@@ -124,11 +125,12 @@ def test_names_of_files_are_text(made):
     text, data = made
     assert "<b onload" not in text
     (search,) = data["searches"]
-    assert search["dataset"] == NAME
+    assert search["dataset"] == printable(NAME)
+    assert not set("\u202e\x1b") & set(text)
     words = "".join(Page(text).words)
-    assert NAME in words
+    assert printable(NAME) in words
     assert search["pairs"][0]["probe"].startswith(NAME)
-    assert search["pairs"][0]["probe"] in words
+    assert printable(search["pairs"][0]["probe"]) in words
 
 
 def test_it_can_be_read_without_seeing_and_without_a_mouse(made):

@@ -25,6 +25,7 @@ def result(dataset, counted, notes=(), others=(), protocol="market"):
         gallery=15913,
         feature_seconds=1.25,
         matching_seconds=2.0,
+        area="plain",
         protocol=protocol,
         notes=notes,
     )
@@ -34,6 +35,13 @@ def shown(results, width=120, **options):
     console = Console(file=io.StringIO(), width=width)
     console.print(results_table(results, **options))
     return console.file.getvalue().splitlines()
+
+
+def test_names_are_shown_and_not_obeyed():
+    lines = shown([result("a\x1b[2J\nb", 3368, notes=("c\u202ed.jpg",))])
+    assert any(r"a\x1b[2J\nb" in line for line in lines)
+    assert lines[-1].strip() == r"a\x1b[2J\nb: c\u202ed.jpg"
+    assert not any(set("\x1b\u202e") & set(line) for line in lines)
 
 
 def test_a_row_per_data_set_in_per_cent_with_notes_below():
@@ -47,6 +55,7 @@ def test_a_row_per_data_set_in_per_cent_with_notes_below():
     assert any("mine [x]" in line and "3,000 of 3,368" in line for line in lines)
     assert lines[-1].strip() == "mine [x]: no cameras"
     assert lines[-2].startswith("±: half of the 95 % interval")
+    assert lines[-2].rstrip().endswith("average precision: plain")
     assert "Evaluation" in lines[0]
 
 

@@ -7,7 +7,9 @@ import copy
 import pytest
 import torch
 
+from qaconv_ext.graph import class_distances
 from qaconv_reid.data import ImageDataset
+from qaconv_reid.evaluation import rerank_among
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from support.runs import HEIGHT, WIDTH, small_images, small_models, small_source
 
@@ -43,6 +45,14 @@ def test_the_nearest_are_those_of_the_highest_scores(images):
         maps = network(pictures)
         scores = matcher(maps, maps).fill_diagonal_(-torch.inf)
     assert nearest.tolist() == scores.argsort(dim=1, descending=True)[:, :2].tolist()
+
+
+def test_a_graph_of_re_ranked_distances(images):
+    _, matcher = models = small_models()
+    graph = refresh(images, models, rerank=True)
+    distances = class_distances(graph._maps(CHOSEN), matcher)
+    wanted = rerank_among(torch.sigmoid(distances)).fill_diagonal_(torch.inf)
+    assert graph(CHOSEN).tolist() == wanted.argsort(dim=1, stable=True)[:, :2].tolist()
 
 
 def test_it_leaves_no_trace_and_says_the_same_again(images):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qaconv_reid.data import DataError, Record, ReidDataset
-from qaconv_reid.training import hold_back, join
+from qaconv_reid.training import hold_back, join, take_identities
 
 
 def dataset(name, persons):
@@ -73,3 +73,17 @@ def test_the_choice_is_the_seed_s():
 def test_nobody_seen_twice_is_refused():
     with pytest.raises(DataError, match="none of them seen twice by a camera"):
         hold_back(seen(cameras=(0, 1)), 0.3, seed=1)
+
+
+def test_fewer_identities_are_a_part_of_more():
+    images = join([dataset("a", list(range(8)) * 2), dataset("b", [3, 9, 9])])
+    few, more = take_identities(images, 4), take_identities(images, 6)
+    assert (few.classes, more.classes) == (4, 6)
+    assert set(few.records) < set(more.records)
+    # In turn of both sets; the second has but two.
+    assert [len({r.person for r in few.records if s in str(r.path)}) for s in "ab"] == [2, 2]
+    assert [len({r.person for r in more.records if s in str(r.path)}) for s in "ab"] == [4, 2]
+    assert sorted(set(few.labels)) == [0, 1, 2, 3]
+    assert take_identities(images, 10) == images
+    with pytest.raises(DataError, match=r"data.identities: got 11, wanted at most 10"):
+        take_identities(images, 11)

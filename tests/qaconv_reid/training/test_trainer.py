@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from qaconv_reid.config import OptimiserConfig
-from qaconv_reid.training import checkpoint
+from qaconv_reid.training import TrainingImages, checkpoint
 from qaconv_reid.training.optimisation import build_optimiser
 from support.runs import small_config, small_images, small_models, small_trainer
 
@@ -86,6 +86,68 @@ def test_training_learns_to_tell_drawn_persons_apart(images):
     losses = [report.loss for report in small_trainer(images, config).epochs()]
     # Seeds 0 to 3 end at 0.70 to 0.82 of where they began; rounding alone moves a seed that much.
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("kind", ["stripes", "pooled"])
+def test_a_cosine_takes_the_place_of_the_dense_matcher(images, kind):
+    trainer = small_trainer(images, small_config(f"matcher.kind={kind}", "schedule.max_epochs=1"))
+    before = weights(trainer)
+    (report,) = trainer.epochs()
+    assert report.skipped_steps == 0
+    assert report.graph_seconds > 0
+    after = weights(trainer)
+    assert not torch.equal(before["network.neck.weight"], after["network.neck.weight"])
+
+
+def test_the_class_memory_starts_from_the_rarity_of_its_positives():
+    _, matcher = small_models(config=small_config("loss.kind=class_memory"))
+    assert matcher.logit_bn.bias.detach().sigmoid().item() == pytest.approx(0.01)
+    _, matcher = small_models(config=small_config("loss.kind=class_memory", "loss.prior=0.5"))
+    assert matcher.logit_bn.bias.item() == 0
+    _, matcher = small_models(config=small_config("loss.kind=triplet"))
+    assert matcher.logit_bn.bias.item() == 0
+
+
+def test_several_sets_can_be_balanced(tmp_path):
+    parts = []
+    for name, persons in (("many", 6), ("few", 3)):
+        (tmp_path / name).mkdir()
+        parts.append(small_images(tmp_path / name, persons))
+    images = TrainingImages(
+        parts[0].records + parts[1].records,
+        parts[0].labels + tuple(6 + label for label in parts[1].labels),
+        (0,) * len(parts[0].labels) + (1,) * len(parts[1].labels),
+    )
+    config = small_config("data.balanced=true", "sampler.kind=pk", "sampler.batch_size=8")
+    trainer = small_trainer(images, config)
+    for _ in range(4):
+        _, batch = trainer.stream.next()
+        assert sorted(images.sources[image] for image in batch) == [0] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "strangers"),
+    [
+        ((), 2, 0),
+        (("sampler.candidates=4",), 4, 0),
+        (("sampler.candidates=99",), 5, 0),
+        (("sampler.strangers=0.5",), 1, 1),
+        (("sampler.strangers=1",), 0, 2),
+    ],
+)
+def test_how_near_the_others_of_a_batch_are(images, settings, asked, strangers):
+    trainer = small_trainer(images, small_config("schedule.max_epochs=1", *settings))
+    assert trainer.refresh.neighbours == asked
+    assert trainer.stream._samplers["graph"]._strangers == strangers
+    (report,) = trainer.epochs()
+    assert report.steps == 6
+
+
+def test_accuracy_of_a_start(images):
+    trainer = small_trainer(images, small_config("sampler.kind=pk", "schedule.max_epochs=99"))
+    accuracy = trainer.accuracy_after(300)
+    assert 0 <= accuracy <= 1
+    assert (trainer.epoch, trainer.position) == (8, 2)  # 50 batches, of which 6 are an epoch
 
 
 def test_the_rate_follows_the_schedule(images):

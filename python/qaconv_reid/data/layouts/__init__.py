@@ -10,6 +10,7 @@ from qaconv_reid.data.layouts import (
     folder,
     market,
     msmt17,
+    pattern,
     randperson,
 )
 from qaconv_reid.data.layouts.layout import Counts, Layout
@@ -26,6 +27,7 @@ LAYOUTS: dict[str, Layout] = {
         clonedperson.LAYOUT,
         csv_list.LAYOUT,
         folder.LAYOUT,
+        pattern.LAYOUT,
     )
 }
 

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Iterator
+import os
 from pathlib import Path
-from typing import TypeVar
 
 from qaconv_reid.data.layouts.layout import Layout
 from qaconv_reid.data.layouts.naming import number_labels
 from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, shorten
+from qaconv_reid.data.table import Table, read_table
 
 _REQUIRED = ("path", "person")
 _OPTIONAL = ("camera", "time", "split")
 _WANTED = "a CSV file with the columns path,person[,camera,time,split]"
 
-_Row = dict[str, str]
-_T = TypeVar("_T")
-
-
-def _open(file: Path) -> Iterator[list[str]]:
-    # utf-8-sig: spreadsheets begin the file with a byte-order mark, which would join the first name
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        yield from csv.reader(lines)
-
-
-def _header(file: Path) -> list[str]:
-    return [name.strip().lower() for name in next(_open(file), [])]
-
 
 def _lists_in(folder: Path) -> list[Path]:
     def has_columns(file: Path) -> bool:
         try:
-            return set(_REQUIRED) <= set(_header(file))
-        except (OSError, UnicodeDecodeError, csv.Error):
+            # A pipe of that name would be waited for.
+            return file.is_file() and bool(read_table(file, _REQUIRED, _WANTED).columns)
+        except DataError:
             return False
 
     return [file for file in sorted(folder.glob("*.csv")) if has_columns(file)]
@@ -56,50 +43,8 @@ def _find(root: Path) -> Path:
     return files[0]
 
 
-def _read_rows(file: Path) -> list[tuple[int, _Row]]:
-    """The rows with their line numbers; blank lines are passed over."""
-    try:
-        header = _header(file)
-        lines = list(enumerate(_open(file), start=1))[1:]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file}: cannot be read as UTF-8 CSV ({error})") from error
-    absent = [name for name in _REQUIRED if name not in header]
-    if absent:
-        raise DataError(
-            f"{file}: lacks the column {shorten(absent)} (it has {shorten(header, 8) or 'none'}), "
-            f"wanted {_WANTED}"
-        )
-    rows = []
-    for number, cells in lines:
-        if any(cell.strip() for cell in cells):
-            padded = [*cells, *[""] * (len(header) - len(cells))]
-            rows.append((number, {n: c.strip() for n, c in zip(header, padded, strict=False)}))
-    return rows
-
-
-def _column(
-    file: Path,
-    rows: list[tuple[int, _Row]],
-    name: str,
-    convert: Callable[[str], _T],
-    wanted: str,
-) -> list[_T]:
-    """One column converted; the error names the first few cells that cannot be."""
-    values: list[_T] = []
-    strange: list[str] = []
-    for number, row in rows:
-        try:
-            values.append(convert(row.get(name, "")))
-        except ValueError:
-            strange.append(f"line {number}: {row.get(name, '')}")
-    if strange:
-        raise DataError(f"{file}: {name}: got {shorten(strange)}, wanted {wanted}")
-    return values
-
-
-def _label(text: str) -> str:
-    # a negative number is another data set's mark of junk, and would become a person here
-    if not text or (text.startswith("-") and text[1:].isdecimal()):
+def _path(text: str) -> str:
+    if not text or "\0" in text:
         raise ValueError
     return text
 
@@ -120,31 +65,34 @@ def _split(text: str) -> str:
     return split
 
 
+def _check_persons(table: Table, paths: list[Path], persons: list[str]) -> None:
+    """That no image is listed as two persons'."""
+    first: dict[str, int] = {}
+    twice = []
+    for row, path in enumerate(paths):
+        before = first.setdefault(os.path.normpath(path), row)
+        if persons[before] != persons[row]:
+            twice.append(row)
+    table.refuse("path", "images that stand under another person as well", twice, "one person each")
+
+
 def _load(root: Path) -> ReidDataset:
     file = _find(root)
-    rows = _read_rows(file)
-    paths = [
-        file.parent / text
-        for text in _column(file, rows, "path", _label, "a path relative to the CSV file")
-    ]
-    missing = [path for path in paths if not path.is_file()]
+    table = read_table(file, _REQUIRED, _WANTED)
+    texts = table.column("path", _path, "a path relative to the CSV file")
+    paths = [file.parent / text for text in texts]
+    # os.path: Path.is_file raises of names that are too long.
+    missing = [row for row, path in enumerate(paths) if not os.path.exists(path)]
     if missing:
+        where = shorten([f"line {table.lines[row]}: {texts[row]}" for row in missing])
         raise DataError(
-            f"{file}: names {len(missing)} of {len(paths)} images that do not exist "
-            f"({shorten(missing)})"
+            f"{file}: path: names {len(missing)} of {len(paths)} images that do not exist ({where})"
         )
-    persons = _column(file, rows, "person", _label, "a name or a number from 0")
-    cameras = _column(
-        file,
-        rows,
-        "camera",
-        lambda text: _label(text) if text else "",
-        "a name or a number from 0, or nothing",
-    )
-    times = _column(file, rows, "time", _time, "seconds on the camera's clock, or nothing")
-    splits = _column(
-        file, rows, "split", _split, f"one of {', '.join(PARTS)}, or nothing for train"
-    )
+    persons = table.labels("person", "a name or a whole number from 0")
+    cameras = table.labels("camera", "a name or a whole number from 0, or nothing", optional=True)
+    times = table.column("time", _time, "seconds on the camera's clock, or nothing")
+    splits = table.column("split", _split, f"one of {', '.join(PARTS)}, or nothing for train")
+    _check_persons(table, paths, persons)
 
     person_number = number_labels(persons)
     camera_number = number_labels(filter(None, cameras))
@@ -154,7 +102,7 @@ def _load(root: Path) -> ReidDataset:
     ):
         record = Record(path, person_number[person], camera_number.get(camera), time)
         parts[split].append(record)
-    unused = [name for name in _header(file) if name not in (*_REQUIRED, *_OPTIONAL)]
+    unused = [name for name in table.columns if name and name not in (*_REQUIRED, *_OPTIONAL)]
     notes = (f"columns not used: {shorten(unused, 8)}",) if unused else ()
     records = {part: tuple(items) for part, items in parts.items()}
     return ReidDataset(file.stem, "csv", file, **records, notes=notes)

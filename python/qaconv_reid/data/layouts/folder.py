@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from qaconv_reid.data.layouts.layout import Layout
 from qaconv_reid.data.layouts.naming import list_folders, list_images, number_labels
+from qaconv_reid.data.layouts.part_names import part_of
 from qaconv_reid.data.layouts.three_folders import FOLDERS
 from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, shorten
 
-#: Folders that hold many persons: one of them means another layout with unexpected file names,
-#: and must not be taken for a person.
-_NOT_A_PERSON = {*FOLDERS.values(), *PARTS, "test", "val"}
+#: Names that tell a person and a camera, as those of Market-1501, DukeMTMC, MARS, VeRi and of
+#: rendered people do.
+_NAMED = re.compile(r"(?P<person>-?\d+)(?:_s(?P<scene>\d+))?_?[cC](?:am)?(?P<camera>\d{1,9})(?!\d)")
+
+#: Names that begin with some number, a person's perhaps.
+_LEADING = re.compile(r"(\d+)[_\-]")
+
+_MARKET = re.compile(r"0+_c\d+s\d+_")
+
+_WANTED = (
+    "one folder per person, or the folders train, query and gallery with one folder per person in "
+    "each; data.pattern (qaconv data check PATH --pattern …) reads persons from the names"
+)
 
 
 def _part_folders(root: Path) -> dict[str, Path]:
@@ -21,9 +35,7 @@ def _part_folders(root: Path) -> dict[str, Path]:
 
 
 def _has_persons(folder: Path) -> bool:
-    return any(
-        person.name not in _NOT_A_PERSON and list_images(person) for person in list_folders(folder)
-    )
+    return any(list_images(person) for person in list_folders(folder))
 
 
 def _looks_like(path: Path) -> bool:
@@ -53,28 +65,111 @@ def _left_out(root: Path, parts: dict[str, Path]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _refuse(root: Path, seen: str) -> None:
+    raise DataError(f"{root}: {seen}, wanted {_WANTED}")
+
+
+def _check_persons(root: Path, images: Mapping[Path, list[Path]]) -> None:
+    """That each folder is one person's, as far as names tell.
+
+    Raises:
+        DataError: a folder has the name of a part, or its images those of many persons.
+    """
+    suspects = [person.name for person, files in images.items() if files and _is_many(person)]
+    if suspects:
+        _refuse(root, f"got the folder {shorten(suspects)} among the persons")
+    leading: set[str] = set()
+    crowd: tuple[Path, Counter[str]] | None = None
+    for person, files in images.items():
+        named = [match["person"] for path in files if (match := _NAMED.match(path.name))]
+        several = sorted(set(named))
+        if len(several) > 1:
+            _refuse(
+                root,
+                f"the names in '{person.name}' tell {len(several)} persons ({shorten(several)})",
+            )
+        begins = Counter(m[1] for path in files if (m := _LEADING.match(path.name)))
+        leading |= begins.keys()
+        repeated = sum(count > 1 for count in begins.values())
+        if len(begins) > 2 and 2 * repeated >= len(begins):
+            crowd = crowd or (person, begins)
+    # Cameras may stand first in a name as well, but there are few of them.
+    if crowd is not None and len(leading) > 2 * len(images):
+        person, begins = crowd
+        _refuse(
+            root,
+            f"the names in '{person.name}' begin with {len(begins)} numbers "
+            f"({shorten(sorted(begins))}), those of the {len(images)} folders with {len(leading)}, "
+            "as if they were persons",
+        )
+
+
+def _is_many(folder: Path) -> bool:
+    return part_of(folder.name) is not None
+
+
+def _cameras(images: Iterable[Path]) -> tuple[dict[Path, int], tuple[str, ...]]:
+    """The cameras that file names tell, where all of them tell one and the folder's person."""
+    cameras: dict[Path, int] = {}
+    total = 0
+    for path in images:
+        total += 1
+        match = _NAMED.match(path.name)
+        # Cameras of a scene (rendered people) are other cameras in the next one.
+        if match is None or match["scene"]:
+            continue
+        if match["person"].lstrip("0") == path.parent.name.lstrip("0"):
+            cameras[path] = int(match["camera"])
+    if not cameras:
+        return {}, ()
+    if len(cameras) < total:
+        told = f"{len(cameras)} of {total} file names tell a camera, not all: none is read"
+        return {}, (told,)
+    return cameras, (f"cameras are read from file names, such as {next(iter(cameras)).name}",)
+
+
+def _distractor(number: Mapping[str, int], cameras: Mapping[Path, int]) -> int | None:
+    """Of a copy of Market-1501 the person 0: boxes that show nobody of interest."""
+    zeros = [number[name] for name in number if not name.strip("0")]
+    return zeros[0] if zeros and any(_MARKET.match(image.name) for image in cameras) else None
+
+
 def _load(root: Path) -> ReidDataset:
     folders = _part_folders(root)
-    persons = {part: list_folders(folder) for part, folder in folders.items()}
-    suspects = [p.name for paths in persons.values() for p in paths if p.name in _NOT_A_PERSON]
-    if suspects:
-        raise DataError(
-            f"{root}: got the folder {shorten(suspects)} among the persons, wanted one folder per "
-            "person, or the folders train, query and gallery with one folder per person in each"
-        )
-    number = number_labels(person.name for paths in persons.values() for person in paths)
+    parts_of = {
+        part: {person: list_images(person) for person in list_folders(folder)}
+        for part, folder in folders.items()
+    }
+    everybody = {person: files for people in parts_of.values() for person, files in people.items()}
+    notes: list[str] = []
+    if root in folders.values():
+        notes.append("no folders train, query, gallery: every image is in train")
+    junk = [person for person in everybody if re.fullmatch(r"-\d+", person.name)]
+    dropped = sum(len(everybody.pop(person)) for person in junk)
+    if dropped:
+        names = shorten(sorted({person.name for person in junk}))
+        notes.append(f"{dropped} junk images (folder {names}) left out")
+    _check_persons(root, everybody)
+    cameras, told = _cameras(image for files in everybody.values() for image in files)
+    number = number_labels(person.name for person in everybody)
     parts = {
         part: tuple(
-            Record(image, number[person.name])
-            for person in persons.get(part, [])
-            for image in list_images(person)
+            Record(image, number[person.name], cameras.get(image))
+            for person in parts_of.get(part, {})
+            if person in everybody
+            for image in everybody[person]
         )
         for part in PARTS
     }
-    notes = _left_out(root, folders)
-    if root in folders.values():
-        notes = ("no folders train, query, gallery: every image is in train", *notes)
-    return ReidDataset(root.resolve().name, "folder", root, **parts, notes=notes)
+    notes += [*told, *_left_out(root, folders)]
+    return ReidDataset(
+        root.resolve().name,
+        "folder",
+        root,
+        **parts,
+        notes=tuple(notes),
+        distractor=_distractor(number, cameras),
+    )
 
 
 LAYOUT = Layout(

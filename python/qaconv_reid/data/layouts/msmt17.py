@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from qaconv_reid.data.layouts.layout import Counts, Layout
+from qaconv_reid.data.layouts.naming import is_number
 from qaconv_reid.data.records import DataError, Record, ReidDataset, shorten
+from qaconv_reid.data.table import read_text
 
 #: Train and test folder of each version.
 _VERSIONS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
 
 _LISTS = {part: f"list_{part}.txt" for part in ("train", "val", "query", "gallery")}
 
-_NAME = re.compile(r"\d+_\d+_(?P<camera>\d+)_")
+_NAME = re.compile(r"\d+_\d+_(?P<camera>\d{1,9})_")
 _EXAMPLE = "0000/0000_000_01_0303morning_0015_0.jpg 0"
 
 
@@ -32,21 +35,23 @@ def _read_list(list_file: Path, folder: Path) -> list[Record]:
     """The records of one list, in its order; the lists are part of the protocol."""
     records: list[Record] = []
     strange: list[str] = []
-    for number, line in enumerate(list_file.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not splitlines: that would also end a line at characters that may stand in a name.
+    for number, line in enumerate(read_text(list_file).split("\n"), start=1):
         if not line.strip():
             continue
         relative, _, person = line.strip().rpartition(" ")
         match = _NAME.match(Path(relative).name)
-        if match is None or not person.isdecimal():
+        outside = Path(relative).is_absolute() or ".." in Path(relative).parts
+        if match is None or outside or not is_number(person):
             strange.append(f"line {number}: {line.strip()}")
             continue
         records.append(Record(folder / relative, int(person), int(match["camera"])))
     if strange:
         raise DataError(
             f"{list_file}: got {len(strange)} lines that cannot be read ({shorten(strange)}), "
-            f"wanted lines such as '{_EXAMPLE}'"
+            f"wanted lines such as '{_EXAMPLE}', with paths below {folder.name}/"
         )
-    missing = [record.path for record in records if not record.path.is_file()]
+    missing = [record.path for record in records if not os.path.isfile(record.path)]
     if missing:
         raise DataError(
             f"{list_file}: names {len(missing)} of {len(records)} images that are not in {folder} "

@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from qaconv_reid.data.decoding import SUFFIXES
 from qaconv_reid.data.records import DataError, shorten
-
-_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 #: How many files of a folder are looked at to recognise its naming.
 _SAMPLE = 64
+
+#: Digits of the largest number that is kept as it is: a tensor holds numbers below 2^63.
+MOST_DIGITS = 18
 
 #: A file name's path and the fields found in it.
 Named = tuple[Path, re.Match[str]]
@@ -21,7 +23,7 @@ Named = tuple[Path, re.Match[str]]
 
 def is_image(name: str) -> bool:
     """Whether a file name is an image's; hidden files and Windows' ``Thumbs.db`` are not."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -82,8 +84,15 @@ def parse(folder: Path, pattern: re.Pattern[str], wanted: str) -> list[Named]:
     return named
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number from 0 that a tensor can hold."""
+    return text.isdecimal() and len(text) <= MOST_DIGITS
+
+
 def number_labels(labels: Iterable[str]) -> dict[str, int]:
     """A number for each distinct label: its own where all are distinct numbers, else its rank.
+
+    Numbers that no tensor can hold are ranked as names are.
 
     >>> number_labels(["0007", "0002"])
     {'0002': 2, '0007': 7}
@@ -91,7 +100,7 @@ def number_labels(labels: Iterable[str]) -> dict[str, int]:
     {'ann': 0, 'bob': 1}
     """
     distinct = sorted(set(labels))
-    if all(label.isdecimal() for label in distinct):
+    if all(map(is_number, distinct)):
         numbers = {label: int(label) for label in distinct}
         if len(set(numbers.values())) == len(numbers):
             return numbers

@@ -6,9 +6,9 @@ The idea of Sun et al., *Beyond Part Models* (PCB, ECCV 2018), without its train
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from qaconv_reid.evaluation.baselines.baseline import CosineOfMaps
+from qaconv_reid.models import stripes
 
 __all__ = ["Stripes"]
 
@@ -37,5 +37,4 @@ class Stripes(CosineOfMaps):
 
     def pooled(self, maps: Tensor) -> Tensor:
         """From ``[N, C, h, w]`` to ``[N, C·stripes]``."""
-        stripes = adaptive_avg_pool2d(maps, (self.count or maps.shape[2], 1)).squeeze(3)
-        return normalize(stripes, dim=1).flatten(1)
+        return stripes(maps, min(self.count or maps.shape[2], maps.shape[2]), equal=True)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from qaconv_reid.reports.html.album import Album
 from qaconv_reid.reports.html.charts import LOOKS, Series, line_chart, stacked_chart
+from qaconv_reid.text import printable
 
 __all__ = ["render_page"]
 
@@ -37,6 +38,7 @@ def render_page(data: Mapping[str, Any], album: Album) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -52,6 +54,11 @@ def render_page(data: Mapping[str, Any], album: Album) -> str:
         looks=LOOKS,
         album=album,
     )
+
+
+def _shown(value: object) -> object:
+    """Names of files are shown, and turn no line around."""
+    return printable(value) if type(value) is str else value
 
 
 def _percent(value: float | None, digits: int = 1) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,9 @@ class RankedList:
         return "no match" if self.first is None else f"first match: {self.first.rank}"
 
 
-def ranked_picture(lists: Sequence[RankedList], title: str) -> Image.Image:
+def ranked_picture(
+    lists: Sequence[RankedList], title: str, read: Callable[[Path], Image.Image]
+) -> Image.Image:
     """Draw ranked lists: right matches in green frames with a tick, wrong ones red with a cross.
 
     A first match that stands behind the images shown comes after them, behind a gap, with its rank.
@@ -94,6 +96,7 @@ def ranked_picture(lists: Sequence[RankedList], title: str) -> Image.Image:
     Args:
         lists: a row each, at least one.
         title: written above.
+        read: gives the picture of a file.
     """
     cell = _TILE[0] + 2 * _FRAME, _TILE[1] + 2 * _FRAME + 3 * _LINE + 4
     columns = max(len(row.found) for row in lists)
@@ -111,13 +114,13 @@ def ranked_picture(lists: Sequence[RankedList], title: str) -> Image.Image:
         told = f"{row.first_words}, average precision {100 * row.average_precision:.0f} %"
         draw.text((4, y), told, fill=INK, font=font(_TEXT))
         y += _LINE + 2
-        _tile(sheet, (starts[0], y), row.query, _QUERY, ("query", *row.query.words))
+        _tile(sheet, (starts[0], y), read(row.query.path), _QUERY, ("query", *row.query.words))
         shown = list(zip(starts[1:], row.found, strict=False))
         if row.first is not None and row.first not in row.found:
             shown.append((last, row.first))
         for x, found in shown:
             words = found.words, *found.image.words
-            _tile(sheet, (x, y), found.image, RIGHT if found.right else WRONG, words)
+            _tile(sheet, (x, y), read(found.image.path), RIGHT if found.right else WRONG, words)
             _mark(draw, (x + cell[0] - _MARK, y), found.right)
             draw.rectangle((x, y, x + text_width(str(found.rank), _TEXT) + 8, y + 15), fill=PAPER)
             draw.text((x + 4, y + 1), str(found.rank), fill=INK, font=font(_TEXT))
@@ -127,7 +130,7 @@ def ranked_picture(lists: Sequence[RankedList], title: str) -> Image.Image:
 def _tile(
     sheet: Image.Image,
     corner: tuple[int, int],
-    image: Sighting,
+    image: Image.Image,
     colour: Colour,
     words: tuple[str, str, str],
 ) -> None:
@@ -136,8 +139,7 @@ def _tile(
     draw = ImageDraw.Draw(sheet)
     width, height = _TILE[0] + 2 * _FRAME, _TILE[1] + 2 * _FRAME
     draw.rectangle((x + 1, y, x + width - 2, y + height - 1), fill=colour)
-    with Image.open(image.path) as file:
-        tile = file.convert("RGB").resize(_TILE, Image.Resampling.BICUBIC)
+    tile = image.resize(_TILE, Image.Resampling.BICUBIC)
     sheet.paste(tile, (x + _FRAME, y + _FRAME))
     for number, line in enumerate(words):
         place = x + 4, y + height + 1 + number * _LINE

@@ -80,3 +80,36 @@ def test_a_missing_list_is_named(tmp_path):
     (root / "list_val.txt").unlink()
     with pytest.raises(DataError, match=r"lacks 'list_val\.txt'"):
         load(root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/etc/0000_000_01_x.jpg 0",
+        "../0000_000_01_x.jpg 0",
+        f"0000/0000_000_01_x.jpg {'9' * 30}",
+        f"0000/0000_000_01_x.jpg {'9' * 9999}",
+        "0000/0000_000_01_x.jpg -1",
+        "0000/0000_000_01_x.jpg",
+    ],
+)
+def test_a_line_that_leads_elsewhere_or_counts_too_far_is_named(tmp_path, line):
+    root = write(tmp_path)
+    (root / "list_val.txt").write_text(f"\n{line}\n")
+    with pytest.raises(DataError, match=r"list_val\.txt: got 1 lines that cannot .*line 2: "):
+        load(root)
+
+
+def test_a_list_that_is_not_utf_8(tmp_path):
+    root = write(tmp_path)
+    (root / "list_val.txt").write_bytes(b"0000/0000_000_01_x.jpg 0\n\xe9\n")
+    with pytest.raises(DataError, match=r"list_val\.txt: cannot be read as UTF-8 \(line 2, byte 1"):
+        load(root)
+
+
+def test_byte_order_marks_and_windows_line_ends_are_read(tmp_path):
+    wanted = load(write(tmp_path))
+    for part in LISTS:
+        file = tmp_path / f"list_{part}.txt"
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert load(tmp_path) == wanted

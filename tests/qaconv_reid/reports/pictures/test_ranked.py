@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from qaconv_reid.data import open_rgb
 from qaconv_reid.reports import Found, RankedList, Sighting, ranked_picture
 
 
@@ -24,7 +25,7 @@ def row(tmp_path):
 
 
 def test_right_and_wrong_are_framed_and_the_first_match_comes_last(row):
-    picture = ranked_picture([row, row], "lists")
+    picture = ranked_picture([row, row], "lists", open_rgb)
     y = 56 + 70  # in the middle of a frame's left side
     wrong, right = picture.getpixel((72 + 14 + 2, y)), picture.getpixel((2 * 72 + 28 + 2, y))
     assert wrong[0] > 2 * max(wrong[1:])
@@ -45,4 +46,7 @@ def test_words(row):
 
 def test_a_query_without_a_match(row):
     without = RankedList(row.query, row.found, None, 0.0)
-    assert ranked_picture([without], "lists").height < ranked_picture([row, row], "lists").height
+    assert (
+        ranked_picture([without], "lists", open_rgb).height
+        < ranked_picture([row, row], "lists", open_rgb).height
+    )

@@ -14,7 +14,7 @@ from qaconv_ext._library import LIBRARY
 from support.cases import CASES, EMPTY_CASES, Case
 
 pytestmark = pytest.mark.skipif(not LIBRARY.loaded, reason=LIBRARY.reason)
-fused = pytest.importorskip("qaconv_ext.numpy", reason="the kernels were not compiled")
+fused = pytest.importorskip("qaconv_ext.arrays", reason="the kernels were not compiled")
 
 
 def same_bits(got, wanted):
@@ -92,7 +92,7 @@ def test_threads_change_no_bit():
 
 def test_torch_is_not_imported():
     code = (
-        "import sys, numpy as np, qaconv_ext.numpy as q;"
+        "import sys, numpy as np, qaconv_ext.arrays as q;"
         "x = np.ones((2, 3, 4), np.float32);"
         "print(q.match_scores(x, x, np.ones(4)).tolist(), 'torch' in sys.modules)"
     )
@@ -101,6 +101,8 @@ def test_torch_is_not_imported():
 
 
 MAPS = np.zeros((2, 3, 4), np.float32)
+GRID = MAPS.reshape(2, 3, 2, 2)
+MANY = np.broadcast_to(np.zeros((1, 1, 1), np.float32), (2**22, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,15 @@ MAPS = np.zeros((2, 3, 4), np.float32)
         (lambda: fused.nearest_matches(MAPS, None, np.ones(4), k=2), ValueError, r"0\.\.1"),
         (lambda: fused.nearest_matches(MAPS, MAPS, np.ones(4), k=1, block=0), ValueError, "block"),
         (lambda: fused.set_threads(0), ValueError, "count: got 0"),
+        (lambda: fused.set_threads(True), TypeError, "count: got True"),
+        (lambda: fused.match_scores(MAPS, MAPS, np.ones(4), "a"), TypeError, "bias: got 'a'"),
+        (lambda: fused.pairwise_distance(MAPS, [[1, 2], [3]]), TypeError, "weight: got list"),
+        (
+            lambda: fused.match_scores(GRID, GRID.reshape(2, 3, 4, 1), np.ones(4)),
+            ValueError,
+            "gallery_weight: got None, wanted 4",
+        ),
+        (lambda: fused.pairwise_distance(MANY, [1]), MemoryError, "maps: got shapes .* wanted few"),
     ],
 )
 def test_bad_arguments(call, error, message):

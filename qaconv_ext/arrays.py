@@ -9,18 +9,20 @@ strides, ``[N, C, h, w]`` or ``[N, C, places]``; the head is one weight per plac
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from qaconv_ext._nearest import Arrays, check_counts, nearest_in_blocks
+from qaconv_ext import _checks
+from qaconv_ext._nearest import Arrays, nearest_in_blocks
 
 try:
     import qaconv_ext._core as _core
 except ImportError as error:
     raise ImportError(
-        "qaconv_ext.numpy needs the compiled kernels, and they are not there: "
+        "qaconv_ext.arrays needs the compiled kernels, and they are not there: "
         "reinstall qaconv-ext with a C++ compiler"
     ) from error
 
@@ -48,9 +50,7 @@ class NearestMatches(NamedTuple):
 
 def set_threads(count: int) -> None:
     """Use so many threads in a call; at first as many as the machine has, or OMP_NUM_THREADS."""
-    if not isinstance(count, int) or count < 1:
-        raise ValueError(f"count: got {count!r}, wanted 1 or more")
-    _core.set_threads(count)
+    _core.set_threads(_checks.whole_number("count", count, 1))
 
 
 def get_threads() -> int:
@@ -82,28 +82,20 @@ def match_scores(
     Raises:
         TypeError, ValueError: an argument's type or shape is not one of the above.
     """
+    given = probe, gallery
     probe, gallery = _maps("probe", probe), _maps("gallery", gallery)
-    if probe.dtype != gallery.dtype:
-        raise TypeError(f"gallery: got dtype {gallery.dtype}, wanted {probe.dtype} as probe has")
-    if probe.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f"gallery: got {gallery.shape[1]} channels, wanted {probe.shape[1]} as probe has"
-        )
+    _checks.matching(probe, gallery)
     if gallery_weight is None:
-        if probe.shape[2] != gallery.shape[2]:
-            raise ValueError(
-                f"gallery_weight: got None, wanted {gallery.shape[2]} numbers: the maps differ in "
-                f"size (probe has {probe.shape[2]} places), so weight cannot serve both"
-            )
+        _checks.one_weight(given[0].shape, given[1].shape)
         gallery_weight = weight
-    scores: Array = _core.match_scores(
+    return _within_memory(
+        _core.match_scores,
         probe,
         gallery,
         _vector("weight", weight, probe.shape[2], probe),
         _vector("gallery_weight", gallery_weight, gallery.shape[2], probe),
-        _vector("bias", [bias], 1, probe),
+        _vector("bias", _checks.number("bias", bias), 1, probe),
     )
-    return scores
 
 
 def pairwise_distance(features: Array, weight: Array, bias: float = 0.0) -> Array:
@@ -121,12 +113,12 @@ def pairwise_distance(features: Array, weight: Array, bias: float = 0.0) -> Arra
         TypeError, ValueError: an argument's type or shape is not one of the above.
     """
     features = _maps("features", features)
-    distances: Array = _core.pairwise_distance(
+    return _within_memory(
+        _core.pairwise_distance,
         features,
         _vector("weight", weight, features.shape[2], features),
-        _vector("bias", [bias], 1, features),
+        _vector("bias", _checks.number("bias", bias), 1, features),
     )
-    return distances
 
 
 def nearest_matches(
@@ -157,13 +149,13 @@ def nearest_matches(
     Raises:
         TypeError, ValueError: an argument's type, shape or range is not one of the above.
     """
-    probe = _maps("probe", probe)
-    if gallery is not None:
-        gallery = _maps("gallery", gallery)
-    elif gallery_weight is not None:
-        raise ValueError("gallery_weight: got an array, wanted None in a self match")
+    _maps("probe", probe)
+    if gallery is None:
+        _checks.self_match(gallery_weight)
+    else:
+        _maps("gallery", gallery)
     columns = None if gallery is None else len(gallery)
-    check_counts(k, block, len(probe), columns)
+    k, block = _checks.nearest(k, block, len(probe), columns)
 
     def distances(begin: int, end: int, first: int, last: int) -> Array:
         if gallery is None and (begin, end) == (first, last):
@@ -189,39 +181,38 @@ _ARRAYS = Arrays(
     join=lambda a, b: np.concatenate((a, b), axis=1),
     numbers=lambda rows, begin, end: np.broadcast_to(np.arange(begin, end), (rows, end - begin)),
     is_own=lambda columns, first: columns == np.arange(first, first + len(columns))[:, None],
-    select=lambda values, mask, kept: values[mask].reshape(len(values), kept),
 )
 
 
-def _maps(name: str, value: object) -> Array:
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: got {type(value).__name__}, wanted a numpy array")
+def _maps(name: str, value: Any) -> Array:
+    value = _checks.instance(name, value, np.ndarray, "a numpy array")
     if value.dtype.newbyteorder("=") not in _DTYPES:
         wanted = ", ".join(np.dtype(dtype).name for dtype in _DTYPES)
         raise TypeError(f"{name}: got dtype {value.dtype}, wanted one of {wanted}")
-    if value.ndim not in (3, 4):
-        raise ValueError(
-            f"{name}: got shape {list(value.shape)}, wanted [N, C, places] or [N, C, h, w]"
-        )
+    _checks.map_shape(name, value.shape)
     # Not -1 for the places: numpy cannot infer them of an empty array.
     maps = value.reshape(*value.shape[:2], int(np.prod(value.shape[2:])))
-    if maps.shape[1] == 0 or not 0 < maps.shape[2] <= _core.MAX_PLACES:
-        raise ValueError(
-            f"{name}: got shape {list(value.shape)}, wanted at least one channel, and places from "
-            f"1 to {_core.MAX_PLACES}"
-        )
     # The kernels read elements in the machine's order, at multiples of their size.
     aligned = maps.flags.aligned and maps.dtype.isnative
     strided = all(stride % maps.itemsize == 0 for stride in maps.strides)
     return maps if aligned and strided else np.ascontiguousarray(maps, maps.dtype.newbyteorder("="))
 
 
+def _within_memory(run: Callable[..., Array], *args: Array) -> Array:
+    try:
+        return run(*args)
+    except MemoryError:
+        raise _checks.too_large([a.shape for a in args]) from None
+
+
 def _vector(name: str, value: npt.ArrayLike, length: int, maps: Array) -> Array:
-    vector = np.asarray(value)
+    try:
+        vector = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # rows of unequal length, a tensor with a graph
+        raise TypeError(f"{name}: got {_checks.shown(value)}, wanted numbers") from None
     if vector.dtype.kind not in "fiu":
         raise TypeError(f"{name}: got dtype {vector.dtype}, wanted numbers")
-    if vector.size != length:
-        raise ValueError(f"{name}: got shape {list(vector.shape)}, wanted {length} numbers")
+    _checks.length(name, vector.shape, length)
     dtype = np.float64 if maps.dtype == np.float64 else np.float32
     return np.ascontiguousarray(vector.reshape(length), dtype)
 

@@ -1,0 +1,137 @@
+"""Writes the tables of studies into their pages: ``python benchmarks/render_study.py [--check]``.
+
+Figures stand on the pages only between the markers below, and only from benchmarks/study;
+``--check`` fails where a page and the files differ. A file is the ``study.json`` of `qaconv study`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from pages import write_or_check
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "benchmarks" / "study"
+
+#: Page -> its markers, each the name of a file of FOLDER.
+PAGES = {ROOT / "docs" / "presets.md": ("arms",), ROOT / "docs" / "study.md": ("sampling",)}
+
+
+def percent(spread: dict[str, float], *, alone: bool) -> str:
+    """The mean of some seeds, with the least and the greatest of them."""
+    mean, low, high = (100 * spread[name] for name in ("mean", "least", "greatest"))
+    return f"{mean:.1f}" if alone else f"{mean:.1f} ({low:.1f}–{high:.1f})"
+
+
+def table(data: dict[str, Any], identities: int) -> list[str]:
+    """MAP of every arm on every test set, and how far it is from the baseline."""
+    rows = [row for row in data["comparisons"] if row["identities"] == identities]
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    lines = [
+        f"{identities or 'All'} training identities, {data['images']:,} images seen. "
+        "Rank-1 / mAP, mean of the seeds and the least and the greatest of them; "
+        f"Δ: mAP beside *{data['baseline']}*, ± half of the 95 % interval by the paired bootstrap "
+        "over identities.",
+        "",
+        f"| arm | seeds | {' | '.join(f'{name} | Δ' for name in datasets)} |",
+        f"|---|---|{'---|---|' * len(datasets)}",
+    ]
+    before = [data["untrained"][name] for name in datasets]
+    words = [f"{100 * it['rank1']:.1f} / {100 * it['mAP']:.1f} | " for it in before]
+    lines.append(f"| untrained | | {' | '.join(words)} |")
+    for arm in data["arms"]:
+        found = {row["dataset"]: row for row in rows if row["arm"] == arm}
+        if not found:
+            continue
+        cells = []
+        for name in datasets:
+            row = found[name]
+            alone = len(row["seeds"]) == 1
+            cells.append(f"{100 * row['rank1']['mean']:.1f} / {percent(row['mAP'], alone=alone)}")
+            change = row.get("mAP_over_baseline")
+            if change is None:
+                cells.append("")
+            else:
+                low, high = change["interval"]
+                cells.append(f"{100 * change['value']:+.1f} ± {50 * (high - low):.1f}")
+        any_row = next(iter(found.values()))
+        lines.append(f"| {arm} | {len(any_row['seeds'])} | {' | '.join(cells)} |")
+    return lines
+
+
+def batches(data: dict[str, Any], identities: int) -> list[str]:
+    """What the batches of each arm were made of, and how well they were mastered at the end."""
+    lines = [
+        "What the batches of the last part were made of; mean of the seeds.",
+        "",
+        "| arm | batch accuracy | hard gap | scale | look-alike pairs | same-camera pairs "
+        "| effective classes | graph's share of the time |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for arm in data["arms"]:
+        last = [
+            cell["points"][-1]
+            for cell in data["cells"]
+            if (cell["arm"], cell["identities"]) == (arm, identities)
+        ]
+        if not last:
+            continue
+
+        def mean(name: str, last: list[dict[str, Any]] = last) -> float | None:
+            known = [point[name] for point in last if point[name] is not None]
+            return sum(known) / len(known) if known else None
+
+        def shown(value: float | None, form: str) -> str:
+            return "–" if value is None else format(value, form)
+
+        shares = [
+            shown(None if mean(name) is None else 100 * mean(name), ".1f") + " %"
+            for name in ("look_alike_pairs", "same_camera_pairs")
+        ]
+        accuracy = shown(100 * (mean("accuracy") or 0), ".0f")
+        lines.append(
+            f"| {arm} | {accuracy} % | {shown(mean('gap'), '+.2f')} "
+            f"| {shown(mean('scale'), '.2f')} | {' | '.join(shares)} "
+            f"| {shown(mean('effective_classes'), '.2f')} "
+            f"| {shown(100 * (mean('graph_share') or 0), '.0f')} % |"
+        )
+    return lines
+
+
+def origin(data: dict[str, Any], name: str) -> str:
+    """Where the figures come from."""
+    return (
+        f"`{data['command']}` at commit `{data['commit'][:10]}`, {data['made'][:10]}, "
+        f"{data['machine']['processor']}, {len(data['cells'])} of {data['cells_wanted']} runs. "
+        f"File: [{name}.json](../benchmarks/study/{name}.json)"
+    )
+
+
+def render(names: tuple[str, ...], text: str) -> str:
+    """A page with its tables made anew."""
+    for name in names:
+        data = json.loads((FOLDER / f"{name}.json").read_text())
+        marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
+        if not marker.search(text):
+            sys.exit(f"{name}: got no markers, wanted <!-- {name}: begin --> and end")
+        sizes = sorted({cell["identities"] for cell in data["cells"]})
+        body = [""]
+        for size in sizes:
+            body += [*table(data, size), "", *batches(data, size), ""]
+        body += [origin(data, name), "", ""]
+        joined = "\n".join(body)
+        text = marker.sub(lambda match, joined=joined: match[1] + joined + match[2], text)
+    return text
+
+
+if __name__ == "__main__":
+    codes = [
+        write_or_check(page, lambda text, names=names: render(names, text))
+        for page, names in PAGES.items()
+        if page.is_file()
+    ]
+    sys.exit(max(codes))

@@ -1,0 +1,74 @@
+"""Matchers of one vector an image: what the dense matcher is compared with, trained alike."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from qaconv_ext.qaconv import BatchShare, QAConv
+from qaconv_reid.config import ConfigError
+from qaconv_reid.models.stripes import stripes
+
+__all__ = ["CosineMatcher", "PairMatcher", "dense"]
+
+
+class CosineMatcher(nn.Module):
+    """The cosine of two vectors, batch-normalised: the means of row stripes, or of whole maps.
+
+    It takes the place of a `QAConv`: the same call, and the same last norm (``logit_bn``), so that
+    every loss sees scores of the same scale. The stripes are those of PCB (Sun et al., ECCV 2018);
+    one stripe is the pooled embedding that most of the field trains.
+
+    Args:
+        num_features: channels C of the feature maps.
+        height: rows of the feature maps.
+        width: columns of the feature maps.
+        count: stripes, from 1 (pooled) to ``height``.
+    """
+
+    symmetric = True
+
+    def __init__(self, num_features: int, height: int, width: int, count: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.height = height
+        self.width = width
+        self.count = count
+        self.logit_bn = nn.BatchNorm1d(1)
+
+    def forward(
+        self, probe: Tensor, gallery: Tensor | None = None, *, share: BatchShare | None = None
+    ) -> Tensor:
+        """Scores ``[P, G]`` of maps ``[P, C, h, w]`` and ``[G, C, h, w]``; see `QAConv.forward`."""
+        own = stripes(probe, self.count)
+        others = own if gallery is None else stripes(gallery, self.count)
+        if share is not None:
+            # Every process computes all pairs alike: a product of vectors is little work.
+            own = share.collect(own)
+            others = own if gallery is None else others
+        with torch.autocast(probe.device.type, enabled=False):
+            cosines = own @ others.T
+            scores: Tensor = self.logit_bn(cosines.reshape(1, 1, -1))
+        return scores.reshape(cosines.shape)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As every module."""
+        result: Tensor = super().__call__(*args, **kwargs)
+        return result
+
+
+PairMatcher: TypeAlias = QAConv | CosineMatcher
+"""What maps are matched by."""
+
+
+def dense(matcher: PairMatcher, what: str) -> QAConv:
+    """The matcher, for what only that of positions can do.
+
+    Raises:
+        ConfigError: it is another.
+    """
+    if not isinstance(matcher, QAConv):
+        raise ConfigError(f"matcher.kind: got a cosine of vectors, wanted qaconv for {what}")
+    return matcher

@@ -1,0 +1,130 @@
+"""The figure of a study: mAP on a test set against images seen, a line for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+__all__ = ["figure"]
+
+_WIDTH, _HEIGHT = 640, 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 40, 44
+#: Told apart without their colours too: by dashes, and by the names at their ends.
+_LOOKS = (
+    ("#0072b2", ""),
+    ("#d55e00", "7 3"),
+    ("#00805e", "2 3"),
+    ("#a8467f", "10 3 2 3"),
+    ("#8a6d00", "4 4"),
+    ("#444c55", "1 4"),
+)
+_GAP = 15
+
+
+def figure(found: Mapping[str, Any], dataset: str, identities: int) -> str:
+    """As SVG that stands alone, on white.
+
+    Each line is the mean over the seeds, the band around it the least and the greatest of them.
+
+    Args:
+        found: of `gather`.
+        dataset: the test set.
+        identities: training identities of the runs.
+    """
+    lines = {
+        arm: points
+        for arm in found["arms"]
+        if (points := _points(found["cells"], arm, dataset, identities))
+    }
+    many = f"{identities:,}" if identities else "all"
+    title = f"{dataset}: mAP (%) by images seen, {many} training identities"
+    parts = [
+        f'<text x="{_LEFT}" y="20" font-size="15" font-weight="600" fill="#1d2327">'
+        f"{escape(title)}</text>"
+    ]
+    if lines:
+        parts += _drawn(lines)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'font-family="system-ui, sans-serif" font-size="12"><title>{escape(title)}</title>'
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>{"".join(parts)}</svg>\n'
+    )
+
+
+Point = tuple[float, float, float, float]
+"""Images; mean, least and greatest mAP in per cent."""
+
+
+def _points(
+    cells: Sequence[Mapping[str, Any]], arm: str, dataset: str, identities: int
+) -> list[Point]:
+    runs = [
+        [
+            (point["images"], 100 * point["tests"][dataset]["mAP"])
+            for point in cell["points"]
+            if dataset in point["tests"]
+        ]
+        for cell in cells
+        if (cell["arm"], cell["identities"]) == (arm, identities)
+    ]
+    length = min(map(len, runs), default=0)
+    points = []
+    for i in range(length):
+        values = [run[i][1] for run in runs]
+        points.append((runs[0][i][0], sum(values) / len(values), min(values), max(values)))
+    return points
+
+
+def _drawn(lines: Mapping[str, Sequence[Point]]) -> list[str]:
+    last = max(points[-1][0] for points in lines.values())
+    low = 5 * int(min(p[2] for points in lines.values() for p in points) // 5)
+    high = 5 * (int(max(p[3] for points in lines.values() for p in points) // 5) + 1)
+
+    def x(images: float) -> float:
+        return round(_LEFT + images / last * (_WIDTH - _LEFT - _RIGHT), 1)
+
+    def y(value: float) -> float:
+        share = (value - low) / (high - low)
+        return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
+
+    parts = []
+    for value in range(low, high + 1, 5 if high - low <= 40 else 10):
+        parts.append(
+            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value)}" y2="{y(value)}" '
+            f'stroke="#d5dbe0"/><text x="{_LEFT - 8}" y="{y(value) + 4}" text-anchor="end" '
+            f'fill="#59636b">{value}</text>'
+        )
+    for part in range(5):
+        images = last * part / 4
+        parts.append(
+            f'<text x="{x(images)}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle" '
+            f'fill="#59636b">{images:,.0f}</text>'
+        )
+    parts.append(
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle" '
+        'fill="#59636b">images seen in training</text>'
+    )
+    places = _apart([(y(points[-1][1]), arm) for arm, points in lines.items()])
+    for number, (arm, points) in enumerate(lines.items()):
+        colour, dashes = _LOOKS[number % len(_LOOKS)]
+        upper = [f"{x(p[0])},{y(p[3])}" for p in points]
+        lower = [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]
+        middle = " ".join(f"{x(p[0])},{y(p[1])}" for p in points)
+        parts.append(
+            f'<polygon points="{" ".join(upper + lower)}" fill="{colour}" opacity="0.13"/>'
+            f'<polyline points="{middle}" fill="none" stroke="{colour}" stroke-width="2.2" '
+            f'stroke-dasharray="{dashes}"/>'
+            f'<text x="{x(points[-1][0]) + 8}" y="{places[arm] + 4:.1f}" fill="{colour}" '
+            f'font-weight="600">{escape(arm)} {points[-1][1]:.1f}</text>'
+        )
+    return parts
+
+
+def _apart(wanted: Sequence[tuple[float, str]]) -> dict[str, float]:
+    """Heights of the names at the ends of the lines, moved until none covers another."""
+    places: dict[str, float] = {}
+    lowest = -float("inf")
+    for height, name in sorted(wanted):
+        lowest = places[name] = max(height, lowest + _GAP)
+    return places

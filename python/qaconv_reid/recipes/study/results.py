@@ -1,0 +1,202 @@
+"""From the runs of a study to its figures: what each became, and how the arms compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qaconv_reid.evaluation import PerQuery, compare
+from qaconv_reid.recipes.query_file import QueryResults, read_queries
+from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.recipes.study.cells import is_finished
+from qaconv_reid.recipes.study.plan import Cell, Plan
+from qaconv_reid.reports import read_run_log
+from qaconv_reid.training.watch import SMALLEST_SCALE
+
+__all__ = ["gather"]
+
+#: Of an epoch's record, what is kept of each point beside the figures of the test sets.
+_LEARNING = (
+    "loss",
+    "accuracy",
+    "gap",
+    "scale",
+    "same_camera_pairs",
+    "look_alike_pairs",
+    "effective_classes",
+    "most_frequent_class",
+)
+
+
+def gather(plan: Plan, cells: Sequence[Cell]) -> dict[str, Any]:
+    """All that the finished cells say.
+
+    Returns:
+        ``cells``, one for each finished run with its points; ``comparisons``, one for each size,
+        test set and arm, over the seeds that are finished: values are 0 to 1.
+    """
+    finished = [cell for cell in cells if is_finished(cell)]
+    records = [_cell(cell) for cell in finished]
+    queries = {
+        cell.name: read_queries(RunFolder(cell.folder).evaluation_queries) for cell in finished
+    }
+    comparisons = [
+        comparison
+        for identities in plan.identities
+        for dataset in sorted({name for record in records for name in record["final"]})
+        for comparison in _compared(plan, identities, dataset, finished, records, queries)
+    ]
+    return {
+        "name": plan.name,
+        "about": plan.about,
+        "images": plan.images,
+        "baseline": plan.baseline,
+        "arms": {name: arm.model_dump() for name, arm in plan.arms.items()},
+        "settings": list(plan.settings),
+        "cells_wanted": len(cells),
+        "cells": records,
+        "comparisons": comparisons,
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    folder = RunFolder(cell.folder)
+    points, images, seconds = [], 0, 0.0
+    for record in read_run_log(folder.metrics):
+        images += record["images"]
+        seconds += record["seconds"]
+        sets = {
+            name.removesuffix("_mAP"): {
+                "mAP": value,
+                "rank1": record[f"{name.removesuffix('_mAP')}_rank1"],
+            }
+            for name, value in record.items()
+            if name.endswith("_mAP") and not name.startswith("validation")
+        }
+        points.append(
+            {
+                "images": images,
+                "seconds": seconds,
+                "graph_share": record["graph_seconds"] / record["seconds"],
+                **{name: _number(record.get(name)) for name in _LEARNING},
+                "tests": sets,
+            }
+        )
+    return {
+        "arm": cell.arm,
+        "identities": cell.identities,
+        "seed": cell.seed,
+        "collapsed": abs(points[-1]["scale"]) < SMALLEST_SCALE,
+        "points": points,
+        "final": {
+            entry["dataset"]: {"mAP": entry["mAP"], "rank1": entry["rank1"]}
+            for entry in folder.evaluations()
+        },
+    }
+
+
+def _number(value: object) -> float | None:
+    """Of a log, which writes what is not finite as text."""
+    number = math.nan if value is None else float(value)  # type: ignore[arg-type]
+    return number if math.isfinite(number) else None
+
+
+def _compared(
+    plan: Plan,
+    identities: int,
+    dataset: str,
+    cells: Sequence[Cell],
+    records: Sequence[Mapping[str, Any]],
+    queries: Mapping[str, Sequence[QueryResults]],
+) -> list[dict[str, Any]]:
+    """Every arm at a size on a test set, beside the baseline with the same seeds."""
+    by_arm: dict[str, dict[int, tuple[Mapping[str, Any], QueryResults]]] = {}
+    for cell, record in zip(cells, records, strict=True):
+        found = [it for it in queries[cell.name] if it.kind.dataset == dataset]
+        if cell.identities == identities and found:
+            by_arm.setdefault(cell.arm, {})[cell.seed] = record, found[0]
+    baseline = by_arm.get(plan.baseline, {})
+    best = _curve(baseline, dataset, "seconds")
+    rows = []
+    for arm in plan.arms:
+        runs = by_arm.get(arm, {})
+        if not runs:
+            continue
+        values = {
+            name: [record["final"][dataset][name] for record, _ in runs.values()]
+            for name in ("mAP", "rank1")
+        }
+        row: dict[str, Any] = {
+            "identities": identities,
+            "dataset": dataset,
+            "arm": arm,
+            "seeds": sorted(runs),
+            **{name: _spread(numbers) for name, numbers in values.items()},
+            "seconds": _spread([record["points"][-1]["seconds"] for record, _ in runs.values()]),
+            "graph_share": _spread(
+                [record["points"][-1]["graph_share"] for record, _ in runs.values()]
+            ),
+        }
+        common = sorted(set(runs) & set(baseline))
+        if arm != plan.baseline and common:
+            one, other = (
+                _over_seeds([which[seed][1] for seed in common]) for which in (baseline, runs)
+            )
+            comparison = compare(one, other, next(iter(runs.values()))[1].persons)
+            for name, difference in (("rank1", comparison.rank1), ("mAP", comparison.mAP)):
+                row[f"{name}_over_baseline"] = {
+                    "value": difference.value,
+                    "interval": list(difference.interval),
+                    "p_value": difference.p_value,
+                }
+            if best:
+                row["seconds_to_baseline"] = _reached(
+                    _curve(runs, dataset, "seconds"), max(value for _, value in best)
+                )
+        rows.append(row)
+    return rows
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": float(np.mean(values)), "least": min(values), "greatest": max(values)}
+
+
+def _over_seeds(results: Sequence[QueryResults]) -> PerQuery:
+    """The mean of every query over some runs."""
+
+    def mean(name: str) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = np.mean([getattr(it.found, name) for it in results], axis=0)
+        return means
+
+    return PerQuery(mean("rank1"), mean("average_precision"))
+
+
+def _curve(
+    runs: Mapping[int, tuple[Mapping[str, Any], QueryResults]], dataset: str, axis: str
+) -> list[tuple[float, float]]:
+    """Mean over the seeds of the axis and of mAP, point by point."""
+    rows = [
+        [(p[axis], p["tests"][dataset]["mAP"]) for p in record["points"] if dataset in p["tests"]]
+        for record, _ in runs.values()
+    ]
+    length = min(map(len, rows), default=0)
+    return [
+        (float(np.mean([row[i][0] for row in rows])), float(np.mean([row[i][1] for row in rows])))
+        for i in range(length)
+    ]
+
+
+def _reached(curve: Sequence[tuple[float, float]], value: float) -> float | None:
+    """Where a curve first comes to a value, its points joined by straight lines; None if never."""
+    before: tuple[float, float] | None = None
+    for x, y in curve:
+        if y >= value:
+            if before is None:
+                return x
+            return before[0] + (x - before[0]) * (value - before[1]) / (y - before[1])
+        before = (x, y)
+    return None

@@ -1,0 +1,43 @@
+"""Foreign text for a reader's eyes: names of files may hold what a terminal or a page obeys."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["SaidError", "printable"]
+
+#: What is not to reach a reader as it is: control characters (escape codes, line ends), marks that
+#: turn the direction of a line or cannot be seen, other line ends, halves of characters (bytes of a
+#: file name that are no UTF-8).
+_UNFIT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+
+
+def printable(text: object) -> str:
+    r"""One line that shows what cannot be shown as it is as Python writes it.
+
+    >>> printable("a\x1b[31m\n.jpg")
+    'a\\x1b[31m\\n.jpg'
+    """
+    return _UNFIT.sub(lambda found: _escaped(found[0]), str(text))
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte, as os.fsdecode hands it over
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return ascii(character)[1:-1]
+
+
+class SaidError(ValueError):
+    """An error of a user's making; its text is lines that are each `printable`.
+
+    Args:
+        lines: what is said. Only where one line ends and the next begins there is a line end.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, self.args))

@@ -1,0 +1,104 @@
+"""What the batches of an epoch are made of: what a sampler is judged by, beside what is learnt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qaconv_reid.training.images import TrainingImages
+
+__all__ = ["Composition", "CompositionReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompositionReport:
+    """Shares are of the pairs of images of different identities; NaN where it is not known."""
+
+    same_camera_pairs: float
+    """Share of them that one camera saw."""
+    look_alike_pairs: float
+    """Share of them whose identities are of one family of look-alikes (virtual people)."""
+    effective_classes: float
+    """The exponential of the entropy of how often each class was in a batch, by the classes that
+    there are: 1 where all come equally often."""
+    most_frequent_class: int
+    """Batches that held the class which was in most."""
+
+
+class Composition:
+    """Counts, on the host: the numbers of a batch's images are known there.
+
+    Args:
+        images: what the batches are drawn from.
+    """
+
+    def __init__(self, images: TrainingImages) -> None:
+        self._labels = np.asarray(images.labels, dtype=np.int64)
+        views = [
+            None if record.camera is None else (source, record.camera)
+            for record, source in zip(images.records, images.sources, strict=True)
+        ]
+        self._cameras = _numbered(views)
+        self._families = _numbered(images.families or [None] * len(images.labels))
+        self._classes = images.classes
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        """Forget the epoch that is over."""
+        self._pairs = self._same_camera = self._look_alike = 0
+        self._drawn = np.zeros(self._classes, dtype=np.int64)
+
+    def add(self, batch: Sequence[int]) -> None:
+        """Count a batch, given by the numbers of its images."""
+        index = np.asarray(batch)
+        labels = self._labels[index]
+        others = np.triu(labels[:, None] != labels[None, :])
+        self._pairs += int(others.sum())
+        self._same_camera += _alike(self._cameras[index], others)
+        self._look_alike += _alike(self._families[index], others)
+        self._drawn[np.unique(labels)] += 1
+
+    def report(self) -> CompositionReport:
+        """Of the epoch so far."""
+        drawn = self._drawn[self._drawn > 0] / max(self._drawn.sum(), 1)
+        entropy = -float((drawn * np.log(drawn)).sum())
+        return CompositionReport(
+            same_camera_pairs=self._share(self._same_camera, self._cameras),
+            look_alike_pairs=self._share(self._look_alike, self._families),
+            effective_classes=math.exp(entropy) / self._classes if len(drawn) else math.nan,
+            most_frequent_class=int(self._drawn.max(initial=0)),
+        )
+
+    def _share(self, count: int, known: NDArray[np.int64]) -> float:
+        return count / self._pairs if self._pairs and bool((known >= 0).any()) else math.nan
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts, in JSON's types."""
+        return {
+            "pairs": self._pairs,
+            "same_camera": self._same_camera,
+            "look_alike": self._look_alike,
+            "drawn": self._drawn.tolist(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where the giver of ``state`` stood."""
+        self._pairs, self._same_camera = state["pairs"], state["same_camera"]
+        self._look_alike = state["look_alike"]
+        self._drawn = np.asarray(state["drawn"], dtype=np.int64)
+
+
+def _numbered(values: Sequence[object]) -> NDArray[np.int64]:
+    """A number for each different value; -1 for None."""
+    numbers: dict[object, int] = {None: -1}
+    return np.asarray([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
+
+
+def _alike(values: NDArray[np.int64], pairs: NDArray[np.bool_]) -> int:
+    """How many of the pairs have one value, which is known."""
+    return int((pairs & (values[:, None] == values[None, :]) & (values >= 0)[:, None]).sum())

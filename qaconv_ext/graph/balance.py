@@ -1,0 +1,55 @@
+"""Batches that take equally from several groups, whatever their sizes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from qaconv_ext.graph.deck import ClassDecks
+
+
+class Balance:
+    """Several groups of numbers (classes, images) that an epoch's batches take from alike.
+
+    Each group is dealt from a shuffled deck of its own, which begins anew when it runs out: of a
+    small group everything comes more often than of a large one.
+
+    Args:
+        groups: one whole number per member, of any value: the group that it belongs to.
+        size: members in a batch.
+
+    Raises:
+        ValueError: a group has fewer members than its part of a batch.
+    """
+
+    def __init__(self, groups: Iterable[int], size: int) -> None:
+        members: dict[int, list[int]] = {}
+        for number, group in enumerate(groups):
+            members.setdefault(group, []).append(number)
+        self._members: Sequence[list[int]] = [members[group] for group in sorted(members)]
+        self._size = size
+        part = -(-size // len(members))
+        for group in sorted(members):
+            if len(members[group]) < part:
+                raise ValueError(
+                    f"groups: got {len(members[group])} of group {group}, wanted at least {part}, "
+                    f"its part of a batch of {size} from {len(members)} groups"
+                )
+
+    def batches(self, count: int, rng: random.Random) -> list[list[int]]:
+        """``count`` batches of different members, group by group.
+
+        What does not divide evenly goes to another group each time.
+        """
+        decks, groups = ClassDecks(self._members), len(self._members)
+        dealt = []
+        for batch in range(count):
+            first = batch * self._size
+            parts = [
+                (first + self._size + group) // groups - (first + group) // groups
+                for group in range(groups)
+            ]
+            dealt.append(
+                [m for group, part in enumerate(parts) for m in decks.deal(group, part, rng)]
+            )
+        return dealt

@@ -1,0 +1,162 @@
+"""Scores whose winners are found by narrow products: faster on some processors, for evaluation.
+
+A score is made of the greatest product of every place. Which product is the greatest can be found
+on rounded maps, in bfloat16 or in bytes, of which a processor multiplies two or four times as many
+as of float32; what it is worth is then taken in float32, of the winners alone. So a score differs
+from that of `qaconv_ext.qaconv.match_scores` only where two places nearly tie, and then by no more
+than what lies between them (docs/algorithm.md has the bound).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from qaconv_ext import _arguments, backend
+from qaconv_ext._library import LIBRARY
+from qaconv_ext.qaconv import QAConv
+from qaconv_ext.reference import BFLOAT16, INT8
+
+__all__ = ["MAX_CHANNELS", "NarrowQAConv", "Precision", "match_scores_narrow", "why_slow"]
+
+Precision = Literal["bfloat16", "int8"]
+
+#: Above it a sum of bytes and a position may not fit 32 bits (csrc/core/narrow.h).
+MAX_CHANNELS = 1 << 14
+
+_CODES = {"bfloat16": BFLOAT16, "int8": INT8}
+_WANTED = {"bfloat16": "AVX512_BF16", "int8": "AVX512_VNNI"}
+
+
+def why_slow(precision: Precision, device: str = "cpu") -> str:
+    """Why narrow products would not be faster here than float32's; empty where they are.
+
+    Raises:
+        ValueError: there is no such precision.
+    """
+    code = _code(precision)
+    if device != "cpu":
+        return f"narrow products are for the CPU and not for {device}"
+    if not LIBRARY.loaded:
+        return LIBRARY.reason
+    if torch.ops.qaconv.narrow_text(code) != "scalar":
+        return ""
+    level = backend.simd_level()
+    if level != "avx512":
+        return f"{precision} wants AVX-512 with {_WANTED[precision]}, the kernels use {level}"
+    return f"this processor has no {_WANTED[precision]}"
+
+
+def match_scores_narrow(
+    probe: Tensor,
+    gallery: Tensor,
+    weight: Tensor,
+    bias: Tensor | float = 0.0,
+    *,
+    precision: Precision,
+    gallery_weight: Tensor | None = None,
+) -> Tensor:
+    """`qaconv_ext.qaconv.match_scores`, its winners found in ``precision``.
+
+    The scores of (p, g) and (g, p) have the same bits where both sides have the same weights, and
+    they depend on no other pair. Where `why_slow` says something, this is slower than
+    `match_scores`. There is no gradient.
+
+    Args:
+        probe: ``[P, C, h, w]`` or ``[P, C, places]``, float32, float16 or bfloat16, on the CPU; C
+            up to `MAX_CHANNELS`.
+        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype and device as ``probe``.
+        weight: ``[places]``, any floating type; used in float32.
+        bias: a number, or a tensor of one.
+        precision: ``bfloat16`` or ``int8``, by which each map has a scale of its own.
+        gallery_weight: ``[places']``; by default ``weight``, which needs maps of equal size.
+
+    Returns:
+        ``[P, G]`` float32.
+
+    Raises:
+        TypeError, ValueError: an argument's type or shape is not one of the above.
+        RuntimeError: a gradient is wanted.
+    """
+    code = _code(precision)
+    probe = _arguments.feature_maps("probe", probe)
+    gallery = _arguments.feature_maps("gallery", gallery)
+    _arguments.matching(probe, gallery)
+    if probe.dtype == torch.float64:
+        raise TypeError(f"probe: got dtype {probe.dtype}, wanted float32, float16 or bfloat16")
+    if probe.shape[1] > MAX_CHANNELS:
+        raise ValueError(f"probe: got {probe.shape[1]} channels, wanted at most {MAX_CHANNELS}")
+    if gallery_weight is None:
+        if gallery.shape[2] != probe.shape[2]:
+            raise ValueError(
+                f"gallery_weight: got None, wanted {gallery.shape[2]} numbers: the maps differ in "
+                f"size (probe has {probe.shape[2]} places)"
+            )
+        gallery_weight = weight
+    bias = torch.as_tensor(bias, device=probe.device).float()
+    weight, gallery_weight, bias = (
+        _arguments.vector(name, value, length, probe, torch.float32)
+        for name, value, length in (
+            ("weight", weight, probe.shape[2]),
+            ("gallery_weight", gallery_weight, gallery.shape[2]),
+            ("bias", bias, 1),
+        )
+    )
+    tensors = probe, gallery, weight, gallery_weight, bias
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        raise RuntimeError(
+            "match_scores_narrow: got an argument that wants a gradient, wanted none (or "
+            "torch.no_grad()); match_scores has a gradient"
+        )
+    operators = backend.ops_for(probe)
+    if operators is backend.KERNELS and probe.device.type not in ("cpu", "meta"):
+        raise ValueError(f"probe: got a tensor on {probe.device}, wanted the CPU")
+    return operators.match_scores_narrow(*tensors, code)
+
+
+class NarrowQAConv(nn.Module):
+    """A matcher in evaluation mode whose winners are found in a narrow precision.
+
+    Args:
+        matcher: whose scores they are; a change of it is a change of this.
+        precision: ``bfloat16`` or ``int8``.
+
+    Raises:
+        ValueError: there is no such precision.
+    """
+
+    def __init__(self, matcher: QAConv, precision: Precision) -> None:
+        super().__init__()
+        _code(precision)
+        self.matcher = matcher
+        self.precision = precision
+
+    def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
+        """Scores ``[P, G]`` float32 of maps ``[P, C, h, w]`` and ``[G, C, h, w]``, on the CPU.
+
+        Raises:
+            RuntimeError: the matcher is in training mode.
+        """
+        if self.matcher.training:
+            raise RuntimeError(
+                f"precision {self.precision}: got a matcher in training mode, wanted evaluation"
+            )
+        weight, bias = self.matcher.folded()
+        # A matcher may have weights for both sides, one after the other.
+        places = probe.shape[2] * probe.shape[3]
+        return match_scores_narrow(
+            probe,
+            gallery,
+            weight[:places],
+            bias,
+            precision=self.precision,
+            gallery_weight=weight[-places:],
+        )
+
+
+def _code(precision: str) -> int:
+    if precision not in _CODES:
+        raise ValueError(f"precision: got {precision!r}, wanted one of {', '.join(_CODES)}")
+    return _CODES[precision]

@@ -1,0 +1,53 @@
+"""The matchers of one vector an image: what they compute, and that they take QAConv's place."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from qaconv_ext.graph import class_distances
+from qaconv_ext.qaconv import QAConv
+from qaconv_reid.config import ConfigError
+from qaconv_reid.models import CosineMatcher, dense
+
+
+def maps(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return nn.functional.normalize(torch.randn(count, 5, 4, 3, generator=generator), dim=1)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_an_untrained_score_is_the_cosine(count):
+    matcher = CosineMatcher(5, 4, 3, count).eval()
+    probe, gallery = maps(3, 0), maps(6, 1)
+    wanted = torch.empty(3, 6)
+    for p in range(3):
+        for g in range(6):
+            one, other = (
+                side.mean(dim=(1, 2)) if count == 1 else side.mean(dim=2).T.flatten()
+                for side in (probe[p], gallery[g])
+            )
+            wanted[p, g] = nn.functional.cosine_similarity(one, other, dim=0)
+    # The untrained norm divides by the root of 1 + eps.
+    torch.testing.assert_close(matcher(probe, gallery), wanted, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(matcher(probe), matcher(probe, probe))
+    distances = class_distances(probe, matcher)
+    torch.testing.assert_close(distances, -matcher(probe))
+
+
+def test_scores_of_a_batch_are_normalised():
+    matcher = CosineMatcher(5, 4, 3, 1)
+    scores = matcher(maps(8, 0))
+    assert float(scores.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(scores.std(correction=0)) == pytest.approx(1, rel=1e-3)
+
+
+def test_only_the_dense_matcher_can_be_taken_apart():
+    matcher = QAConv(5, 4, 3)
+    assert dense(matcher, "a gallery") is matcher
+    with pytest.raises(ConfigError) as caught:
+        dense(CosineMatcher(5, 4, 3, 1), "a gallery")
+    assert str(caught.value) == (
+        "matcher.kind: got a cosine of vectors, wanted qaconv for a gallery"
+    )
