@@ -65,8 +65,10 @@ def _open_lance(name: str, maker: Maker | None) -> Table | None:
         ) from None
     folder, _, table = name.rpartition("/")
     folder = folder or "."
-    if "://" not in folder:
+    if "://" not in name:
         folder = str(Path(folder).expanduser().absolute())
+    elif folder.endswith(":/"):
+        raise GalleryError(f"gallery: got {name!r}, wanted a bucket or a folder before the name")
     table = table.removesuffix(_LANCE)
     found: LanceTable | None = LanceTable.open(folder, table)
     if found is None and maker is not None:

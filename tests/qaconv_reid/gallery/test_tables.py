@@ -157,18 +157,27 @@ def test_what_is_no_gallery_is_named(name, said, tmp_path):
         open_table(None)
 
 
-@pytest.mark.parametrize("address", ["file://", "file-object-store://", "memory://"])
+@pytest.mark.parametrize("address", ["file://", "file-object-store://"])
 def test_an_address_is_that_of_lancedb(address, tmp_path):
     """Its object store on a disk goes the way of buckets; no bucket of a cloud is tried."""
     pytest.importorskip("lancedb")
     (tmp_path / "store").mkdir()
-    folder = "" if address == "memory://" else f"{tmp_path}/store/"
-    place = f"{address}{folder}people.lance"
+    place = f"{address}{tmp_path}/store/people.lance"
     maps = fill(open_table(place, maker()), 20)
     again = open_table(place, maker())
     assert again.maps(again.numbers()).equal(maps)
     with pytest.raises(GalleryError, match=r"none\.lance: there is no such gallery"):
         open_table(place.replace("people", "none"))
+
+
+def test_an_address_without_a_bucket_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("lancedb")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        GalleryError, match=r"got 's3://people\.lance', wanted a bucket or a folder"
+    ):
+        open_table("s3://people.lance", maker())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_extra_one_sentence_names_it(tmp_path):
