@@ -1,4 +1,4 @@
-"""What a run is: typed settings from a TOML file that holds only what differs from the defaults.
+"""Every setting: its type, its bounds, its default and what it means.
 
 The defaults are the setting of Liao & Shao, *Graph Sampling Based Deep Metric Learning for
 Generalizable Person Re-Identification*, CVPR 2022 (arXiv 2104.01546), section 4.2, as corrected by
@@ -7,14 +7,9 @@ release 2.1 of the authors' code.
 
 from __future__ import annotations
 
-import difflib
-import json
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import tomli_w
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -24,15 +19,11 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
 __all__ = [
-    "CONFIG_FILE",
-    "PRESET_FOLDER",
     "AugmentationConfig",
-    "ConfigError",
     "DataConfig",
     "EvaluationConfig",
     "LossConfig",
@@ -44,21 +35,7 @@ __all__ = [
     "SamplerConfig",
     "ScheduleConfig",
     "StartConfig",
-    "differences",
-    "json_schema",
-    "load",
-    "presets",
-    "to_toml",
 ]
-
-PRESET_FOLDER = Path(__file__).parent / "configs"
-
-#: The name of the resolved settings within a run's folder.
-CONFIG_FILE = "config.toml"
-
-
-class ConfigError(ValueError):
-    """A setting is unknown, of the wrong type or out of range; the message names it."""
 
 
 def _one_or_many(value: object) -> object:
@@ -384,141 +361,3 @@ class RunConfig(_Section):
     def directory(self) -> Path:
         """The folder of the run."""
         return self.output / self.name
-
-
-def presets() -> list[str]:
-    """The names of the settings that come with the package."""
-    return sorted(path.stem for path in PRESET_FOLDER.glob("*.toml"))
-
-
-def load(source: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
-    """Settings from a file, a preset or the folder of a run, over the defaults.
-
-    Args:
-        source: a TOML file, the folder of a run, or the name of a preset; None takes the defaults.
-        overrides: ``key=value`` each, the key dotted (``sampler.batch_size=32``), the value as in
-            TOML, where text may go without its quotes.
-
-    Returns:
-        The whole, checked settings.
-
-    Raises:
-        ConfigError: the source is not there or not TOML, a key is unknown (the message proposes the
-            nearest), a value is of the wrong type or out of range.
-    """
-    tree = {} if source is None else _read(source)
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"{override}: wanted key=value, for example sampler.batch_size=32")
-        _set(tree, key.strip(), _parse_value(text.strip()))
-    return _build(tree, str(source) if source is not None else "settings")
-
-
-def to_toml(config: RunConfig) -> str:
-    """The whole settings as TOML; `load` gives them back. Keys set to None are left out."""
-    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
-
-
-def json_schema() -> str:
-    """The JSON Schema of the settings, with the meaning of each."""
-    return json.dumps(RunConfig.model_json_schema(), indent=2)
-
-
-def differences(left: RunConfig, right: RunConfig) -> list[str]:
-    """The dotted keys in which two settings differ, in the order of their definition."""
-    one, other = dict(_leaves(left.model_dump())), dict(_leaves(right.model_dump()))
-    return [key for key in _known_keys() if one[key] != other[key]]
-
-
-def _read(source: str | Path) -> dict[str, Any]:
-    path = Path(source)
-    if path.is_dir():
-        return {**_read(path / CONFIG_FILE), **_place(path)}
-    if str(source) in presets():
-        path = PRESET_FOLDER / f"{source}.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{source}: no such file or run, and no preset of this name "
-            f"(there are {', '.join(presets())}){_proposal(str(source), presets())}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-
-
-def _place(folder: Path) -> dict[str, str]:
-    """Name and output of the run in a folder, which may have been moved since it was made."""
-    # "." and ".." have no name of their own.
-    folder = folder if folder.name not in ("", "..") else folder.resolve()
-    return {"name": folder.name, "output": str(folder.parent)}
-
-
-def _parse_value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none: paths need no quotes."""
-    try:
-        value = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    # More than one key means that the text held a line break and a second assignment.
-    if set(value) != {"value"} or not isinstance(value["value"], str | int | float | list | dict):
-        return text
-    return value["value"]
-
-
-def _set(tree: dict[str, Any], key: str, value: Any) -> None:
-    *sections, leaf = key.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
-            raise ConfigError(f"{key}: {section} is a single setting and has no parts")
-    tree[leaf] = value
-
-
-def _build(tree: Mapping[str, Any], source: str) -> RunConfig:
-    known = set(_known_keys())
-    sections = {key.rpartition(".")[0] for key in known} - {""}
-    for key, value in _leaves(tree):
-        if key in sections:
-            raise ConfigError(f"{key}: got {value!r}, wanted a section; {key} has parts")
-        if key not in known:
-            raise ConfigError(f"{source}: unknown key {key}{_proposal(key, known)}")
-    try:
-        return RunConfig.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "value_error":
-            raise ConfigError(f"{key}.{reason}" if key else reason) from None
-        # Nearly all of pydantic's messages begin so; after "wanted" stands what it should be.
-        wanted = reason.removeprefix("Input should be ")
-        raise ConfigError(f"{key}: got {first['input']!r}, wanted {wanted}") from None
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of nested tables; an empty table that is no section is a leaf."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _known_keys() -> list[str]:
-    return [key for key, _ in _leaves(RunConfig().model_dump())]
-
-
-def _proposal(key: str, known: Iterable[str]) -> str:
-    """`` (did you mean …?)``, or nothing where no known key is near."""
-    names = sorted(known)
-    # A key written without its section is nearest to the one with the same last part.
-    leaf = key.rpartition(".")[2]
-    by_leaf = [name for name in names if name.rpartition(".")[2] == leaf]
-    nearest = by_leaf or difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    return f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
