@@ -1,5 +1,5 @@
-// Winners by keys and their weighed products in vectors of 512 bits. Included inside the region of a
-// file that raises the instruction set, after a policy type V with what tile_simd.inl wants and
+// Winners by keys and their weighed products in vectors of 512 bits. Included inside the region of
+// a file that raises the instruction set, after a policy type V with what tile_simd.inl wants and
 //
 //   Merge         a sum and a position's code make a key (Keys): merge(merge.prepared(sum), code)
 //   row_code      what a row adds to the keys of its sums
