@@ -201,7 +201,7 @@ def test_a_query_that_cannot_be_read_does_not_stop_the_others(home, capsys, monk
         (("--queries", "market/query", "--out", "a.txt"), "wanted a name ending in .csv or .jsonl"),
         (("--queries", "market/query", "--out", "no/a.csv"), "wanted a file that can be written"),
         (("--queries", "none", "--out", "a.csv"), "none: there is no such file or folder"),
-        (("--queries", "bad.csv", "--out", "a.csv"), "bad.csv: got the columns file, wanted path"),
+        (("--queries", "bad.csv", "--out", "a.csv"), "bad.csv: lacks the column 'path'"),
     ],
 )
 def test_a_mistake_with_many_queries_is_said_in_a_sentence(home, capsys, words, message):
