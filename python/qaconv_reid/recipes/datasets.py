@@ -266,7 +266,9 @@ def _without_broken(dataset: ReidDataset, inspection: Inspection) -> ReidDataset
         for part, records in kept.items()
         if len(records) < len(dataset.parts[part])
     ]
-    return replace(dataset, notes=(*dataset.notes, *lost), **kept)
+    return replace(
+        dataset, notes=(*dataset.notes, *lost), query=kept["query"], gallery=kept["gallery"]
+    )
 
 
 def load_checked(

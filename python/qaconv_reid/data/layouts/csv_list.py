@@ -105,7 +105,15 @@ def _load(root: Path) -> ReidDataset:
     unused = [name for name in table.columns if name and name not in (*_REQUIRED, *_OPTIONAL)]
     notes = (f"columns not used: {shorten(unused, 8)}",) if unused else ()
     records = {part: tuple(items) for part, items in parts.items()}
-    return ReidDataset(file.stem, "csv", file, **records, notes=notes)
+    return ReidDataset(
+        file.stem,
+        "csv",
+        file,
+        train=records["train"],
+        query=records["query"],
+        gallery=records["gallery"],
+        notes=notes,
+    )
 
 
 LAYOUT = Layout(

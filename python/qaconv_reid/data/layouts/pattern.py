@@ -134,7 +134,15 @@ def load_by_pattern(root: Path, text: str) -> ReidDataset:
     left_out = {*elsewhere, *junk}
     kept = [one for one in fitting if one.path not in left_out]
     parts = _records(root, kept, told=told)
-    return ReidDataset(root.resolve().name, "pattern", root, **parts, notes=tuple(notes))
+    return ReidDataset(
+        root.resolve().name,
+        "pattern",
+        root,
+        train=parts["train"],
+        query=parts["query"],
+        gallery=parts["gallery"],
+        notes=tuple(notes),
+    )
 
 
 def _records(root: Path, kept: list[Preview], *, told: bool) -> dict[str, tuple[Record, ...]]:
