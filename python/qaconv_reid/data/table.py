@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from qaconv_reid.data.records import DataError, shorten
 
-__all__ = ["Table", "label", "read_table", "read_text"]
+__all__ = ["NOTHING", "Table", "label", "read_table", "read_text"]
 
 _T = TypeVar("_T")
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 _SEPARATORS = ",;\t"
 
 #: What programs write into a cell for nothing.
-_NOTHING = frozenset(
+NOTHING = frozenset(
     {"nan", "NaN", "NAN", "<NA>", "NA", "N/A", "n/a", "#N/A", "None", "null", "NULL"}
 )
 
@@ -99,7 +99,7 @@ def label(text: str) -> str:
     if whole is not None:
         text = whole[1]
     negative = text.startswith("-") and text[1:].isdecimal()
-    if not text or negative or text in _NOTHING or _FRACTION.fullmatch(text.lower()):
+    if not text or negative or text in NOTHING or _FRACTION.fullmatch(text.lower()):
         raise ValueError
     return unicodedata.normalize("NFC", text)
 

@@ -295,8 +295,9 @@ def _without_broken(dataset: ReidDataset, inspection: Inspection) -> ReidDataset
         for part, records in kept.items()
         if len(records) < len(dataset.parts[part])
     ]
-    notes = (*dataset.notes, *lost)
-    return replace(dataset, notes=notes, query=kept["query"], gallery=kept["gallery"])
+    return replace(
+        dataset, notes=(*dataset.notes, *lost), query=kept["query"], gallery=kept["gallery"]
+    )
 
 
 def load_checked(

@@ -104,8 +104,16 @@ def _load(root: Path) -> ReidDataset:
         parts[split].append(record)
     unused = [name for name in table.columns if name and name not in (*_REQUIRED, *_OPTIONAL)]
     notes = (f"columns not used: {shorten(unused, 8)}",) if unused else ()
-    train, query, gallery = (tuple(parts[part]) for part in ("train", "query", "gallery"))
-    return ReidDataset(file.stem, "csv", file, train, query, gallery, notes=notes)
+    records = {part: tuple(items) for part, items in parts.items()}
+    return ReidDataset(
+        file.stem,
+        "csv",
+        file,
+        train=records["train"],
+        query=records["query"],
+        gallery=records["gallery"],
+        notes=notes,
+    )
 
 
 LAYOUT = Layout(

@@ -12,6 +12,7 @@ from qaconv_reid.data.layouts.naming import list_folders, list_images, number_la
 from qaconv_reid.data.layouts.part_names import part_of
 from qaconv_reid.data.layouts.three_folders import FOLDERS
 from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, shorten
+from qaconv_reid.data.table import NOTHING
 
 #: Names that tell a person and a camera, as those of Market-1501, DukeMTMC, MARS, VeRi and of
 #: rendered people do.
@@ -105,7 +106,7 @@ def _check_persons(root: Path, images: Mapping[Path, list[Path]]) -> None:
 
 
 def _is_many(folder: Path) -> bool:
-    return part_of(folder.name) is not None
+    return part_of(folder.name) is not None or folder.name in NOTHING
 
 
 def _cameras(images: Iterable[Path]) -> tuple[dict[Path, int], tuple[str, ...]]:
@@ -166,7 +167,9 @@ def _load(root: Path) -> ReidDataset:
         root.resolve().name,
         "folder",
         root,
-        **parts,
+        train=parts["train"],
+        query=parts["query"],
+        gallery=parts["gallery"],
         notes=tuple(notes),
         distractor=_distractor(number, cameras),
     )

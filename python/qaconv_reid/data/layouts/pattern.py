@@ -138,9 +138,9 @@ def load_by_pattern(root: Path, text: str) -> ReidDataset:
         root.resolve().name,
         "pattern",
         root,
-        parts["train"],
-        parts["query"],
-        parts["gallery"],
+        train=parts["train"],
+        query=parts["query"],
+        gallery=parts["gallery"],
         notes=tuple(notes),
     )
 

@@ -51,5 +51,11 @@ def build(
     """The data set whose records ``record`` makes of a path and the fields of its name."""
     parts = {part: tuple(record(path, match) for path, match in images[part]) for part in PARTS}
     return ReidDataset(
-        name, layout, root, parts["train"], parts["query"], parts["gallery"], notes=notes
+        name,
+        layout,
+        root,
+        train=parts["train"],
+        query=parts["query"],
+        gallery=parts["gallery"],
+        notes=notes,
     )
