@@ -211,7 +211,7 @@ def build_parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="KEY=VALUE", help="of all runs: data.train, data.test, …"
     )
     study.add_argument("--out", metavar="FOLDER", help="of the study (default: studies/NAME)")
-    study.add_argument("--arms", metavar="A,B", help="some of its arms only")
+    study.add_argument("--arms", metavar="A,B", help="make the runs of these only")
     study.add_argument(
         "--identities", metavar="N,M", help="training identities, instead of its own"
     )
