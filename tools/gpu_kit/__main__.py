@@ -53,7 +53,8 @@ def main() -> int:
     )
     steps = steps_of(machine)
     names = [step.name for step in steps]
-    only = arguments.only.split(",") if arguments.only else names
+    usual = [step.name for step in steps if not step.asked]
+    only = arguments.only.split(",") if arguments.only else usual
     skipped = [name for name in arguments.skip.split(",") if name]
     for name in (*only, *skipped):
         if name not in names:

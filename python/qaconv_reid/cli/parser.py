@@ -216,6 +216,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--identities", metavar="N,M", help="training identities, instead of its own"
     )
     study.add_argument("--seeds", metavar="N,M", help="instead of its own")
+    study.add_argument(
+        "--images", type=int, metavar="N", help="that every run sees, instead of its own"
+    )
     study.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     study.set_defaults(run=actions.study)
 

@@ -35,6 +35,7 @@ def study(
     arms: Sequence[str] = (),
     identities: Sequence[int] = (),
     seeds: Sequence[int] = (),
+    images: int | None = None,
     jobs: int = 1,
     console: Console,
 ) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def study(
         arms: whose runs are to be made now; what is there of the others is told as well.
         identities: training identities, instead of the study's.
         seeds: instead of the study's.
+        images: that every run sees, instead of the study's.
         jobs: runs at a time.
         console: for the words.
 
@@ -61,7 +63,9 @@ def study(
     """
     if jobs < 1:
         raise ConfigError(f"--jobs: got {jobs}, wanted at least 1")
-    plan = read_plan(source).only(identities, seeds)
+    if images is not None and images < 1:
+        raise ConfigError(f"--images: got {images}, wanted at least 1")
+    plan = read_plan(source).only(identities, seeds, images)
     folder = folder or Path("studies") / plan.name
     cells = plan.cells((folder / "cells").resolve(), overrides)
     chosen = plan.chosen(arms, cells)

@@ -65,9 +65,11 @@ class Plan(_Section):
             raise ValueError(f"baseline: got {self.baseline!r}, wanted one of {_list(self.arms)}")
         return self
 
-    def only(self, identities: Sequence[int], seeds: Sequence[int]) -> Plan:
-        """The same with other sizes or seeds; an empty choice keeps its own."""
-        changes = {"identities": tuple(identities), "seeds": tuple(seeds)}
+    def only(
+        self, identities: Sequence[int], seeds: Sequence[int], images: int | None = None
+    ) -> Plan:
+        """The same with other sizes, seeds or images; an empty choice keeps its own."""
+        changes = {"identities": tuple(identities), "seeds": tuple(seeds), "images": images}
         return self.model_copy(update={name: value for name, value in changes.items() if value})
 
     def chosen(self, arms: Sequence[str], cells: Sequence[Cell]) -> list[Cell]:
