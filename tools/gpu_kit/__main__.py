@@ -2,6 +2,7 @@
 
 python tools/gpu_kit pack                  # where there is a network: what a bare machine lacks
 python tools/gpu_kit run --out build/gpu   # on the machine with the GPU
+python tools/gpu_kit run --only study-people,study   # on request: 8,000 identities, docs/study.md
 python tools/gpu_kit run --rehearse …      # the same steps under an emulator, at tiny sizes
 """
 
