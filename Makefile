@@ -7,6 +7,8 @@
 #                  (make bench DEVICE=cuda: those of a GPU)
 #   make gpu       where a GPU is: build for it, prove, measure; needs no network and no environment
 #                  (make gpu-pack before, where a network is: what a bare machine lacks)
+#   make gpu-study there too: draw 8,000 virtual people, train by graph sampling and by PK batches at an
+#                  equal number of images (then make gpu-study STUDY=study-memory: the class memory)
 #   make clean     removes what these made
 
 VENV ?= .venv
@@ -21,7 +23,7 @@ READY = $(VENV)/.qaconv-installed
 WEIGHTS = $(shell sed -n 's/^weights = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d '",')
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
 
-.PHONY: install demo test test-all core emulated lint bench gpu gpu-pack clean
+.PHONY: install demo test test-all core emulated lint bench gpu gpu-pack gpu-study clean
 
 install: $(READY)
 
@@ -71,6 +73,10 @@ bench: $(READY)
 
 gpu:
 	$(PYTHON) tools/gpu_kit run
+
+STUDY ?= study
+gpu-study:
+	$(PYTHON) tools/gpu_kit run --minutes 8 --only facts,wheels,build,study-people,$(STUDY)
 
 gpu-pack:
 	$(PYTHON) tools/gpu_kit pack

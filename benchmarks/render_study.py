@@ -102,6 +102,45 @@ def batches(data: dict[str, Any], identities: int) -> list[str]:
     return lines
 
 
+def times(data: dict[str, Any], identities: int) -> list[str]:
+    """How long each arm trained, and when it was as good as the baseline ever was."""
+    rows = [row for row in data["comparisons"] if row["identities"] == identities]
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    lines = [
+        "Seconds of training, and until the mean curve came to the best mAP of "
+        f"*{data['baseline']}*.",
+        "",
+        f"| arm | all | {' | '.join(datasets)} |",
+        f"|---|---|{'---|' * len(datasets)}",
+    ]
+    for arm in data["arms"]:
+        found = {row["dataset"]: row for row in rows if row["arm"] == arm}
+        if not found:
+            continue
+        cells = []
+        for name in datasets:
+            seconds = found[name].get("seconds_to_baseline", "")
+            cells.append("never" if seconds is None else f"{seconds:.0f}" if seconds else "")
+        spent = next(iter(found.values()))["seconds"]["mean"]
+        lines.append(f"| {arm} | {spent:.0f} | {' | '.join(cells)} |")
+    return lines
+
+
+def troubles(data: dict[str, Any], identities: int) -> list[str]:
+    """Runs in which nothing was learnt any more, which count with the others, and lost ones."""
+    lines = []
+    for cell in data["cells"]:
+        if cell["identities"] == identities and cell["collapsed"]:
+            lines.append(f"* {cell['arm']}, seed {cell['seed']}, collapsed: {cell['collapsed']}")
+    for cell in data["unfinished"]:
+        if cell["identities"] == identities:
+            images = cell["points"][-1]["images"] if cell["points"] else 0
+            lines.append(
+                f"* {cell['arm']}, seed {cell['seed']}, not finished, {images:,} images seen"
+            )
+    return [*lines, ""] if lines else []
+
+
 def origin(data: dict[str, Any], name: str) -> str:
     """Where the figures come from."""
     return (
@@ -114,7 +153,10 @@ def origin(data: dict[str, Any], name: str) -> str:
 def render(names: tuple[str, ...], text: str) -> str:
     """A page with its tables made anew."""
     for name in names:
-        data = json.loads((FOLDER / f"{name}.json").read_text())
+        file = FOLDER / f"{name}.json"
+        if not file.is_file() and f"<!-- {name}: begin -->" not in text:
+            continue  # a study that was not made yet
+        data = json.loads(file.read_text())
         marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
         if not marker.search(text):
             sys.exit(f"{name}: got no markers, wanted <!-- {name}: begin --> and end")
@@ -122,6 +164,7 @@ def render(names: tuple[str, ...], text: str) -> str:
         body = [""]
         for size in sizes:
             body += [*table(data, size), "", *batches(data, size), ""]
+            body += [*times(data, size), "", *troubles(data, size)]
         body += [origin(data, name), "", ""]
         joined = "\n".join(body)
         text = marker.sub(lambda match, joined=joined: match[1] + joined + match[2], text)

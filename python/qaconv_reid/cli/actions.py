@@ -336,6 +336,7 @@ def study(arguments: argparse.Namespace) -> int:
         arms=() if arguments.arms is None else arguments.arms.split(","),
         identities=identities,
         seeds=seeds,
+        images=arguments.images,
         jobs=arguments.jobs,
         console=Console(),
     )

@@ -264,11 +264,14 @@ def build_parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="KEY=VALUE", help="of all runs: data.train, data.test, …"
     )
     study.add_argument("--out", metavar="FOLDER", help="of the study (default: studies/NAME)")
-    study.add_argument("--arms", metavar="A,B", help="some of its arms only")
+    study.add_argument("--arms", metavar="A,B", help="make the runs of these only")
     study.add_argument(
         "--identities", metavar="N,M", help="training identities, instead of its own"
     )
     study.add_argument("--seeds", metavar="N,M", help="instead of its own")
+    study.add_argument(
+        "--images", type=int, metavar="N", help="that every run sees, instead of its own"
+    )
     study.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     study.set_defaults(run=actions.study)
 

@@ -258,6 +258,8 @@ class _Run:
 
             for report in self._epochs(stop):
                 record = report.as_dict() | self._validate() | self._look_at_tests()
+                if trainer.trouble:
+                    record["trouble"] = trainer.trouble
                 # The log first: a record too many is dropped on resuming, one too few is lost.
                 if metrics is not None:
                     metrics.append(record)

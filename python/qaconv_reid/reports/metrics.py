@@ -47,7 +47,7 @@ class Metrics:
             path.write_text(text.getvalue(), encoding="utf-8")
         if self._board is not None:
             for name, value in record.items():
-                if name != "epoch":
+                if name != "epoch" and not isinstance(value, str):
                     self._board.add_scalar(name, value, record["epoch"])
             self._board.flush()
 

@@ -85,7 +85,8 @@ class EpochReport:
     def as_dict(self) -> dict[str, object]:
         """The numbers as plain values, for a log."""
         values = dataclasses.asdict(self)
-        return {**values, **values.pop("batches")}
+        batches = values.pop("batches")
+        return {**values, **batches}
 
 
 @dataclass(slots=True)

@@ -142,6 +142,8 @@ class Trainer:
         self.meter = Meter(matcher, device)
         self._last_window: Window | None = None
         self.composition = Composition(images)
+        #: What the last look at the run found wrong; empty if nothing was.
+        self.trouble = ""
 
     def epochs(
         self, stop: Callable[[], bool] = lambda: False, after_step: Callable[[], None] | None = None
@@ -295,6 +297,7 @@ class Trainer:
         self.hold.look(window)
         if window.accuracy > self.config.augmentation.from_accuracy:
             self.stream.augments = True
+        self.trouble = ""
         self._complain(self.watch.look(window))
 
     def _complain(self, trouble: str | None) -> None:
@@ -302,6 +305,7 @@ class Trainer:
             return
         if self.config.runtime.collapse == "stop":
             raise CollapsedError(trouble)
+        self.trouble = trouble
         if self.notice is not None:
             self.notice(trouble)
 
@@ -366,6 +370,7 @@ class Trainer:
             "meter": self.meter.state_dict(),
             "composition": self.composition.state_dict(),
             "watch": self.watch.state_dict(),
+            "trouble": self.trouble,
             "hold": self.hold.state_dict(),
             "random": random_state(),
         }
@@ -405,6 +410,7 @@ class Trainer:
         self.meter.load_state_dict(state["meter"])
         self.composition.load_state_dict(state["composition"])
         self.watch.load_state_dict(state["watch"])
+        self.trouble = state.get("trouble", "")
         self.hold.load_state_dict(state["hold"])
         if "gradients" in state:
             self._resume_step(state["gradients"])

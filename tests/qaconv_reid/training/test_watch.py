@@ -130,5 +130,13 @@ def test_a_collapsing_run_ends_within_a_hundred_steps_of_it_and_says_so(images):
 def test_it_goes_on_where_the_settings_say_so(images, capsys):
     trainer = collapsing(images, "runtime.collapse=tell", "schedule.max_epochs=18")
     torch.nn.init.constant_(trainer.matcher.logit_bn.weight, 1e-4)
-    assert len(list(trainer.epochs())) == 18
+    reports = list(trainer.epochs())
+    assert len(reports) == 18
     assert "logit_bn.weight" in capsys.readouterr().out
+    assert "logit_bn.weight" in trainer.trouble
+    other = collapsing(images, "runtime.collapse=tell", "schedule.max_epochs=18")
+    assert other.trouble == ""
+    other.load_state_dict(trainer.state_dict())
+    assert other.trouble == trainer.trouble
+    # What a log, a table and TensorBoard take.
+    assert all(isinstance(value, int | float) for value in reports[0].as_dict().values())

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from qaconv_reid.config import to_toml
+from qaconv_reid.config import ConfigError, to_toml
 from qaconv_reid.files import replaced
+from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.recipes.study.plan import Cell
 
-__all__ = ["is_finished", "run_cells"]
+__all__ = ["check_cell", "is_finished", "run_cells"]
 
 Told = Callable[[Cell, str | None], None]
 """Of a cell that has ended, and why it did where it is not finished."""
+
+#: Seconds between two looks at whether a process has ended.
+_LOOK = 0.2
 
 
 def is_finished(cell: Cell) -> bool:
@@ -25,59 +30,105 @@ def is_finished(cell: Cell) -> bool:
     return RunFolder(cell.folder).evaluation.is_file()
 
 
-def run_cells(cells: Sequence[Cell], *, jobs: int, told: Told) -> None:
+def check_cell(cell: Cell) -> None:
+    """That what lies in the cell's folder, if anything does, is this run.
+
+    Raises:
+        ConfigError: it was begun with other settings.
+    """
+    folder = RunFolder(cell.folder)
+    if folder.config_file.is_file():
+        folder.check_same(cell.config)
+
+
+def run_cells(
+    cells: Sequence[Cell], *, jobs: int, told: Told, notice: Callable[[str], None]
+) -> bool:
     """Run what is not finished; what was begun goes on where it stopped.
+
+    SIGINT (Ctrl-C) and SIGTERM are passed on: the running cells keep where they stand and end, and
+    no other is begun. A second one ends them at once.
 
     Args:
         cells: in the order in which they are begun.
         jobs: processes at a time, which share the processor's cores.
         told: called as each ends.
+        notice: told that a signal has come.
 
-    Raises:
-        KeyboardInterrupt: the running cells have then kept where they stood.
+    Returns:
+        Whether it went to its end.
     """
     waiting = [cell for cell in cells if not is_finished(cell)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = max(1, (cores or 1) // jobs)
-    running: dict[Future[str | None], Cell] = {}
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
+    running: dict[subprocess.Popen[bytes], Cell] = {}
+
+    stopped: set[int] = set()
+    try:
+        with stop_when_interrupted(notice) as interrupted:
+            while running or (waiting and not interrupted()):
+                while waiting and len(running) < jobs and not interrupted():
                     cell = waiting.pop(0)
-                    running[pool.submit(_run, cell, threads)] = cell
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    told(running.pop(future), future.result())
-        except KeyboardInterrupt:
-            # The terminal has told the processes as well: they keep what they have, and end.
-            waiting.clear()
-            wait(running)
-            raise
+                    try:
+                        running[_start(cell, threads)] = cell
+                    except ConfigError as error:
+                        told(cell, str(error))
+                if interrupted():
+                    for process in running:
+                        if process.pid not in stopped:
+                            stopped.add(process.pid)
+                            process.terminate()
+                for process in [one for one in running if one.poll() is not None]:
+                    cell = running.pop(process)
+                    failure = "stopped" if process.pid in stopped else _failure(cell)
+                    told(cell, None if process.returncode == 0 else failure)
+                time.sleep(_LOOK if running else 0)
+            return not interrupted()
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
 
 
-def _run(cell: Cell, threads: int) -> str | None:
-    """None where the cell is finished, else the last thing that its process said."""
+def _start(cell: Cell, threads: int) -> subprocess.Popen[bytes]:
+    """The cell's process, which has a lock on its log while it lives.
+
+    Raises:
+        ConfigError: another process is at work on the cell: one that outlived its study, perhaps.
+    """
     folder = cell.folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    settings = folder.parent / f"{cell.name}.toml"
-    with replaced(settings) as temporary:
-        temporary.write_text(to_toml(cell.config), encoding="utf-8")
-    begun = RunFolder(folder).config_file.is_file()
-    command = [sys.executable, "-m", "qaconv_reid", "train"]
-    command += [str(folder), "--resume"] if begun else [str(settings)]
-    log = folder.parent / f"{cell.name}.log"
-    with log.open("a", encoding="utf-8") as file:
-        code = subprocess.run(
-            command,
+    with _log(cell).open("a", encoding="utf-8") as log:
+        try:
+            # It belongs to the open file, which the process inherits as its output.
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"another process is at work on it ({_log(cell)})") from None
+        settings = folder.parent / f"{cell.name}.toml"
+        with replaced(settings) as temporary:
+            temporary.write_text(to_toml(cell.config), encoding="utf-8")
+        begun = RunFolder(folder).config_file.is_file()
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "qaconv_reid", "train"),
+                *([str(folder), "--resume"] if begun else [str(settings)]),
+            ],
             stdin=subprocess.DEVNULL,
-            stdout=file,
+            stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-            check=False,
-        ).returncode
-    return None if code == 0 else f"exit code {code}: {_last_line(log)} ({log})"
+            # Of no group that a terminal tells: the first signal must come once.
+            process_group=0,
+        )
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no word")
+def _log(cell: Cell) -> Path:
+    return cell.folder.parent / f"{cell.name}.log"
+
+
+def _failure(cell: Cell) -> str:
+    """The last thing that the cell's process said."""
+    lines = _log(cell).read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "no word")
+    return f"{last} ({_log(cell)})"

@@ -12,15 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from qaconv_ext.benchmark.provenance import provenance
+from qaconv_reid.build import find_hardware
 from qaconv_reid.config import ConfigError
 from qaconv_reid.data import DataError
 from qaconv_reid.files import replaced
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
-from qaconv_reid.recipes.study.cells import is_finished, run_cells
+from qaconv_reid.recipes.study.cells import check_cell, is_finished, run_cells
 from qaconv_reid.recipes.study.figure import figure
 from qaconv_reid.recipes.study.plan import Cell, read_plan
 from qaconv_reid.recipes.study.results import gather
 from qaconv_reid.recipes.study.untrained import untrained
+from qaconv_reid.recipes.train import Interrupted
 
 __all__ = ["study"]
 
@@ -33,6 +35,7 @@ def study(
     arms: Sequence[str] = (),
     identities: Sequence[int] = (),
     seeds: Sequence[int] = (),
+    images: int | None = None,
     jobs: int = 1,
     console: Console,
 ) -> dict[str, Any]:
@@ -41,11 +44,12 @@ def study(
     Args:
         source: a study that comes with the package, or a TOML file.
         overrides: ``key=value`` for all runs: ``data.train=…`` and ``data.test=…`` at least.
-        folder: of the study; by default ``studies/NAME``. It gets ``cells/``, ``study.json`` and a
-            figure for each test set.
-        arms: of the study, some only.
+        folder: of the study; by default ``studies/NAME``. It gets ``cells/``, ``study.json`` and
+            figures for each test set.
+        arms: whose runs are to be made now; what is there of the others is told as well.
         identities: training identities, instead of the study's.
         seeds: instead of the study's.
+        images: that every run sees, instead of the study's.
         jobs: runs at a time.
         console: for the words.
 
@@ -53,72 +57,104 @@ def study(
         What ``study.json`` holds (`gather`), with its provenance.
 
     Raises:
-        ConfigError, DataError: the study, a setting or a data set cannot be used; nothing has been
-            run.
+        ConfigError, DataError: the study, a setting or a data set cannot be used, and nothing has
+            been run; or not all runs were finished.
+        Interrupted: SIGINT or SIGTERM came; the same command goes on.
     """
     if jobs < 1:
         raise ConfigError(f"--jobs: got {jobs}, wanted at least 1")
-    plan = read_plan(source).only(arms, identities, seeds)
+    if images is not None and images < 1:
+        raise ConfigError(f"--images: got {images}, wanted at least 1")
+    plan = read_plan(source).only(identities, seeds, images)
     folder = folder or Path("studies") / plan.name
     cells = plan.cells((folder / "cells").resolve(), overrides)
-    facts = provenance(" ".join(("qaconv study", source, *overrides)), "cpu")
-    _check(cells)
-    missing = sum(not is_finished(cell) for cell in cells)
+    chosen = plan.chosen(arms, cells)
+    device = find_hardware(cells[0].config.runtime).device
+    facts = provenance(" ".join(("qaconv study", source, *overrides)), device.type)
+    missing = [cell for cell in chosen if not is_finished(cell)]
+    _check(cells, missing)
     console.print(
-        f"{plan.name}: {len(cells)} runs of {plan.images:,} images, {missing} to be made, in "
+        f"{plan.name}: {len(cells)} runs of {plan.images:,} images, {len(missing)} to be made, in "
         f"{folder}",
         markup=False,
     )
-
     facts["untrained"] = untrained(cells[0].config, folder / "untrained.json")
+    failures: dict[str, str] = {}
 
     def told(cell: Cell, failure: str | None) -> None:
-        done = sum(map(is_finished, cells))
-        what = "done" if failure is None else failure
-        console.print(f"{done} of {len(cells)}: {cell.name}: {what}", markup=False, soft_wrap=True)
-        _keep(folder, {**gather(plan, cells), **facts})
+        if failure is not None:
+            failures[cell.name] = failure
+        done = sum(map(is_finished, chosen))
+        console.print(
+            f"{done} of {len(chosen)}: {cell.name}: {failure or 'done'}",
+            markup=False,
+            soft_wrap=True,
+        )
+        _keep(folder, {**gather(plan, cells, failures), **facts})
 
-    run_cells(cells, jobs=jobs, told=told)
-    found = {**gather(plan, cells), **facts}
-    for count in plan.identities:
-        for table in _tables(found, count):
-            console.print(table)
+    def notice(what: str) -> None:
+        console.print(what, markup=False)
+
+    whole = run_cells(missing, jobs=jobs, told=told, notice=notice)
+    found = {**gather(plan, cells, failures), **facts}
     _keep(folder, found)
+    _show(found, console)
     console.print(f"figures in {folder / 'study.json'}", markup=False)
-    if not all(map(is_finished, cells)):
+    if not whole:
+        raise Interrupted(f"{plan.name}: stopped; the same command goes on")
+    if not all(map(is_finished, chosen)):
         raise ConfigError(
             f"{plan.name}: not all runs were finished; the same command goes on with them"
         )
     return found
 
 
-def _check(cells: Sequence[Cell]) -> None:
-    """That every run could begin, before one does."""
-    first = cells[0].config
-    if not first.data.test:
-        raise ConfigError("data.test: got no data set, wanted one, as data.test=PATH")
-    load_test_sets(first.data.test)
-    seen = set()
+def _check(cells: Sequence[Cell], missing: Sequence[Cell]) -> None:
+    """That every run could begin or go on, before one does, and that the others are of this study.
+
+    Figures of finished runs are shown without their data sets.
+    """
     for cell in cells:
-        key = (cell.arm, cell.identities)
-        if key not in seen and not is_finished(cell):
-            seen.add(key)
-            try:
-                load_training_images(cell.config)
-            except (ConfigError, DataError) as error:
-                raise type(error)(f"{cell.name}: {error}") from None
+        check_cell(cell)
+    if not cells[0].config.data.test:
+        raise ConfigError("data.test: got no data set, wanted one, as data.test=PATH")
+    if missing:
+        load_test_sets(missing[0].config.data.test)
+    for cell in {(cell.arm, cell.identities): cell for cell in missing}.values():
+        try:
+            load_training_images(cell.config)
+        except (ConfigError, DataError) as error:
+            raise type(error)(f"{cell.name}: {error}") from None
 
 
 def _keep(folder: Path, found: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = {"study.json": json.dumps(found, indent=1) + "\n"}
-    sizes = {row["identities"] for row in found["comparisons"]}
-    for dataset in {row["dataset"] for row in found["comparisons"]}:
-        for size in sizes:
+    for dataset in found["untrained"]:
+        for size in {cell["identities"] for cell in (*found["cells"], *found["unfinished"])}:
             files[f"{dataset}-{size}.svg"] = figure(found, dataset, size)
+            files[f"{dataset}-{size}-seconds.svg"] = figure(found, dataset, size, axis="seconds")
     for name, text in files.items():
         with replaced(folder / name.replace("/", "-")) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def _show(found: dict[str, Any], console: Console) -> None:
+    """The tables, and what they do not have."""
+    for identities in dict.fromkeys(row["identities"] for row in found["comparisons"]):
+        for table in _tables(found, identities):
+            console.print(table)
+    for cell in found["cells"]:
+        if cell["collapsed"]:
+            console.print(
+                f"collapsed: {cell['name']}: {cell['collapsed']}", markup=False, soft_wrap=True
+            )
+    for cell in found["unfinished"]:
+        images = cell["points"][-1]["images"] if cell["points"] else 0
+        why = cell["failure"] or "not finished"
+        console.print(
+            f"after {images:,} images: {cell['name']}: {why}", markup=False, soft_wrap=True
+        )
 
 
 def _tables(found: dict[str, Any], identities: int) -> list[Table]:
@@ -127,10 +163,14 @@ def _tables(found: dict[str, Any], identities: int) -> list[Table]:
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         many = f"{identities:,}" if identities else "all"
         table = Table(
-            title=f"{dataset}, {many} training identities (%)", box=box.SIMPLE_HEAD, show_edge=False
+            title=f"{dataset}, {many} training identities (%)",
+            caption=f"Δ: mAP beside {found['baseline']}, ± half of the 95 % interval; to best: "
+            "seconds until a curve came to the best mAP of that one",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
         )
         table.add_column("Arm", overflow="fold")
-        for heading in ("Seeds", "Rank-1", "mAP", "least–greatest", "to baseline", "±", "Seconds"):
+        for heading in ("Seeds", "Rank-1", "mAP", "low–high", "Δ", "Sec.", "to best"):
             table.add_column(heading, justify="right", no_wrap=True)
         before = found["untrained"][dataset]
         figures = (f"{100 * before[name]:.1f}" for name in ("rank1", "mAP"))
@@ -146,12 +186,20 @@ def _words(row: dict[str, Any]) -> tuple[str, ...]:
     change = row.get("mAP_over_baseline")
     low, high = change["interval"] if change else (0.0, 0.0)
     return (
-        row["arm"],
+        row["arm"] + (f", {len(row['collapsed'])} collapsed" if row["collapsed"] else ""),
         str(len(row["seeds"])),
         f"{100 * row['rank1']['mean']:.1f}",
         f"{100 * row['mAP']['mean']:.1f}",
         f"{100 * row['mAP']['least']:.1f}–{100 * row['mAP']['greatest']:.1f}",
-        f"{100 * change['value']:+.1f}" if change else "",
-        f"{50 * (high - low):.1f}" if change else "",
+        f"{100 * change['value']:+.1f} ±{50 * (high - low):.1f}" if change else "",
         f"{row['seconds']['mean']:.0f}",
+        _when(row),
     )
+
+
+def _when(row: dict[str, Any]) -> str:
+    """Seconds until the arm's curve came to the baseline's best."""
+    if "seconds_to_baseline" not in row:
+        return ""
+    seconds = row["seconds_to_baseline"]
+    return "never" if seconds is None else f"{seconds:.0f}"

@@ -1,10 +1,10 @@
-"""The figure of a study: mAP on a test set against images seen, a line for each arm."""
+"""A figure of a study: mAP on a test set against images or seconds, a line for each arm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["figure"]
 
@@ -20,31 +20,40 @@ _LOOKS = (
     ("#444c55", "1 4"),
 )
 _GAP = 15
+_AXES = {"images": "images seen", "seconds": "seconds of training"}
 
 
-def figure(found: Mapping[str, Any], dataset: str, identities: int) -> str:
+def figure(
+    found: Mapping[str, Any],
+    dataset: str,
+    identities: int,
+    axis: Literal["images", "seconds"] = "images",
+) -> str:
     """As SVG that stands alone, on white.
 
-    Each line is the mean over the seeds, the band around it the least and the greatest of them.
+    Each line is the mean over the seeds, the band around it the least and the greatest of them. Of
+    an arm without a finished run it is what the others have so far.
 
     Args:
         found: of `gather`.
         dataset: the test set.
         identities: training identities of the runs.
+        axis: what the mAP is drawn against: images seen, or seconds of training.
     """
     lines = {
         arm: points
         for arm in found["arms"]
-        if (points := _points(found["cells"], arm, dataset, identities))
+        if (points := _points(_runs(found, arm, identities), dataset, axis))
     }
     many = f"{identities:,}" if identities else "all"
-    title = f"{dataset}: mAP (%) by images seen, {many} training identities"
+    what = _AXES[axis]
+    title = f"{dataset}: mAP (%) by {what}, {many} training identities"
     parts = [
         f'<text x="{_LEFT}" y="20" font-size="15" font-weight="600" fill="#1d2327">'
         f"{escape(title)}</text>"
     ]
     if lines:
-        parts += _drawn(lines)
+        parts += _drawn(lines, what)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="12"><title>{escape(title)}</title>'
@@ -53,30 +62,38 @@ def figure(found: Mapping[str, Any], dataset: str, identities: int) -> str:
 
 
 Point = tuple[float, float, float, float]
-"""Images; mean, least and greatest mAP in per cent."""
+"""Images or seconds; mean, least and greatest mAP in per cent."""
+
+Runs = Sequence[Mapping[str, Any]]
 
 
-def _points(
-    cells: Sequence[Mapping[str, Any]], arm: str, dataset: str, identities: int
-) -> list[Point]:
-    runs = [
+def _runs(found: Mapping[str, Any], arm: str, identities: int) -> Runs:
+    for cells in (found["cells"], found["unfinished"]):
+        of_arm = [it for it in cells if (it["arm"], it["identities"]) == (arm, identities)]
+        runs = [it for it in of_arm if it["points"]]
+        if runs:
+            return runs
+    return []
+
+
+def _points(runs: Runs, dataset: str, axis: str) -> list[Point]:
+    curves = [
         [
-            (point["images"], 100 * point["tests"][dataset]["mAP"])
-            for point in cell["points"]
+            (point[axis], 100 * point["tests"][dataset]["mAP"])
+            for point in run["points"]
             if dataset in point["tests"]
         ]
-        for cell in cells
-        if (cell["arm"], cell["identities"]) == (arm, identities)
+        for run in runs
     ]
-    length = min(map(len, runs), default=0)
     points = []
-    for i in range(length):
-        values = [run[i][1] for run in runs]
-        points.append((runs[0][i][0], sum(values) / len(values), min(values), max(values)))
+    for at_once in zip(*curves, strict=False):  # where one is shorter, as far as all go
+        places, values = zip(*at_once, strict=True)
+        mean = sum(values) / len(values)
+        points.append((sum(places) / len(places), mean, min(values), max(values)))
     return points
 
 
-def _drawn(lines: Mapping[str, Sequence[Point]]) -> list[str]:
+def _drawn(lines: Mapping[str, Sequence[Point]], what: str) -> list[str]:
     last = max(points[-1][0] for points in lines.values())
     low = 5 * int(min(p[2] for points in lines.values() for p in points) // 5)
     high = 5 * (int(max(p[3] for points in lines.values() for p in points) // 5) + 1)
@@ -103,7 +120,7 @@ def _drawn(lines: Mapping[str, Sequence[Point]]) -> list[str]:
         )
     parts.append(
         f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle" '
-        'fill="#59636b">images seen in training</text>'
+        f'fill="#59636b">{what}</text>'
     )
     places = _apart([(y(points[-1][1]), arm) for arm, points in lines.items()])
     for number, (arm, points) in enumerate(lines.items()):

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     BaseModel,
@@ -65,25 +65,23 @@ class Plan(_Section):
             raise ValueError(f"baseline: got {self.baseline!r}, wanted one of {_list(self.arms)}")
         return self
 
-    def only(self, arms: Sequence[str], identities: Sequence[int], seeds: Sequence[int]) -> Plan:
-        """A part of it; an empty choice keeps all.
+    def only(
+        self, identities: Sequence[int], seeds: Sequence[int], images: int | None = None
+    ) -> Plan:
+        """The same with other sizes, seeds or images; an empty choice keeps its own."""
+        changes = {"identities": tuple(identities), "seeds": tuple(seeds), "images": images}
+        return self.model_copy(update={name: value for name, value in changes.items() if value})
+
+    def chosen(self, arms: Sequence[str], cells: Sequence[Cell]) -> list[Cell]:
+        """The cells of some arms; of all where none is named.
 
         Raises:
-            ConfigError: an arm is not of the study, or the baseline is left out.
+            ConfigError: an arm is not of the study.
         """
         for arm in arms:
             if arm not in self.arms:
                 raise ConfigError(f"--arms: got {arm!r}, wanted some of {_list(self.arms)}")
-        if arms and self.baseline not in arms:
-            raise ConfigError(f"--arms: got no {self.baseline}, which the others are compared with")
-        changes: dict[str, Any] = {}
-        if arms:
-            changes["arms"] = {arm: self.arms[arm] for arm in arms}
-        if identities:
-            changes["identities"] = tuple(identities)
-        if seeds:
-            changes["seeds"] = tuple(seeds)
-        return self.model_copy(update=changes)
+        return [cell for cell in cells if not arms or cell.arm in arms]
 
     def cells(self, folder: Path, overrides: Sequence[str] = ()) -> list[Cell]:
         """Every run: seed by seed, so that a study that is stopped has all arms.

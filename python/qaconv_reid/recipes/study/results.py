@@ -32,15 +32,34 @@ _LEARNING = (
 )
 
 
-def gather(plan: Plan, cells: Sequence[Cell]) -> dict[str, Any]:
-    """All that the finished cells say.
+def gather(
+    plan: Plan, cells: Sequence[Cell], failures: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """All that the runs say.
+
+    Args:
+        plan: the study.
+        cells: all its runs.
+        failures: why runs ended that are not finished, by their names, as far as it is known.
 
     Returns:
-        ``cells``, one for each finished run with its points; ``comparisons``, one for each size,
-        test set and arm, over the seeds that are finished: values are 0 to 1.
+        ``cells``, one for each finished run with its points, and ``unfinished``, one for each that
+        was begun; ``comparisons``, one for each size, test set and arm, over the seeds that are
+        finished: values are 0 to 1. A run that collapsed is finished like any other: its figures
+        count, and ``collapsed`` has the sentence that was said of it.
     """
+    failures = failures or {}
     finished = [cell for cell in cells if is_finished(cell)]
-    records = [_cell(cell) for cell in finished]
+    records = [
+        {
+            **_cell(cell),
+            "final": {
+                entry["dataset"]: {"mAP": entry["mAP"], "rank1": entry["rank1"]}
+                for entry in RunFolder(cell.folder).evaluations()
+            },
+        }
+        for cell in finished
+    ]
     queries = {
         cell.name: read_queries(RunFolder(cell.folder).evaluation_queries) for cell in finished
     }
@@ -59,14 +78,21 @@ def gather(plan: Plan, cells: Sequence[Cell]) -> dict[str, Any]:
         "settings": list(plan.settings),
         "cells_wanted": len(cells),
         "cells": records,
+        "unfinished": [
+            {**_cell(cell), "failure": failures.get(cell.name)}
+            for cell in cells
+            if not is_finished(cell)
+            and (cell.name in failures or RunFolder(cell.folder).config_file.is_file())
+        ],
         "comparisons": comparisons,
     }
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    folder = RunFolder(cell.folder)
-    points, images, seconds = [], 0, 0.0
-    for record in read_run_log(folder.metrics):
+    """A run as far as its log goes."""
+    log = RunFolder(cell.folder).metrics
+    points, images, seconds, collapsed = [], 0, 0.0, None
+    for record in read_run_log(log) if log.is_file() else ():
         images += record["images"]
         seconds += record["seconds"]
         sets = {
@@ -77,26 +103,30 @@ def _cell(cell: Cell) -> dict[str, Any]:
             for name, value in record.items()
             if name.endswith("_mAP") and not name.startswith("validation")
         }
-        points.append(
-            {
-                "images": images,
-                "seconds": seconds,
-                "graph_share": record["graph_seconds"] / record["seconds"],
-                **{name: _number(record.get(name)) for name in _LEARNING},
-                "tests": sets,
-            }
-        )
+        point = {
+            "images": images,
+            "seconds": seconds,
+            "graph_share": record["graph_seconds"] / record["seconds"],
+            **{name: _number(record.get(name)) for name in _LEARNING},
+            "tests": sets,
+        }
+        points.append(point)
+        collapsed = record.get("trouble") or _dead(point["scale"])
     return {
+        "name": cell.name,
         "arm": cell.arm,
         "identities": cell.identities,
         "seed": cell.seed,
-        "collapsed": abs(points[-1]["scale"]) < SMALLEST_SCALE,
+        "collapsed": collapsed,
         "points": points,
-        "final": {
-            entry["dataset"]: {"mAP": entry["mAP"], "rank1": entry["rank1"]}
-            for entry in folder.evaluations()
-        },
     }
+
+
+def _dead(scale: float | None) -> str | None:
+    """What is said of a scale of which the watch has not seen enough to say it."""
+    if scale is not None and abs(scale) >= SMALLEST_SCALE:
+        return None
+    return f"the matcher's scale (logit_bn.weight) is {scale}"
 
 
 def _number(value: object) -> float | None:
@@ -135,6 +165,7 @@ def _compared(
             "dataset": dataset,
             "arm": arm,
             "seeds": sorted(runs),
+            "collapsed": sorted(seed for seed, (record, _) in runs.items() if record["collapsed"]),
             **{name: _spread(numbers) for name, numbers in values.items()},
             "seconds": _spread([record["points"][-1]["seconds"] for record, _ in runs.values()]),
             "graph_share": _spread(

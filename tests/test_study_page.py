@@ -1,0 +1,89 @@
+"""Figures of the pages on studies are those of the committed files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.scripts import load_script
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_pages_are_rendered_from_the_results():
+    script = ROOT / "benchmarks" / "render_study.py"
+    run = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.fixture
+def render(monkeypatch, tmp_path):
+    script = load_script(ROOT / "benchmarks" / "render_study.py")
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    return script
+
+
+def spread(mean):
+    return {"mean": mean, "least": mean - 0.01, "greatest": mean + 0.02}
+
+
+def comparison(arm, **more):
+    return {
+        **{"identities": 100, "dataset": "station", "arm": arm, "seeds": [0, 1], "collapsed": []},
+        **{"mAP": spread(0.3), "rank1": spread(0.4), "seconds": spread(90.0)},
+        **more,
+    }
+
+
+def cell(arm, seed, **more):
+    point = {"images": 640, "accuracy": 0.5, "gap": None, "scale": 1.0, "graph_share": 0.1}
+    point |= {"look_alike_pairs": None, "same_camera_pairs": 0.25, "effective_classes": 0.9}
+    return {
+        **{"arm": arm, "identities": 100, "seed": seed, "collapsed": None, "points": [point]},
+        **more,
+    }
+
+
+STUDY = {
+    **{"name": "s", "images": 640, "baseline": "PK", "arms": {"GS": {}, "PK": {}}},
+    **{"command": "qaconv study s", "commit": "0123456789ab", "made": "2026-01-02T03"},
+    "machine": {"processor": "a processor"},
+    "cells_wanted": 5,
+    "untrained": {"station": {"mAP": 0.1, "rank1": 0.2}},
+    "cells": [cell("GS", 0), cell("GS", 1), cell("PK", 0), cell("PK", 1, collapsed="no scale.")],
+    "unfinished": [cell("PK", 2, points=[])],
+    "comparisons": [
+        comparison(
+            "GS",
+            mAP_over_baseline={"value": 0.012, "interval": [0.002, 0.022]},
+            seconds_to_baseline=None,
+        ),
+        comparison("PK", collapsed=[1]),
+    ],
+}
+
+
+def test_what_stands_between_the_markers(render, tmp_path):
+    (tmp_path / "s.json").write_text(json.dumps(STUDY))
+    page = render.render(("s",), "before\n<!-- s: begin -->\nold\n<!-- s: end -->\nafter\n")
+    assert page.startswith("before\n<!-- s: begin -->\n")
+    assert page.endswith("<!-- s: end -->\nafter\n")
+    lines = page.splitlines()
+    assert "old" not in lines
+    assert "| untrained | | 20.0 / 10.0 |  |" in lines
+    assert "| GS | 2 | 40.0 / 30.0 (29.0–32.0) | +1.2 ± 1.0 |" in lines
+    assert "| GS | 50 % | – | 1.00 | – % | 25.0 % | 0.90 | 10 % |" in lines
+    assert "| GS | 90 | never |" in lines
+    assert "* PK, seed 1, collapsed: no scale." in lines
+    assert "* PK, seed 2, not finished, 0 images seen" in lines
+    assert "4 of 5 runs" in page
+
+
+def test_a_study_that_was_not_made_leaves_a_page_without_its_markers(render):
+    assert render.render(("s",), "a page\n") == "a page\n"
+    with pytest.raises(FileNotFoundError):
+        render.render(("s",), "<!-- s: begin -->\n<!-- s: end -->\n")
