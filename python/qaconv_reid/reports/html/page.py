@@ -89,9 +89,9 @@ def _curves(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         known = [value for value in values if value is not None]
         if not known:
             continue
-        bounds = {"low": 0.0, "high": 100.0} if unit == "%" else {}
+        low, high = (0.0, 100.0) if unit == "%" else (None, None)
         told = f"{heading} by epoch: from {known[0]:.4g} to {known[-1]:.4g}{unit and ' ' + unit}"
-        chart = line_chart(told, xs, [Series(heading, values)], x_label="epoch", **bounds)
+        chart = line_chart(told, xs, [Series(heading, values)], x_label="epoch", low=low, high=high)
         heading = f"{heading} ({unit})" if unit else heading
         charts.append(
             {"heading": heading, "meaning": meaning, "svg": Markup(chart), "last": known[-1]}
