@@ -1,5 +1,6 @@
 # Each target does its own set-up from nothing: a virtual environment, the install, the run.
-#   make demo      a first look: draw virtual people, train on one domain, evaluate on the others
+#   make demo      a first look: draw virtual people, train on one domain, evaluate on the others,
+#                  a report
 #   make test      the unit tests          make test-all   those, recipes, large results
 #   make core      the C++ and CUDA core without Python: build and CTest
 #   make lint      what the gate checks about form: ruff, mypy, clang-format

@@ -43,7 +43,7 @@ const queryImage = (query) => `/api/queries/${query}/image`;
 
 function showFacts(facts) {
   const chance = facts.calibrated
-    ? "Probabilities are calibrated, at even odds."
+    ? "Probabilities are calibrated: at even odds, by cameras like those they were fitted on."
     : "Probabilities are not calibrated: in order, but no probability that holds (qaconv calibrate RUN).";
   at("facts").textContent =
     `${facts.rows.toLocaleString("en")} images of ${facts.identities.toLocaleString("en")} known identities in ` +
