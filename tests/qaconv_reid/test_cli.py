@@ -209,6 +209,9 @@ def test_an_archive_is_to_be_unpacked(capsys, tmp_path: Path, suffix):
     code, _, err = run(capsys, "data", "check", file)
     assert code == 2
     assert "this is an archive, wanted a data set: unpack it" in error_line(err)
+    code, _, err = run(capsys, "data", "measure", file)
+    assert code == 2
+    assert "this is an archive, wanted data sets: unpack it" in error_line(err)
 
 
 def test_data_check_decodes_all_and_shows_a_pattern(capsys, tmp_path: Path):
@@ -226,3 +229,6 @@ def test_data_check_decodes_all_and_shows_a_pattern(capsys, tmp_path: Path):
     code, _, err = run(capsys, "data", "check", str(tmp_path), "--pattern", "(?P<pid>")
     assert code == 2
     assert error_line(err).startswith("data.pattern: got '(?P<pid>', wanted a pattern such as")
+    code, _, err = run(capsys, "data", "check", f"folder:{tmp_path}", "--pattern", "(?P<pid>.)")
+    assert code == 2
+    assert error_line(err) == "--pattern: got it with the layout folder, wanted one of them"

@@ -307,13 +307,17 @@ def check(arguments: argparse.Namespace) -> int:
 
     console = Console()
     path, layout = data.parse_spec(arguments.path)
+    layout = arguments.layout or layout
     if arguments.pattern is not None:
+        if layout not in (None, "pattern"):
+            raise data.DataError(f"--pattern: got it with the layout {layout}, wanted one of them")
         shown = data.preview(path, data.compile_pattern(arguments.pattern))
-        console.print(data.render_preview(shown))
+        if shown:
+            console.print(data.render_preview(shown))
     with ProgressBars() as progress:
         report = data.check(
             path,
-            arguments.layout or layout,
+            layout,
             pattern=arguments.pattern,
             inspection=data.Inspection(decode=arguments.all, progress=progress),
         )

@@ -55,6 +55,8 @@ _ARCHIVES = (
     *(b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"),
 )
 
+_ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
+
 #: EXIF's orientation, and what turns such an image upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -183,10 +185,12 @@ def _explained(source: Path | BinaryIO, name: str | None, error: Exception) -> D
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file begins as archives do."""
+    """Whether a file is called as archives are, or begins as they do."""
+    if not os.path.isfile(path):
+        return False
+    if path.suffix.lower() in _ARCHIVE_SUFFIXES:
+        return True
     try:
-        if not os.path.isfile(path):
-            return False
         with path.open("rb") as file:
             start = file.read(512)
     except OSError:

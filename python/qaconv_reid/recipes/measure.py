@@ -100,6 +100,8 @@ def measure(
 
 
 def _domains(folder: Path, settings: DataConfig, inspection: Inspection) -> dict[str, ReidDataset]:
+    if data.is_archive(folder):
+        raise DataError(f"{folder}: this is an archive, wanted data sets: unpack it")
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder, wanted one of data sets")
     try:

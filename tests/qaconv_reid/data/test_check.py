@@ -136,3 +136,38 @@ def test_the_report_on_a_terminal(tmp_path):
     assert "12,936" in text
     assert "problem: query: 1 of 9 images cannot be read" in text
     assert "ready to use" not in text
+
+
+@pytest.mark.parametrize(
+    ("layout", "counts", "published"),
+    [
+        ("market", {"train": (751, 12936)}, False),
+        ("market", {"train": (751, 12936), "query": (750, 3368), "gallery": (750, 99)}, False),
+        ("market", {"query": (750, 3368), "gallery": (750, 15913)}, True),
+        ("market", {"train": (9, 99), "query": (750, 3368), "gallery": (750, 15913)}, True),
+        ("msmt17", {"train": (1041, 32621), "query": (3060, 11659)}, False),
+        ("randperson", {"train": (8000, 132145)}, True),
+        ("randperson", {"train": (8000, 132144)}, False),
+        ("clonedperson", {"train": (4826, 5000)}, False),
+        ("folder", {"train": (3, 9)}, True),  # it has no published name
+    ],
+)
+def test_a_published_name_wants_whole_query_and_gallery(layout, counts, published):
+    assert is_published(synthetic(layout, counts), LAYOUTS[layout]) == published
+
+
+def test_an_edition_is_named_only_where_counts_or_the_folder_speak_for_it(tmp_path):
+    # Six digits and cameras to 15: somebody's own, in names that CUHK03-NP's fit.
+    for part in ("query", "bounding_box_test", "bounding_box_train"):
+        save_images(tmp_path / "mine" / part, ["000102_c12_0034.jpg", "000102_c3_0035.jpg"])
+    report = check(tmp_path / "mine")
+    assert report.name == "mine"
+    assert {row.official_images for row in report.rows} == {None}
+    assert (
+        "the names are those of cuhk03-np, the counts those of none of its published editions "
+        "(detected, labeled)"
+    ) in report.hints
+    assert not any("differ from the published" in hint for hint in report.hints)
+    (tmp_path / "mine").rename(tmp_path / "cuhk03_labeled")
+    hints = check(tmp_path / "cuhk03_labeled").hints
+    assert any("differ from the published ones of labeled" in hint for hint in hints)

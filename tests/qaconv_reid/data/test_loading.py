@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,19 @@ def test_the_small_real_set():
     assert [len(records) for records in dataset.parts.values()] == [0, 20, 353]
     assert {r.person for r in dataset.query} == set(range(1, 9))
     assert {r.camera for r in dataset.gallery} == {1, 2, 3}
+
+
+def test_a_pipe_in_place_of_a_list_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "people.csv")
+    with pytest.raises(DataError, match=r"found:\n  a file named people\.csv"):
+        load(tmp_path / "people.csv")
+    save_images(tmp_path, ["ann/1.jpg", "ann/2.jpg"])
+    assert len(load(tmp_path).train) == 2
+
+
+def test_names_and_notes_are_fit_to_be_shown(tmp_path):
+    root = tmp_path / "a\x1b[2J\nb"
+    save_images(root, ["ann/1.jpg", "\u202eloose.jpg"])
+    dataset = load(root)
+    assert dataset.name == r"a\x1b[2J\nb"
+    assert any(r"'\u202eloose.jpg'" in note for note in dataset.notes)

@@ -21,6 +21,9 @@ _NAMED = re.compile(r"(?P<person>-?\d+)(?:_s(?P<scene>\d+))?_?[cC](?:am)?(?P<cam
 #: Names that begin with some number, a person's perhaps.
 _LEADING = re.compile(r"(\d+)[_\-]")
 
+#: Where all folders are called so, they are cameras.
+_CAMERA = re.compile(r"[cC]\d{1,2}")
+
 _MARKET = re.compile(r"0+_c\d+s\d+_")
 
 _WANTED = (
@@ -77,6 +80,8 @@ def _check_persons(root: Path, images: Mapping[Path, list[Path]]) -> None:
         DataError: a folder has the name of a part, or its images those of many persons.
     """
     suspects = [person.name for person, files in images.items() if files and _is_many(person)]
+    if images and all(_CAMERA.fullmatch(person.name) for person in images):
+        suspects = [person.name for person in images]
     if suspects:
         _refuse(root, f"got the folder {shorten(suspects)} among the persons")
     leading: set[str] = set()

@@ -14,9 +14,6 @@ from qaconv_reid.data.records import PARTS, Record, ReidDataset
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 
-#: Identity number of boxes that show no whole person: of no use as a right or a wrong match.
-_JUNK = -1
-
 
 def looks_like(path: Path, pattern: re.Pattern[str]) -> bool:
     """Whether the folders are there and hold images named by ``pattern``; train may be missing."""
@@ -31,9 +28,13 @@ def parse_parts(root: Path, pattern: re.Pattern[str], wanted: str) -> dict[str, 
 
 
 def without_junk(images: dict[str, list[Named]]) -> tuple[dict[str, list[Named]], tuple[str, ...]]:
-    """The images that show a person, and a note on how many were left out."""
+    """The images that show a person, and a note on how many were left out.
+
+    A negative number, -1, is that of boxes that show no whole person: of no use as a right or a
+    wrong match.
+    """
     kept = {
-        part: [named for named in items if int(named[1]["person"]) != _JUNK]
+        part: [named for named in items if int(named[1]["person"]) >= 0]
         for part, items in images.items()
     }
     dropped = sum(map(len, images.values())) - sum(map(len, kept.values()))

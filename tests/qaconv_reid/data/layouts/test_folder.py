@@ -58,6 +58,7 @@ def test_other_images_in_the_three_folders_are_not_three_persons(tmp_path):
         ("images_detected",),
         ("images_detected", "images_labeled"),
         ("cam1", "cam2"),
+        ("c1", "c2", "c6"),
         ("gt_bbox", "0001"),
         ("nan", "0001"),
         ("a/train", "b/train"),

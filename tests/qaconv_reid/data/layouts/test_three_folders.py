@@ -136,3 +136,11 @@ def test_the_three_are_told_apart_by_their_names_here_and_one_level_down(
     save_images(tmp_path / below / GALLERY, [name])
     assert recognise(tmp_path) == layout
     assert load(tmp_path).query[0].path == tmp_path / below / QUERY / name
+
+
+@pytest.mark.parametrize("digits", [19, 40])
+def test_a_number_that_no_tensor_can_hold_is_refused(tmp_path, digits):
+    save_images(tmp_path / QUERY, [f"{'9' * digits}_c1s1_000001_00.jpg"])
+    save_images(tmp_path / GALLERY, [f"{'9' * digits}_c2s1_000001_00.jpg"])
+    with pytest.raises(DataError, match="person: got a number of more than 18 digits"):
+        load(tmp_path)
