@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from qaconv_reid.config import ConfigError, to_toml
 from qaconv_reid.files import replaced
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.recipes.study.plan import Cell
+from qaconv_reid.reports import RunLog, read_run_log
 
-__all__ = ["check_cell", "is_finished", "run_cells"]
+__all__ = ["check_cell", "is_finished", "made", "run_cells"]
 
 Told = Callable[[Cell, str | None], None]
 """Of a cell that has ended, and why it did where it is not finished."""
@@ -41,8 +43,19 @@ def check_cell(cell: Cell) -> None:
         folder.check_same(cell.config)
 
 
+def made(cell: Cell) -> list[dict[str, Any]]:
+    """Where the cell was run: a record for each time that it was begun or gone on with."""
+    path = _made(cell)
+    return read_run_log(path) if path.is_file() else []
+
+
 def run_cells(
-    cells: Sequence[Cell], *, jobs: int, told: Told, notice: Callable[[str], None]
+    cells: Sequence[Cell],
+    *,
+    jobs: int,
+    facts: Mapping[str, Any],
+    told: Told,
+    notice: Callable[[str], None],
 ) -> bool:
     """Run what is not finished; what was begun goes on where it stopped.
 
@@ -52,6 +65,7 @@ def run_cells(
     Args:
         cells: in the order in which they are begun.
         jobs: processes at a time, which share the processor's cores.
+        facts: commit and machine, kept beside each cell.
         told: called as each ends.
         notice: told that a signal has come.
 
@@ -70,7 +84,7 @@ def run_cells(
                 while waiting and len(running) < jobs and not interrupted():
                     cell = waiting.pop(0)
                     try:
-                        running[_start(cell, threads)] = cell
+                        running[_start(cell, threads, facts)] = cell
                     except ConfigError as error:
                         told(cell, str(error))
                 if interrupted():
@@ -91,7 +105,7 @@ def run_cells(
             process.wait()
 
 
-def _start(cell: Cell, threads: int) -> subprocess.Popen[bytes]:
+def _start(cell: Cell, threads: int, facts: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     """The cell's process, which has a lock on its log while it lives.
 
     Raises:
@@ -108,6 +122,8 @@ def _start(cell: Cell, threads: int) -> subprocess.Popen[bytes]:
         settings = folder.parent / f"{cell.name}.toml"
         with replaced(settings) as temporary:
             temporary.write_text(to_toml(cell.config), encoding="utf-8")
+        with RunLog(_made(cell)) as records:
+            records.append(facts)
         begun = RunFolder(folder).config_file.is_file()
         return subprocess.Popen(
             [
@@ -125,6 +141,10 @@ def _start(cell: Cell, threads: int) -> subprocess.Popen[bytes]:
 
 def _log(cell: Cell) -> Path:
     return cell.folder.parent / f"{cell.name}.log"
+
+
+def _made(cell: Cell) -> Path:
+    return cell.folder.parent / f"{cell.name}.made.jsonl"
 
 
 def _failure(cell: Cell) -> str:

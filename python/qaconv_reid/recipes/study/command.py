@@ -69,8 +69,8 @@ def study(
     folder = folder or Path("studies") / plan.name
     cells = plan.cells((folder / "cells").resolve(), overrides)
     chosen = plan.chosen(arms, cells)
-    device = find_hardware(cells[0].config.runtime).device
-    facts = provenance(" ".join(("qaconv study", source, *overrides)), device.type)
+    options = {"identities": identities, "seeds": seeds, "images": (images,) if images else ()}
+    given = [f"--{name} {','.join(map(str, what))}" for name, what in options.items() if what]
     missing = [cell for cell in chosen if not is_finished(cell)]
     _check(cells, missing)
     console.print(
@@ -78,7 +78,8 @@ def study(
         f"{folder}",
         markup=False,
     )
-    facts["untrained"] = untrained(cells[0].config, folder / "untrained.json")
+    facts = _facts(folder, " ".join(("qaconv study", source, *overrides, *given)), cells, missing)
+    before = {"untrained": untrained(cells[0].config, folder / "untrained.json")}
     failures: dict[str, str] = {}
 
     def told(cell: Cell, failure: str | None) -> None:
@@ -90,13 +91,13 @@ def study(
             markup=False,
             soft_wrap=True,
         )
-        _keep(folder, {**gather(plan, cells, failures), **facts})
+        _keep(folder, {**gather(plan, cells, failures), **facts, **before})
 
     def notice(what: str) -> None:
         console.print(what, markup=False)
 
-    whole = run_cells(missing, jobs=jobs, told=told, notice=notice)
-    found = {**gather(plan, cells, failures), **facts}
+    whole = run_cells(missing, jobs=jobs, facts=facts, told=told, notice=notice)
+    found = {**gather(plan, cells, failures), **facts, **before}
     _keep(folder, found)
     _show(found, console)
     console.print(f"figures in {folder / 'study.json'}", markup=False)
@@ -107,6 +108,19 @@ def study(
             f"{plan.name}: not all runs were finished; the same command goes on with them"
         )
     return found
+
+
+def _facts(
+    folder: Path, command: str, cells: Sequence[Cell], missing: Sequence[Cell]
+) -> dict[str, Any]:
+    """Command, commit and machine; of the runs, where nothing is made and they are only shown."""
+    device = find_hardware(cells[0].config.runtime).device
+    facts = provenance(command, device.type)
+    former = folder / "study.json"
+    if missing or not former.is_file():
+        return facts
+    kept = json.loads(former.read_text(encoding="utf-8"))
+    return {name: kept[name] for name in facts}
 
 
 def _check(cells: Sequence[Cell], missing: Sequence[Cell]) -> None:

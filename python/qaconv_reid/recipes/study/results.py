@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qaconv_reid.evaluation import PerQuery, compare
 from qaconv_reid.recipes.query_file import QueryResults, read_queries
 from qaconv_reid.recipes.runs import RunFolder
-from qaconv_reid.recipes.study.cells import is_finished
+from qaconv_reid.recipes.study.cells import is_finished, made
 from qaconv_reid.recipes.study.plan import Cell, Plan
 from qaconv_reid.reports import read_run_log
 from qaconv_reid.training.watch import SMALLEST_SCALE
@@ -30,6 +30,9 @@ _LEARNING = (
     "effective_classes",
     "most_frequent_class",
 )
+
+#: Of where a run was made, what is kept with it.
+_MADE = ("made", "version", "commit", "uncommitted_changes", "machine")
 
 
 def gather(
@@ -118,6 +121,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "identities": cell.identities,
         "seed": cell.seed,
         "collapsed": collapsed,
+        "made": [{key: it[key] for key in _MADE} for it in made(cell)],
         "points": points,
     }
 
