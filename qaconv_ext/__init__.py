@@ -36,6 +36,7 @@ _EXPORTS = {
             "Match",
             "correspondences",
             "correspondences_of_pairs",
+            "ordinary_maximum",
         ),
         "graph": (
             "ClassDecks",
@@ -58,10 +59,20 @@ _EXPORTS = {
             "hardest_pairs",
             "pair_masks",
         ),
+        "narrow": ("NarrowQAConv", "match_scores_narrow"),
     }.items()
     for name in names
 }
-_MODULES = ("arrays", "backend", "correspondence", "graph", "losses", "qaconv", "reference")
+_MODULES = (
+    "arrays",
+    "backend",
+    "correspondence",
+    "graph",
+    "losses",
+    "narrow",
+    "qaconv",
+    "reference",
+)
 
 __all__ = sorted(_EXPORTS)
 

@@ -3,12 +3,14 @@ from qaconv_ext import backend as backend
 from qaconv_ext import correspondence as correspondence
 from qaconv_ext import graph as graph
 from qaconv_ext import losses as losses
+from qaconv_ext import narrow as narrow
 from qaconv_ext import qaconv as qaconv
 from qaconv_ext import reference as reference
 from qaconv_ext.correspondence import Correspondences as Correspondences
 from qaconv_ext.correspondence import Match as Match
 from qaconv_ext.correspondence import correspondences as correspondences
 from qaconv_ext.correspondence import correspondences_of_pairs as correspondences_of_pairs
+from qaconv_ext.correspondence import ordinary_maximum as ordinary_maximum
 from qaconv_ext.graph import ClassDecks as ClassDecks
 from qaconv_ext.graph import EpochBatchSampler as EpochBatchSampler
 from qaconv_ext.graph import GraphSampler as GraphSampler
@@ -26,6 +28,8 @@ from qaconv_ext.losses import PairwiseMatchingLoss as PairwiseMatchingLoss
 from qaconv_ext.losses import SoftmaxClassifier as SoftmaxClassifier
 from qaconv_ext.losses import hardest_pairs as hardest_pairs
 from qaconv_ext.losses import pair_masks as pair_masks
+from qaconv_ext.narrow import NarrowQAConv as NarrowQAConv
+from qaconv_ext.narrow import match_scores_narrow as match_scores_narrow
 from qaconv_ext.qaconv import BatchShare as BatchShare
 from qaconv_ext.qaconv import CorrelationMax as CorrelationMax
 from qaconv_ext.qaconv import NearestMatches as NearestMatches
@@ -50,6 +54,7 @@ __all__ = [
     "HardTripletLoss",
     "LossResult",
     "Match",
+    "NarrowQAConv",
     "NearestMatches",
     "PKSampler",
     "PairMasks",
@@ -64,9 +69,11 @@ __all__ = [
     "correspondences_of_pairs",
     "hardest_pairs",
     "match_scores",
+    "match_scores_narrow",
     "nearest_classes",
     "nearest_matches",
     "one_graph",
+    "ordinary_maximum",
     "pair_masks",
     "pairwise_distance",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import qaconv_ext
-from qaconv_ext import correspondence, graph, losses, qaconv
+from qaconv_ext import correspondence, graph, losses, narrow, qaconv
 
 FOLDER = Path(__file__).resolve().parents[2] / "qaconv_ext"
 
@@ -18,6 +18,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "qaconv_ext"
 def test_they_are_the_names_of_the_modules():
     modules = (correspondence, graph, losses, qaconv)
     wanted = {name: getattr(module, name) for module in modules for name in module.__all__}
+    # The rest of it is for the application: whether it is worth while here.
+    wanted |= {name: getattr(narrow, name) for name in ("NarrowQAConv", "match_scores_narrow")}
     assert set(qaconv_ext.__all__) == wanted.keys()
     for name, value in wanted.items():
         assert getattr(qaconv_ext, name) is value
