@@ -6,7 +6,8 @@ What is random in training comes after, on the training device (`qaconv_reid.dat
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -87,19 +88,18 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         None where there is none to be had.
         """
         broken: list[str] = []
-        for number in (index, *self._stand_ins(index)):
+        for number in chain((index,), self._stand_ins(index)):
             try:
                 return self._pixels(self.records[number]), broken
             except DataError as error:
                 broken.append(str(error))
         return None, broken
 
-    def _stand_ins(self, index: int) -> Iterable[int]:
-        if self.labels is None:
-            return ()
-        alike = self._alike[self.labels[index]]
-        place = alike.index(index)
-        return (*alike[place + 1 :], *alike[:place])
+    def _stand_ins(self, index: int) -> Iterator[int]:
+        if self.labels is not None:
+            alike = self._alike[self.labels[index]]
+            place = alike.index(index)
+            yield from (*alike[place + 1 :], *alike[:place])
 
     def _pixels(self, record: Record) -> Tensor:
         image = read_image(record)
