@@ -111,7 +111,9 @@ PYTHON_ARROWS = {
     },
     "qaconv_reid.serve": {"qaconv_reid.gallery", "qaconv_reid.data"},
     "qaconv_reid.export": {"qaconv_reid.models", "qaconv_reid.files"},
+    "qaconv_reid.hub": set(),
     "qaconv_reid.matcher": {
+        "qaconv_reid.hub",
         "qaconv_reid.export",
         "qaconv_reid.restore",
         "qaconv_reid.build",

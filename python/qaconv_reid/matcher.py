@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from qaconv_ext.correspondence import (
     ordinary_maximum,
 )
 from qaconv_reid import config as settings_of
+from qaconv_reid import hub
 from qaconv_reid.build import Hardware, build_models, find_hardware
 from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, Cameras, sigmoid
 from qaconv_reid.config import RunConfig
@@ -80,6 +82,7 @@ class Matcher:
     ) -> None:
         self.name = config.name
         self.config = config.model
+        self._head = config.matcher
         self._loss = config.loss.kind
         self.epochs = models.epochs
         self.device = hardware.device
@@ -91,15 +94,30 @@ class Matcher:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, device: str = "auto", precision: str = "auto"
+        cls,
+        source: str | Path,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        revision: str | None = None,
     ) -> Self:
         """What `save_pretrained` wrote.
 
+        Args:
+            source: the folder; or ``OWNER/NAME`` on the Hugging Face hub, where no such folder is
+                here (the extra ``hub``).
+            device: as of `load`.
+            precision: as of `load`.
+            revision: on the hub: branch, tag or commit.
+
         Raises:
-            CheckpointError, ConfigError: it is not there or not whole, or this machine lacks the
-                device.
+            CheckpointError, ConfigError, HubError: it is not there or not whole, or this machine
+                lacks the device.
         """
-        folder = Path(folder).expanduser()
+        folder = Path(source).expanduser()
+        if hub.is_name(source):
+            files = (_SETTINGS_FILE, _WEIGHTS_FILE, CALIBRATION_FILE)
+            folder = hub.fetch(str(source), files, revision)
         config, epochs = _read_settings(folder, device, precision)
         hardware = find_hardware(config.runtime)
         network, matcher = build_models(config, hardware.device, pretrained=False)
@@ -126,6 +144,8 @@ class Matcher:
             "name": self.name,
             "epochs": self.epochs,
             "model": self.config.model_dump(mode="json", exclude={"weights"}),
+            "matcher": self._head.model_dump(mode="json", include={"kind", "separate_weights"}),
+            "loss": {"kind": self._loss},
         }
         with replaced(folder / _WEIGHTS_FILE) as temporary:
             save_file(self._state(), temporary)
@@ -135,6 +155,23 @@ class Matcher:
             self.calibration.save(folder / CALIBRATION_FILE)
         else:
             (folder / CALIBRATION_FILE).unlink(missing_ok=True)
+
+    def push_to_hub(self, name: str, *, private: bool = False) -> str:
+        """Put what `save_pretrained` writes on the Hugging Face hub (the extra ``hub``).
+
+        Args:
+            name: ``OWNER/NAME``; made if it is not there.
+            private: of a repository that is made.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            HubError: the hub does not take it.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return hub.push(Path(folder), name, private=private)
 
     def export(self, folder: str | Path, *, opset: int = OPSETS[0]) -> Exported:
         """Write network and matcher as ONNX, with what a program without torch has to know.
@@ -443,7 +480,12 @@ def _read_settings(folder: Path, device: str, precision: str) -> tuple[RunConfig
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != _FORMAT:
             raise ValueError(f"not of format {_FORMAT}")
-        model = [f"model.{key}={json.dumps(value)}" for key, value in document["model"].items()]
+        sections = {part: document.get(part, {}) for part in ("model", "matcher", "loss")}
+        model = [
+            f"{part}.{key}={json.dumps(value)}"
+            for part, values in sections.items()
+            for key, value in values.items()
+        ]
         name, epochs = str(document["name"]), int(document["epochs"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: cannot be read as a saved matcher: {error}") from None

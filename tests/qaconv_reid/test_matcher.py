@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +13,15 @@ import torch
 
 import qaconv_reid
 from qaconv_reid import calibration
+from qaconv_reid.build import build_models, find_hardware
 from qaconv_reid.calibration import CalibrationError
 from qaconv_reid.config import ConfigError
+from qaconv_reid.config import load as load_config
 from qaconv_reid.data import load as load_data
 from qaconv_reid.evaluation import extract
+from qaconv_reid.hub import HubError
 from qaconv_reid.models import evaluation_mode
+from qaconv_reid.restore import Restored
 from qaconv_reid.training import CheckpointError
 from support.foreign import authors_document
 from support.images import write_market
@@ -103,6 +109,56 @@ def test_a_saved_matcher_is_the_same(home, run, models, tmp_path):
     ):
         assert (again.name, again.epochs, again.checksum) == (m.name, m.epochs, m.checksum)
         assert again.match(query, query).scores.equal(m.match(query, query).scores)
+
+
+def test_what_is_saved_says_which_matcher_it_is(tmp_path):
+    settings = [f"model.height={HEIGHT}", f"model.width={WIDTH}", f"model.backbone={BACKBONE}"]
+    for more in (["matcher.separate_weights=true", "loss.kind=pairwise"], ["matcher.kind=pooled"]):
+        config = load_config(None, [*settings, *more])
+        made = build_models(config, torch.device("cpu"), pretrained=False)
+        hardware = find_hardware(config.runtime)
+        qaconv_reid.Matcher(Restored(*made, 1), config, hardware).save_pretrained(tmp_path / "s")
+        again = qaconv_reid.Matcher.from_pretrained(tmp_path / "s", device="cpu")
+        assert type(again._matcher) is type(made[1])
+        assert again.tells_probability == (config.loss.kind == "pairwise")
+
+
+def test_the_hub(home, run, models, tmp_path, monkeypatch):
+    """With the hub's own calls replaced: nothing here reaches a network."""
+    stored = tmp_path / "stored"
+    asked = []
+
+    class Api:
+        def create_repo(self, name, *, private, exist_ok):
+            asked.append((name, private, exist_ok))
+
+        def upload_folder(self, *, repo_id, folder_path):
+            shutil.copytree(folder_path, stored)
+            return f"https://hub/{repo_id}/commit/1"
+
+    def download(name, *, revision, allow_patterns):
+        asked.append((name, revision, sorted(allow_patterns)))
+        if name != "us/people":
+            raise OSError("404 Client Error\nmore")
+        return str(stored)
+
+    fake = SimpleNamespace(HfApi=Api, snapshot_download=download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
+    m = qaconv_reid.load(run, device="cpu")
+    assert m.push_to_hub("us/people") == "https://hub/us/people/commit/1"
+    again = qaconv_reid.Matcher.from_pretrained("us/people", device="cpu", revision="v1")
+    assert again.checksum == m.checksum
+    files = ["calibration.json", "matcher.json", "model.safetensors"]
+    assert asked == [("us/people", False, True), ("us/people", "v1", files)]
+    with pytest.raises(HubError) as caught:
+        qaconv_reid.Matcher.from_pretrained("us/others")
+    assert str(caught.value) == "us/others: cannot be fetched from the hub: 404 Client Error"
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(HubError, match=r"pip install 'qaconv-ext\[hub\]'"):
+        qaconv_reid.Matcher.from_pretrained("us/people")
+    monkeypatch.chdir(stored.parent)
+    with pytest.raises(CheckpointError, match="stored/none"):
+        qaconv_reid.Matcher.from_pretrained("./stored/none")
 
 
 def test_a_calibration_is_kept(home, run, models, tmp_path):

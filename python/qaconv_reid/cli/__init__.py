@@ -37,6 +37,7 @@ _USER_ERRORS = (
     ("qaconv_reid.gallery.table", "GalleryError"),
     ("qaconv_reid.serve.problem", "ServeError"),
     ("qaconv_reid.training.checkpoint", "CheckpointError"),
+    ("qaconv_reid.hub", "HubError"),
     ("qaconv_reid.training.watch", "CollapsedError"),
 )
 _INTERRUPTIONS = (("qaconv_reid.recipes.train", "Interrupted"),)
