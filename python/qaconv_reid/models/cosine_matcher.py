@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,13 @@ __all__ = ["CosineMatcher", "PairMatcher", "dense"]
 
 
 class CosineMatcher(nn.Module):
-    """The cosine of two vectors, batch-normalised: the means of row stripes, or of whole maps.
+    """The cosine of two vectors: the means of row stripes, or of whole maps.
 
-    It takes the place of a `QAConv`: the same call, and the same last norm (``logit_bn``), so that
-    every loss sees scores of the same scale. The stripes are those of PCB (Sun et al., ECCV 2018);
-    one stripe is the pooled embedding that most of the field trains.
+    It takes the place of a `QAConv`: the same call, and a scale and a shift that are learnt under
+    the same names (``logit_bn``). It does not take the statistics of the batch: the cosines of an
+    untrained network lie close together, and divided by their spread the hard triplet pulls all
+    vectors into one before anything else is learnt. The stripes are those of PCB (Sun et al., ECCV
+    2018); one stripe is the pooled embedding that most of the field trains.
 
     Args:
         num_features: channels C of the feature maps.
@@ -36,7 +38,7 @@ class CosineMatcher(nn.Module):
         self.height = height
         self.width = width
         self.count = count
-        self.logit_bn = nn.BatchNorm1d(1)
+        self.logit_bn = nn.BatchNorm1d(1).eval()
 
     def forward(
         self, probe: Tensor, gallery: Tensor | None = None, *, share: BatchShare | None = None
@@ -52,6 +54,12 @@ class CosineMatcher(nn.Module):
             cosines = own @ others.T
             scores: Tensor = self.logit_bn(cosines.reshape(1, 1, -1))
         return scores.reshape(cosines.shape)
+
+    def train(self, mode: bool = True) -> Self:
+        """As of every module; the statistics of ``logit_bn`` stay 0 and 1."""
+        super().train(mode)
+        self.logit_bn.eval()
+        return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         """As every module."""

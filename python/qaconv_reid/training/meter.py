@@ -39,7 +39,7 @@ class Window:
     scale: float
     """``logit_bn.weight`` of the matcher after the last step."""
     variance: float
-    """Running variance of the matcher's maxima, or cosines, after the last step."""
+    """Running variance of the matcher's maxima after the last step; of a cosine 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Meter:
     def _read(self) -> None:
         """Move what has come since the last time to the sums, in one transfer."""
         matcher = self._matcher
-        # Of what is pooled, the cosines themselves are what a norm sees first.
+        # Of a cosine no statistics are kept: its variance is always 1.
         first = matcher.bn if isinstance(matcher, QAConv) else matcher.logit_bn
         scale, variance = matcher.logit_bn.weight, first.running_var
         assert variance is not None

@@ -36,11 +36,13 @@ def test_an_untrained_score_is_the_cosine(count):
     torch.testing.assert_close(distances, -matcher(probe))
 
 
-def test_scores_of_a_batch_are_normalised():
+def test_training_does_not_change_what_a_cosine_is():
     matcher = CosineMatcher(5, 4, 3, 1)
-    scores = matcher(maps(8, 0))
-    assert float(scores.mean()) == pytest.approx(0, abs=1e-5)
-    assert float(scores.std(correction=0)) == pytest.approx(1, rel=1e-3)
+    wanted = matcher.eval()(maps(8, 0))
+    assert torch.equal(matcher.train()(maps(8, 0)), wanted)
+    assert not matcher.logit_bn.training
+    assert {name for name, p in matcher.named_parameters()} == {"logit_bn.weight", "logit_bn.bias"}
+    assert matcher.logit_bn.running_var.item() == 1
 
 
 def test_only_the_dense_matcher_can_be_taken_apart():

@@ -9,7 +9,8 @@ from qaconv_reid.models import FeatureMapNetwork, build_network
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return build_network("mobilenet_v2", neck_features=16)
+    # In evaluation mode: a forward pass would move the statistics that all tests of it share.
+    return build_network("mobilenet_v2", neck_features=16).eval()
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 32), (61, 35), (33, 16)])
@@ -24,7 +25,7 @@ def test_map_size_foretells_the_map(name, stage, height, width):
 
 
 def test_every_place_has_unit_length(network):
-    maps = network.eval()(torch.rand(2, 3, 64, 32))
+    maps = network(torch.rand(2, 3, 64, 32))
     assert maps.dtype == torch.float32
     torch.testing.assert_close(maps.norm(dim=1), torch.ones(2, 4, 2))
 
@@ -37,7 +38,6 @@ def test_maps_lie_channels_last_for_images_that_do_not(network):
 
 
 def test_maps_are_normalised_in_float32_under_autocast(network):
-    network.eval()
     images = torch.rand(2, 3, 64, 32)
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
         maps = network(images)
@@ -50,9 +50,7 @@ def test_maps_are_normalised_in_float32_under_autocast(network):
 
 def test_a_random_network_tells_images_apart(network):
     with torch.no_grad():
-        maps = network.eval()(
-            torch.rand(2, 3, 64, 32) * torch.tensor([1.0, 0.1, 0.1])[:, None, None]
-        )
+        maps = network(torch.rand(2, 3, 64, 32) * torch.tensor([1.0, 0.1, 0.1])[:, None, None])
         other = network(torch.rand(2, 3, 64, 32) * torch.tensor([0.1, 0.1, 1.0])[:, None, None])
     assert nn.functional.cosine_similarity(maps, other).max() < 0.99
 
