@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["SaidError", "printable"]
+__all__ = ["SaidError", "printable", "shortened"]
 
 #: What is not to reach a reader as it is: control characters (escape codes, line ends), marks that
 #: turn the direction of a line or cannot be seen, other line ends, halves of characters (bytes of a
@@ -23,6 +23,20 @@ def printable(text: object) -> str:
     return _UNFIT.sub(lambda found: _escaped(found[0]), str(text))
 
 
+def shortened(text: str, most: int = 800) -> str:
+    """A line that can be read: its beginning and its end, where it is longer than ``most``.
+
+    The beginning of a message says what it is about, the end what to do.
+
+    >>> shortened("abcdefghij", 5)
+    'ab … ij'
+    """
+    if len(text) <= most:
+        return text
+    half = max(1, (most - 1) // 2)
+    return f"{text[:half]} … {text[-half:]}"
+
+
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte, as os.fsdecode hands it over
         return f"\\x{ord(character) - 0xDC00:02x}"
@@ -30,7 +44,7 @@ def _escaped(character: str) -> str:
 
 
 class SaidError(ValueError):
-    """An error of a user's making; its text is lines that are each `printable`.
+    """An error of a user's making; its text is lines that are each `printable` and `shortened`.
 
     Args:
         lines: what is said. Only where one line ends and the next begins there is a line end.
@@ -40,4 +54,4 @@ class SaidError(ValueError):
         super().__init__(*lines)
 
     def __str__(self) -> str:
-        return "\n".join(map(printable, self.args))
+        return "\n".join(shortened(printable(line)) for line in self.args)

@@ -126,7 +126,11 @@ def _untrained(config: RunConfig) -> _Model:
     model, device = config.model, find_hardware(config.runtime).device
     try:
         network = build_network(
-            model.backbone, stage=model.stage, neck_features=0, weights=model.weights
+            model.backbone,
+            stage=model.stage,
+            neck_features=0,
+            weights=model.weights,
+            weights_part=model.weights_part,
         )
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(f"model.{error}") from None
