@@ -87,7 +87,12 @@ PYTHON_ARROWS = {
         "qaconv_reid.ownership",
         "qaconv_reid.processes",
     },
-    "qaconv_reid.reports": {"qaconv_reid.config", "qaconv_reid.files", "qaconv_reid.text"},
+    "qaconv_reid.reports": {
+        "qaconv_reid.config",
+        "qaconv_reid.documents",
+        "qaconv_reid.files",
+        "qaconv_reid.text",
+    },
     "qaconv_reid.evaluation": {
         "qaconv_reid.files",
         "qaconv_reid.data",

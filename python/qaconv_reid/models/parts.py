@@ -124,4 +124,3 @@ def _alike(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 def _equal(one: Tensor, other: Tensor) -> bool:
     plain = one.layout == other.layout == torch.strided and not (one.is_meta or other.is_meta)
     return plain and one.dtype == other.dtype and torch.equal(one, other)
-

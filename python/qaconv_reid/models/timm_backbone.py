@@ -76,9 +76,7 @@ class TimmBackbone(nn.Module):
         Raises:
             ValueError: as `load_weights`.
         """
-        return load_weights(
-            self.model, path, ignore=self.behind, convert=self._convert, part=part
-        )
+        return load_weights(self.model, path, ignore=self.behind, convert=self._convert, part=part)
 
     def _convert(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """By timm's own rules: names of the authors, position embeddings of another size."""

@@ -16,6 +16,7 @@ from qaconv_reid.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, Record, open_rgb
 from qaconv_reid.models import FeatureMapNetwork, dense, extract_maps
+from qaconv_reid.recipes.outputs import check_target
 from qaconv_reid.recipes.probability import chance_of, score_words
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
@@ -61,6 +62,8 @@ class Drawing:
                 picture_format(self.file)
             except ValueError as error:
                 raise ConfigError(f"--draw: {error}") from None
+            if self.file.parent.is_dir():  # else it is made
+                check_target("--draw", self.file)
 
 
 def match(

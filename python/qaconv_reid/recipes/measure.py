@@ -28,6 +28,7 @@ from qaconv_reid.evaluation import (
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress, build_network
 from qaconv_reid.recipes.datasets import load_checked
 from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
+from qaconv_reid.recipes.outputs import check_target
 from qaconv_reid.reports import ProgressBars
 from qaconv_reid.restore import restore_run
 
@@ -79,8 +80,8 @@ def measure(
     Raises:
         ConfigError, DataError, CheckpointError: the settings, a data set or a run cannot be used.
     """
-    if file is not None and not Path(file).absolute().parent.is_dir():
-        raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
+    if file is not None:
+        check_target("--json", Path(file))
     views = views or Views()
     with ProgressBars() as progress:
         domains = _domains(Path(folder), config.data, Inspection(progress=progress))

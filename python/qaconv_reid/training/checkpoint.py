@@ -126,15 +126,8 @@ def load(folder: Path, kind: TypeAdapter[Any] | None = None) -> dict[str, Any]:
             documents.check(kind, state, str(folder / STATE_FILE))
         except DocumentError as error:
             raise CheckpointError(*error.args) from None
-    for place, written, now in (
-        (path, document.tensors_sha256, lambda: _digest_of_file(path)),
-        (folder / STATE_FILE, document.state_sha256, lambda: _digest_of_tree(document.state)),
-    ):
-        if written is not None and written != now():
-            raise CheckpointError(
-                f"{place}: got other bytes than were written (by their checksum), wanted those of "
-                "a checkpoint; the disk or a copy has changed them"
-            )
+    _check_digest(path, document.tensors_sha256, _digest_of_file(path))
+    _check_digest(folder / STATE_FILE, document.state_sha256, _digest_of_tree(document.state))
     return state
 
 
@@ -178,6 +171,14 @@ def _document(folder: Path) -> _Document:
         raise CheckpointError(f"{path}: there is no checkpoint") from None
     except DocumentError as error:
         raise CheckpointError(*error.args) from None
+
+
+def _check_digest(path: Path, written: str | None, now: str) -> None:
+    if written is not None and written != now:
+        raise CheckpointError(
+            f"{path}: got other bytes than were written (by their checksum), wanted those of a "
+            "checkpoint; the disk or a copy has changed them"
+        )
 
 
 def _digest_of_file(path: Path) -> str:

@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -320,6 +321,15 @@ class Trainer:
         self._complain(self.watch.end_epoch(report))
         return report
 
+    def check_learnt(self, report: EpochReport) -> None:
+        """That the run does not end with an epoch in which nothing was learnt.
+
+        Raises:
+            CollapsedError: it does, and ``runtime.collapse`` is ``stop``.
+        """
+        if self.schedule.finished:
+            self._complain(self.watch.end_run(report))
+
     @property
     def _batches_done(self) -> int:
         return self.epoch * self.epoch_batches + self.position
@@ -379,36 +389,71 @@ class Trainer:
         """Go on where the giver of ``state`` stood; its settings were the same as these.
 
         Raises:
-            ValueError, RuntimeError: the state is of another network, sampler or training set.
+            ValueError: the state is of another network, sampler or training set; the message begins
+                with the entry.
+            CollapsedError: as `check_finite`.
         """
-        self.stream.load_state_dict(state["stream"])
+        with _restoring("stream"):
+            self.stream.load_state_dict(state["stream"])
         network, matcher = self.evaluated()
-        network.load_state_dict(state["network"])
-        matcher.load_state_dict(state["matcher"])
+        with _restoring("network"):
+            network.load_state_dict(state["network"])
+        with _restoring("matcher"):
+            matcher.load_state_dict(state["matcher"])
         if self.average is not None:
-            self._weights().load_state_dict(state["learning"])
-        self.objective.load_state_dict(state["objective"])
+            with _restoring("learning"):
+                self._weights().load_state_dict(state["learning"])
+        with _restoring("objective"):
+            self.objective.load_state_dict(state["objective"])
+        with _restoring("optimiser"):
+            self._load_moments(state["optimiser"])
+        for name, part in (
+            ("scaler", self.scaler),
+            ("schedule", self.schedule),
+            ("meter", self.meter),
+            ("composition", self.composition),
+            ("watch", self.watch),
+            ("hold", self.hold),
+        ):
+            with _restoring(name):
+                part.load_state_dict(state[name])
+        self.epoch = state["epoch"]
+        self.position = state["position"]
+        if "gradients" in state:
+            with _restoring("gradients"):
+                self._resume_step(state["gradients"])
+        with _restoring("random"):
+            restore_random_state(state["random"])
+        self.check_finite()
+
+    def _load_moments(self, state: Mapping[str, Any]) -> None:
         # Rates and other numbers of the groups are the settings'; only the momenta are a state.
         learning = self._learning()
         moments = {
             int(index): {
                 name: _laid_as(learning[int(index)], value) for name, value in moment.items()
             }
-            for index, moment in state["optimiser"].items()
+            for index, moment in state.items()
         }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        self.scaler.load_state_dict(state["scaler"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch = state["epoch"]
-        self.position = state["position"]
-        self.meter.load_state_dict(state["meter"])
-        self.composition.load_state_dict(state["composition"])
-        self.watch.load_state_dict(state["watch"])
-        self.hold.load_state_dict(state["hold"])
-        if "gradients" in state:
-            self._resume_step(state["gradients"])
-        restore_random_state(state["random"])
+
+    def check_finite(self) -> None:
+        """That the weights are numbers still: a checkpoint of others is of no use.
+
+        Raises:
+            CollapsedError: they are not.
+        """
+        bad = [
+            name
+            for name, value in self._weights().state_dict().items()
+            if value.is_floating_point() and not value.isfinite().all()
+        ]
+        if bad:
+            raise CollapsedError(
+                f"{bad[0]} and {len(bad) - 1} more are not finite: look at the weights "
+                "(model.weights), optimiser.learning_rate and runtime.precision"
+            )
 
     def _learning(self) -> list[nn.Parameter]:
         return [weight for group in self.optimiser.param_groups for weight in group["params"]]
@@ -450,6 +495,16 @@ def check_divisible(config: RunConfig, ranks: Ranks) -> None:
         raise ConfigError(
             f"sampler.batch_size: got {batch} for {ranks.size} processes, wanted an image for each"
         )
+
+
+@contextmanager
+def _restoring(name: str) -> Iterator[None]:
+    """Names the entry of a state that is of something else."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{name}: {reason}") from error
 
 
 def _laid_as(weight: Tensor, value: Any) -> Any:

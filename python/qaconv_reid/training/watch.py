@@ -30,6 +30,12 @@ FEWEST_ROWS = 1000
 PATIENCE = 2
 
 
+_NO_STEP = (
+    "for want of a finite gradient or of a row that counts: look at the weights (model.weights), "
+    "optimiser.learning_rate and runtime.precision"
+)
+
+
 class CollapsedError(Exception):
     """Nothing is learnt any more; the text says what happened and which setting helps."""
 
@@ -67,13 +73,16 @@ class Watch:
             )
         return None
 
+    def end_run(self, report: EpochReport) -> str | None:
+        """What is wrong with the last epoch of a run: none follows in which a step is made."""
+        if report.skipped_steps < report.steps:
+            return None
+        return f"no step was made in the last epoch, {_NO_STEP}"
+
     def _symptoms(self, window: Window) -> dict[str, str]:
         found = {}
         if window.skipped == window.steps:
-            found["skipped"] = (
-                "no step was made for want of a finite gradient or of a row that counts: look at "
-                "the weights (model.weights), optimiser.learning_rate and runtime.precision"
-            )
+            found["skipped"] = f"no step was made {_NO_STEP}"
         if abs(window.scale) < SMALLEST_SCALE:
             found["scale"] = (
                 f"the matcher's scale (logit_bn.weight) is {window.scale:.4f}: all scores are "

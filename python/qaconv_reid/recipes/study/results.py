@@ -14,7 +14,6 @@ from qaconv_reid.recipes.query_file import QueryResults, read_queries
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.recipes.study.cells import is_finished
 from qaconv_reid.recipes.study.plan import Cell, Plan
-from qaconv_reid.reports import read_run_log
 from qaconv_reid.training.watch import SMALLEST_SCALE
 
 __all__ = ["gather"]
@@ -66,7 +65,7 @@ def gather(plan: Plan, cells: Sequence[Cell]) -> dict[str, Any]:
 def _cell(cell: Cell) -> dict[str, Any]:
     folder = RunFolder(cell.folder)
     points, images, seconds = [], 0, 0.0
-    for record in read_run_log(folder.metrics):
+    for record in folder.epochs():
         images += record["images"]
         seconds += record["seconds"]
         sets = {
