@@ -125,7 +125,7 @@ class Matcher:
             "format": _FORMAT,
             "name": self.name,
             "epochs": self.epochs,
-            "model": self.config.model_dump(mode="json", exclude={"weights"}),
+            "model": self.config.model_dump(mode="json", exclude={"weights", "weights_part"}),
         }
         with replaced(folder / _WEIGHTS_FILE) as temporary:
             save_file(self._state(), temporary)
@@ -445,7 +445,14 @@ def _read_settings(folder: Path, device: str, precision: str) -> tuple[RunConfig
             raise ValueError(f"not of format {_FORMAT}")
         model = [f"model.{key}={json.dumps(value)}" for key, value in document["model"].items()]
         name, epochs = str(document["name"]), int(document["epochs"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise CheckpointError(f"{path}: cannot be read as a saved matcher: {error}") from None
     runtime = [f"runtime.device={device}", f"runtime.precision={precision}"]
     return settings_of.load(None, [f"name={name}", *model, *runtime]), epochs

@@ -74,6 +74,7 @@ def owned(
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     handle: int | None = None
+    named = False
     owner = Owner(folder)
     try:
         handle, locks = _lock(folder)
@@ -84,24 +85,30 @@ def owned(
             notice(f"{folder}: {_name(former)} had it and was killed; its place is taken")
         owner.stand_back()
         _write(folder, what)
+        named = True
         yield owner
     finally:
-        if handle is not None:
+        if named:
             owner.stand_back()
-            _HANDLES.discard(handle)
-            os.close(handle)
-        for path in made:
+        # Still locked: whoever waits for the folder finds out that it is another one by now.
+        for path in made if handle is not None else made[1:]:
             try:
                 path.rmdir()
             except OSError:  # not empty, or never made
                 break
+        if handle is not None:
+            _HANDLES.discard(handle)
+            os.close(handle)
 
 
 def _lock(folder: Path) -> tuple[int, bool]:
     """A handle of the folder, locked; and whether the file system has such locks."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # removed by who had it, or had a folder beside it
+            continue
         locks = True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +124,7 @@ def _lock(folder: Path) -> tuple[int, bool]:
         if there:
             _HANDLES.add(handle)
             return handle, locks
-        os.close(handle)  # whoever had it removed it, or moved it away, meanwhile
+        os.close(handle)  # moved away or removed, meanwhile
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,31 +72,36 @@ def find_parts(document: Mapping[str, Any], keys: Mapping[str, Tensor]) -> list[
     return different
 
 
-def choose_part(parts: list[Part], wanted: str | None, keys: Mapping[str, Tensor]) -> Part | None:
+def choose_part(
+    parts: list[Part], wanted: str | None, keys: Mapping[str, Tensor], path: Path
+) -> Part | None:
     """The part that is meant; None where there is none and none was asked for.
 
     Args:
         parts: of `find_parts`.
-        wanted: ``model.weights_part``.
+        wanted: ``model.weights_part``: the name of one, or where that begins.
         keys: the backbone's state_dict.
+        path: of the file, for people.
 
     Raises:
         ValueError: several could be, or there is none of that name; the message names them.
     """
     names = ", ".join(part.name for part in parts) or "none"
     if wanted is not None:
-        for part in parts:
-            if part.name == wanted.strip(".") or part.name == wanted:
-                return part
-        raise ValueError(
-            f"weights_part: got {wanted!r}, wanted the name below which the file has every key of "
-            f"the backbone ({names})"
-        )
+        begun = [part for part in parts if f"{part.name}.".startswith(f"{wanted.rstrip('.')}.")]
+        same = [part for part in parts if part.name == wanted]
+        if len(same or begun) != 1:
+            raise ValueError(
+                f"weights_part: got {wanted!r}, wanted the one name below which {path} has every "
+                f"key of the backbone ({names})"
+            )
+        return (same or begun)[0]
     fitting = [part for part in parts if part.fits(keys)]
     if len(fitting) > 1:
+        names = ", ".join(part.name for part in fitting)
         raise ValueError(
-            f"weights_part: got nothing, and the file has the backbone {len(fitting)} times, "
-            f"wanted one of {', '.join(part.name for part in fitting)}"
+            f"weights_part: got nothing, and {path} has the backbone {len(fitting)} times, wanted "
+            f"one of {names}"
         )
     return fitting[0] if fitting else (parts[0] if parts else None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def read_weight_file(path: Path) -> dict[str, Any]:
         if _is_safetensors(head):
             loaded: Any = safetensors.torch.load_file(path)
         else:
-            with torch.serialization.safe_globals(_NUMPY_NUMBERS):
+            with torch.serialization.safe_globals(_NUMPY_NUMBERS), warnings.catch_warnings():
+                # Of kinds of tensors that are refused when they are wanted.
+                warnings.simplefilter("ignore")
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
@@ -104,15 +107,15 @@ def _reason(error: Exception) -> str:
     """What was wrong, in a line; torch's own message goes on with advice to run the file."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     named = re.search(
-        r"(?:Unsupported (?:global|class|operand)|Trying to (?:load|call))[^\n]*"
-        r"|(?<=WeightsUnpickler error: )[^\n]*",
-        text,
+        r"(?:Unsupported (?:global|class|operand)|Trying to (?:load|call))[^\n]*", text
     )
     if named is not None:
         line = named.group(0)
-    elif isinstance(error, RuntimeError | safetensors.SafetensorError):
+    elif isinstance(error, safetensors.SafetensorError):
         line = text.strip().partition("\n")[0]
-    else:  # of a pickle that is none: whatever Python came upon
+    elif "TorchScript" in text:
+        line = "it is a program of TorchScript, wanted its state_dict"
+    else:  # of what is no pickle or archive: whatever the reader came upon
         line = "it is none that torch.save wrote, or it is damaged"
     line = line.split(" was not an allowed global")[0].rstrip(". ")
     return shortened(line, 200) or type(error).__name__

@@ -71,7 +71,7 @@ def load_weights(
     """
     wanted = backbone.state_dict()
     document = read_weight_file(path)
-    chosen = choose_part(find_parts(document, wanted), part, wanted)
+    chosen = choose_part(find_parts(document, wanted), part, wanted, path)
     read = name_weights(document, path) if chosen is None else named_part(chosen, wanted)
     tensors = dict(read.tensors)
     sources = dict(read.sources)

@@ -160,7 +160,7 @@ def _earlier(path: Path) -> dict[str, Any]:
         for entry in document["results"]:
             _key(entry), *map(float, (entry["rank1"], entry["mAP"]))
         return document
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"--before: got {path}, wanted a file that qaconv evaluate --json wrote ({error})"
         ) from None

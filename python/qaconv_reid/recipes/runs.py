@@ -46,6 +46,10 @@ _FREE = (
 )
 
 
+_Number = float | Literal["nan", "inf", "-inf"]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class _Epoch(BaseModel):
     """A record of the log, which has text for what is not finite."""
 
@@ -53,10 +57,17 @@ class _Epoch(BaseModel):
 
     epoch: Annotated[int, Field(gt=0)]
     seconds: float
-    __pydantic_extra__: dict[str, float | Literal["nan", "inf", "-inf"] | None]
-
-
-_Share = Annotated[float, Field(ge=0, le=1)]
+    loss: _Number | None = None
+    accuracy: _Number | None = None
+    gap: _Number | None = None
+    scale: _Number | None = None
+    learning_rate: _Number | None = None
+    validation_rank1: _Number | None = None
+    validation_mAP: _Number | None = None
+    input_seconds: float = 0.0
+    graph_seconds: float = 0.0
+    network_seconds: float = 0.0
+    matcher_seconds: float = 0.0
 
 
 class _Entry(BaseModel):
@@ -79,8 +90,9 @@ class _Entry(BaseModel):
     notes: list[str] = []
 
 
-_EPOCHS = TypeAdapter(list[_Epoch])
-_ENTRIES = TypeAdapter(list[_Entry])
+_EPOCH = TypeAdapter(_Epoch)
+_ENTRY = TypeAdapter(_Entry)
+_LIST = TypeAdapter(list[dict[str, Any]])
 
 
 def anchored(config: RunConfig) -> RunConfig:
@@ -236,7 +248,8 @@ class RunFolder:
         if not os.path.lexists(self.metrics):
             return []
         records = read_run_log(self.metrics)
-        documents.check(_EPOCHS, records, f"{self.metrics}: line (from 0)")
+        for number, record in enumerate(records, start=1):
+            documents.check(_EPOCH, record, f"{self.metrics}: line {number}")
         return records
 
     def forget_metrics_after(self, epoch: int) -> None:
@@ -290,12 +303,13 @@ class RunFolder:
         Raises:
             DocumentError: it is something else.
         """
-        wanted = "a list of results"
         try:
-            entries: list[dict[str, Any]] = documents.read(self.evaluation, wanted)
+            read = documents.read(self.evaluation, "a list of results")
         except FileNotFoundError:
             return []
-        documents.check(_ENTRIES, entries, f"{self.evaluation}: entry (from 0)")
+        entries: list[dict[str, Any]] = documents.check(_LIST, read, str(self.evaluation))
+        for number, entry in enumerate(entries, start=1):
+            documents.check(_ENTRY, entry, f"{self.evaluation}: entry {number}")
         return entries
 
 
