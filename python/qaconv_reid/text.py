@@ -23,17 +23,17 @@ def printable(text: object) -> str:
     return _UNFIT.sub(lambda found: _escaped(found[0]), str(text))
 
 
-def shortened(text: str, most: int = 800) -> str:
+def shortened(text: str, most: int = 600) -> str:
     """A line that can be read: its beginning and its end, where it is longer than ``most``.
 
     The beginning of a message says what it is about, the end what to do.
 
-    >>> shortened("abcdefghij", 5)
+    >>> shortened("abcdefghij", 7)
     'ab … ij'
     """
     if len(text) <= most:
         return text
-    half = max(1, (most - 1) // 2)
+    half = max(1, (most - 3) // 2)
     return f"{text[:half]} … {text[-half:]}"
 
 

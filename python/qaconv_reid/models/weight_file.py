@@ -23,9 +23,8 @@ def read_weight_file(path: Path) -> dict[str, Any]:
 
     Args:
         path: of safetensors, or what ``torch.save`` wrote in either of its formats, whatever the
-            file is called. Tensors,
-            Python's and NumPy's numbers, text and containers of them are read; a file that names
-            any other class or function is refused before it can be called.
+            file is called. Tensors, Python's and NumPy's numbers, text and containers of them are
+            read; a file that names any other class or function is refused before it can be called.
 
     Raises:
         ValueError: the file is damaged, would run code, or holds no mapping with text keys.
@@ -36,10 +35,7 @@ def read_weight_file(path: Path) -> dict[str, Any]:
         if _is_safetensors(head):
             loaded: Any = safetensors.torch.load_file(path)
         else:
-            with torch.serialization.safe_globals(_NUMPY_NUMBERS), warnings.catch_warnings():
-                # Of kinds of tensors that are refused when they are wanted.
-                warnings.simplefilter("ignore")
-                loaded = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = _unpickled(path)
     except OSError:
         raise
     except Exception as error:  # of a damaged file both libraries may raise anything
@@ -50,6 +46,18 @@ def read_weight_file(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, Mapping) or not loaded:
         raise ValueError(f"weights: got {path}, wanted a file with a state_dict")
     return {str(name): value for name, value in loaded.items()}
+
+
+def _unpickled(path: Path) -> Any:
+    with (
+        # The file and not its path: torch takes a path that ends so for one of safetensors.
+        path.open("rb") as file,
+        torch.serialization.safe_globals(_NUMPY_NUMBERS),
+        warnings.catch_warnings(),
+    ):
+        # Of kinds of tensors that are refused when they are wanted.
+        warnings.simplefilter("ignore")
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 class _NumberType:

@@ -91,8 +91,12 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
     }
     # allow_nan stays on: a loss may be NaN, and the reader is Python's.
     text = json.dumps(document)
-    with replaced(folder / STATE_FILE, sync=True) as path:
-        path.write_text(text, encoding="utf-8")
+    try:
+        with replaced(folder / STATE_FILE, sync=True) as path:
+            path.write_text(text, encoding="utf-8")
+    except OSError:
+        (folder / tensor_file).unlink(missing_ok=True)  # a full disk has room for no other
+        raise
     for path in folder.glob("tensors-*.safetensors*"):
         if path.name != tensor_file:
             path.unlink()
