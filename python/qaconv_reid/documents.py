@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qaconv_reid.text import SaidError, shortened
 
-__all__ = ["DocumentError", "check", "complaint", "parse", "read"]
+__all__ = ["DocumentError", "check", "complaint", "parse", "read", "shown"]
 
 T = TypeVar("T")
 
@@ -102,8 +102,16 @@ def complaint(error: ValidationError) -> str:
     messages = dict.fromkeys(it["msg"] for it in errors if _place(it["loc"]) == place)
     # Nearly all of pydantic's messages begin so; after "wanted" stands what it should be.
     wanted = " or ".join(message.removeprefix("Input should be ") for message in messages)
-    got = shortened(repr(first["input"]), 200)
+    got = shown(first["input"])
     return f"{key}: got {got}, wanted {wanted}" if key else f"got {got}, wanted {wanted}"
+
+
+def shown(value: object) -> str:
+    """A value in a message."""
+    try:
+        return shortened(repr(value), 200)
+    except (ValueError, RecursionError):  # a number of thousands of digits; too many things
+        return f"{type(value).__name__} too large to be shown"
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

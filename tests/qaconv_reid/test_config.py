@@ -229,7 +229,9 @@ def test_a_folder_that_is_no_run_does_not_hide_a_preset(tmp_path: Path, monkeypa
     (tmp_path / "tiny").mkdir()
     (tmp_path / "mine").mkdir()
     assert config.load("tiny").name == "tiny"
-    with pytest.raises(ConfigError, match=r"mine: got a folder without config\.toml, .*data\.train"):
+    with pytest.raises(
+        ConfigError, match=r"mine: got a folder without config\.toml, .*data\.train"
+    ):
         config.load("mine")
     (tmp_path / "tiny" / config.CONFIG_FILE).write_text("[sampler]\nbatch_size = 34\n")
     assert config.load("tiny").sampler.batch_size == 34

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from qaconv_reid.config.errors import ConfigError
 from qaconv_reid.config.sections import RunConfig
-from qaconv_reid.documents import complaint
+from qaconv_reid.documents import complaint, shown
 from qaconv_reid.text import shortened
 
 __all__ = [
@@ -105,7 +105,7 @@ def _read(source: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: got what no path can be, wanted a file or a preset") from None
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of thousands of digits is none of TOML's own
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not valid TOML: nested too deep") from None
@@ -122,7 +122,7 @@ def _parse_value(text: str) -> Any:
     """A TOML value, or the text itself where it is none: paths need no quotes."""
     try:
         value = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return text
     except RecursionError:
         raise ConfigError(f"{shortened(text, 60)}: nested too deep, wanted key=value") from None
@@ -146,7 +146,7 @@ def _build(tree: Mapping[str, Any], source: str) -> RunConfig:
     sections = {key.rpartition(".")[0] for key in known} - {""}
     for key, value in _leaves(tree):
         if key in sections:
-            got = shortened(repr(value), 200)
+            got = shown(value)
             raise ConfigError(f"{key}: got {got}, wanted a section; {key} has parts")
         if key not in known:
             raise ConfigError(f"{source}: unknown key {key}{_proposal(key, known)}")

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from qaconv_ext.benchmark.provenance import provenance
-from qaconv_reid.build import find_hardware
 from qaconv_reid import documents
+from qaconv_reid.build import find_hardware
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Views
 from qaconv_reid.evaluation import DomainRanking, Interval, domain_means

@@ -29,6 +29,7 @@ def fill(tmp_path, content, part=None):
 MINE = weights()
 OTHER = weights(1.0)
 
+
 @pytest.mark.parametrize(
     ("content", "layout", "left_out"),
     [

@@ -61,7 +61,10 @@ LINE = {"epoch": 1, "seconds": 1.0, "loss": "nan"}
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (['{"epo', json.dumps(LINE)], "got no JSON object in line 1, wanted the record of an epoch"),
+        (
+            ['{"epo', json.dumps(LINE)],
+            "got no JSON object in line 1, wanted the record of an epoch",
+        ),
         ([json.dumps(LINE), "{}"], "line 2: epoch: got nothing, wanted a value"),
         ([json.dumps({**LINE, "epoch": "1"})], "line 1: epoch: got '1', wanted a valid integer"),
         ([json.dumps({**LINE, "loss": []})], r"line 1: loss: got \[\], wanted a valid number or"),
