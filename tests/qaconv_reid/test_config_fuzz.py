@@ -35,8 +35,9 @@ def attempt(*arguments):
     try:
         found = config.load(*arguments)
     except ConfigError as error:
-        assert printable(error) == str(error)
-        assert 0 < len(str(error)) <= 600
+        said = str(error)
+        assert printable(said) == said
+        assert 0 < len(said) <= 600
         return None
     for _, value in config.files._leaves(found.model_dump()):
         if isinstance(value, int | float):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor
 
-__all__ = ["SAVED_RUN", "SAVED_WEIGHTS"]
+__all__ = ["SAVED_RUN", "SAVED_WEIGHTS", "restoring"]
 
 _Count = Annotated[int, Field(ge=0)]
 _Tensors = dict[str, Tensor]
@@ -114,3 +116,17 @@ SAVED_WEIGHTS: TypeAdapter[Any] = TypeAdapter(_Weights)
 """Network and matcher, and the epochs behind them: enough to evaluate."""
 SAVED_RUN: TypeAdapter[Any] = TypeAdapter(_Run)
 """All that a run goes on from."""
+
+
+@contextmanager
+def restoring(name: str) -> Iterator[None]:
+    """Names the entry of a state that is of something else than what takes it up.
+
+    Raises:
+        ValueError: it is; the message begins with the entry.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{name}: {reason}") from error

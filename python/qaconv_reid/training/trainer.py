@@ -10,7 +10,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,11 +29,12 @@ from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
 from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
 from qaconv_reid.training.objectives import build_objective
-from qaconv_reid.training.optimisation import build_optimiser, follow
+from qaconv_reid.training.optimisation import build_optimiser, follow, laid_as
+from qaconv_reid.training.saved import restoring
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
 from qaconv_reid.training.stream import BatchStream, neighbours_of
-from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
+from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch, check_finite
 
 __all__ = ["Trainer", "check_divisible"]
 
@@ -393,36 +393,32 @@ class Trainer:
                 with the entry.
             CollapsedError: as `check_finite`.
         """
-        with _restoring("stream"):
-            self.stream.load_state_dict(state["stream"])
         network, matcher = self.evaluated()
-        with _restoring("network"):
-            network.load_state_dict(state["network"])
-        with _restoring("matcher"):
-            matcher.load_state_dict(state["matcher"])
+        parts: dict[str, Any] = {
+            "stream": self.stream,
+            "network": network,
+            "matcher": matcher,
+            "objective": self.objective,
+            "scaler": self.scaler,
+            "schedule": self.schedule,
+            "meter": self.meter,
+            "composition": self.composition,
+            "watch": self.watch,
+            "hold": self.hold,
+        }
         if self.average is not None:
-            with _restoring("learning"):
-                self._weights().load_state_dict(state["learning"])
-        with _restoring("objective"):
-            self.objective.load_state_dict(state["objective"])
-        with _restoring("optimiser"):
-            self._load_moments(state["optimiser"])
-        for name, part in (
-            ("scaler", self.scaler),
-            ("schedule", self.schedule),
-            ("meter", self.meter),
-            ("composition", self.composition),
-            ("watch", self.watch),
-            ("hold", self.hold),
-        ):
-            with _restoring(name):
+            parts["learning"] = self._weights()
+        for name, part in parts.items():
+            with restoring(name):
                 part.load_state_dict(state[name])
+        with restoring("optimiser"):
+            self._load_moments(state["optimiser"])
         self.epoch = state["epoch"]
         self.position = state["position"]
         if "gradients" in state:
-            with _restoring("gradients"):
+            with restoring("gradients"):
                 self._resume_step(state["gradients"])
-        with _restoring("random"):
+        with restoring("random"):
             restore_random_state(state["random"])
         self.check_finite()
 
@@ -431,7 +427,7 @@ class Trainer:
         learning = self._learning()
         moments = {
             int(index): {
-                name: _laid_as(learning[int(index)], value) for name, value in moment.items()
+                name: laid_as(learning[int(index)], value) for name, value in moment.items()
             }
             for index, moment in state.items()
         }
@@ -444,16 +440,7 @@ class Trainer:
         Raises:
             CollapsedError: they are not.
         """
-        bad = [
-            name
-            for name, value in self._weights().state_dict().items()
-            if value.is_floating_point() and not value.isfinite().all()
-        ]
-        if bad:
-            raise CollapsedError(
-                f"{bad[0]} and {len(bad) - 1} more are not finite: look at the weights "
-                "(model.weights), optimiser.learning_rate and runtime.precision"
-            )
+        check_finite(self._weights())
 
     def _learning(self) -> list[nn.Parameter]:
         return [weight for group in self.optimiser.param_groups for weight in group["params"]]
@@ -473,7 +460,7 @@ class Trainer:
     def _resume_step(self, state: Mapping[str, Any]) -> None:
         weights = self._learning()
         for place, gradient in state["sums"].items():
-            weights[int(place)].grad = _laid_as(weights[int(place)], gradient)
+            weights[int(place)].grad = laid_as(weights[int(place)], gradient)
         self._statistics = [value.to(self.device) for value in state["statistics"]]
         self._counted = state["counted"].to(self.device)
 
@@ -495,26 +482,6 @@ def check_divisible(config: RunConfig, ranks: Ranks) -> None:
         raise ConfigError(
             f"sampler.batch_size: got {batch} for {ranks.size} processes, wanted an image for each"
         )
-
-
-@contextmanager
-def _restoring(name: str) -> Iterator[None]:
-    """Names the entry of a state that is of something else."""
-    try:
-        yield
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{name}: {reason}") from error
-
-
-def _laid_as(weight: Tensor, value: Any) -> Any:
-    """``value`` in memory as the weight, where it has its shape; on its device.
-
-    Fused optimisers walk through memory and take no notice of strides.
-    """
-    if not isinstance(value, Tensor) or value.shape != weight.shape:
-        return value
-    return torch.empty_like(weight).copy_(value)
 
 
 def _epoch_batches(config: RunConfig, images: TrainingImages) -> int:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from torch import nn
+
 from qaconv_reid.config import RunConfig
 from qaconv_reid.training.meter import EpochReport, Window
 
-__all__ = ["CollapsedError", "HeldScale", "Watch"]
+__all__ = ["CollapsedError", "HeldScale", "Watch", "check_finite"]
 
 #: A scale below this is none: gradients of the maps are proportional to it.
 SMALLEST_SCALE = 0.05
@@ -38,6 +40,24 @@ _NO_STEP = (
 
 class CollapsedError(Exception):
     """Nothing is learnt any more; the text says what happened and which setting helps."""
+
+
+def check_finite(weights: nn.Module) -> None:
+    """That weights and statistics are numbers still: a checkpoint of others is of no use.
+
+    Raises:
+        CollapsedError: they are not.
+    """
+    bad = [
+        name
+        for name, value in weights.state_dict().items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
+    if bad:
+        raise CollapsedError(
+            f"{bad[0]} and {len(bad) - 1} more are not finite: look at the weights "
+            "(model.weights), optimiser.learning_rate and runtime.precision"
+        )
 
 
 class Watch:

@@ -262,9 +262,9 @@ def test_names_lead_back_to_their_persons():
 
 
 def test_of_two_that_make_the_same_one_is_told_who_the_other_is(tmp_path):
-    with owned(tmp_path / ".here.partial", "qaconv data make"):
-        with pytest.raises(PeopleError, match=rf"here\.partial: process {os.getpid()} .* has it: "):
-            make(Request("tiny"), tmp_path / "here")
+    said = rf"here\.partial: process {os.getpid()} .* has it: "
+    with owned(tmp_path / ".here.partial", "x"), pytest.raises(PeopleError, match=said):
+        make(Request("tiny"), tmp_path / "here")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -124,8 +124,8 @@ def begun(tmp_path, monkeypatch):
     return config, folder
 
 
-def test_a_run_can_be_gone_on_with_from_anywhere(begun, tmp_path, monkeypatch):
-    config, _ = begun
+@pytest.mark.usefixtures("begun")
+def test_a_run_can_be_gone_on_with_from_anywhere(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
