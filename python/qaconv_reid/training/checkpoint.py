@@ -119,7 +119,7 @@ def load(folder: Path, kind: TypeAdapter[Any] | None = None) -> dict[str, Any]:
         try:
             found = load_file(path)
             break
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:  # ValueError: of odd names
             if left and not path.exists() and _document(folder).tensors != document.tensors:
                 continue
             reason = shortened(str(error).partition("\n")[0], 200)
