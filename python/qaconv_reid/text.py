@@ -13,6 +13,10 @@ _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 
+#: Of a message: longer than the paths that people have.
+_LONGEST_WORD = 200
+_LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
+
 
 def printable(text: object) -> str:
     r"""One line that shows what cannot be shown as it is as Python writes it.
@@ -24,15 +28,19 @@ def printable(text: object) -> str:
 
 
 def shortened(text: str, most: int = 600) -> str:
-    """A line that can be read: its beginning and its end, where it is longer than ``most``.
+    """A line that can be read: no word of it fills a screen, nor does the whole.
 
-    The beginning of a message says what it is about, the end what to do.
+    Of what is too long the middle is left out: the beginning of a message says what it is about,
+    the end what to do.
 
     >>> shortened("abcdefghij", 7)
     'ab … ij'
     """
-    if len(text) <= most:
-        return text
+    text = _LONG_WORD.sub(lambda found: _ends(found[0], _LONGEST_WORD), text)
+    return text if len(text) <= most else _ends(text, most)
+
+
+def _ends(text: str, most: int) -> str:
     half = max(1, (most - 3) // 2)
     return f"{text[:half]} … {text[-half:]}"
 
