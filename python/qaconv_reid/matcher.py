@@ -125,7 +125,7 @@ class Matcher:
             "format": _FORMAT,
             "name": self.name,
             "epochs": self.epochs,
-            "model": self.config.model_dump(mode="json", exclude={"weights", "weights_part"}),
+            "model": self.config.model_dump(mode="json", exclude={"weights", "part_of_weights"}),
         }
         with replaced(folder / _WEIGHTS_FILE) as temporary:
             save_file(self._state(), temporary)

@@ -181,7 +181,7 @@ class ModelConfig(_Section):
     """Pretrained weights of the backbone: a local file of any layout in docs/models.md, or
     ``package:NAME`` for one in an installed package, or ``auto`` for whatever is installed for this
     backbone; where it is not set, random numbers."""
-    weights_part: str | None = None
+    part_of_weights: str | None = None
     """Of a file that has the backbone several times: the name below which it is meant, such as
     ``teacher`` or ``state_dict.module.encoder_q``."""
     height: Pixels = 384

@@ -122,7 +122,7 @@ def build_network(
     neck_norm: bool = False,
     freeze_norms: bool = True,
     weights: str | Path | None = None,
-    weights_part: str | None = None,
+    part_of_weights: str | None = None,
 ) -> FeatureMapNetwork:
     """A network with a backbone of `BACKBONES` or of timm.
 
@@ -138,14 +138,14 @@ def build_network(
         freeze_norms: the backbone's batch norms keep their statistics in training.
         weights: file with the backbone's pretrained weights or ``package:NAME`` or
             ``auto`` (see `find_weights`); None leaves it random.
-        weights_part: of a file that has the backbone several times: below this name.
+        part_of_weights: of a file that has the backbone several times: below this name.
 
     Raises:
         ValueError: no such backbone or stage, or the weights do not fit.
         FileNotFoundError: no such weight file.
     """
     path = None if weights is None else find_weights(weights, name)
-    backbone, cut, fill = _open(name, stage, weights_part)
+    backbone, cut, fill = _open(name, stage, part_of_weights)
     network = FeatureMapNetwork(
         backbone,
         cut.channels,

@@ -31,7 +31,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What ``model.weights_part`` calls it."""
+        """What ``model.part_of_weights`` calls it."""
         return ".".join([*self.place, self.prefix.rstrip(".")]).strip(".") or "."
 
     def of(self, keys: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -79,7 +79,7 @@ def choose_part(
 
     Args:
         parts: of `find_parts`.
-        wanted: ``model.weights_part``: the name of one, or where that begins.
+        wanted: ``model.part_of_weights``: the name of one, or where that begins.
         keys: the backbone's state_dict.
         path: of the file, for people.
 
@@ -92,7 +92,7 @@ def choose_part(
         same = [part for part in parts if part.name == wanted]
         if len(same or begun) != 1:
             raise ValueError(
-                f"weights_part: got {wanted!r}, wanted the one name below which {path} has every "
+                f"part_of_weights: got {wanted!r}, wanted the one name below which {path} has every "
                 f"key of the backbone ({names})"
             )
         return (same or begun)[0]
@@ -100,7 +100,7 @@ def choose_part(
     if len(fitting) > 1:
         names = ", ".join(part.name for part in fitting)
         raise ValueError(
-            f"weights_part: got nothing, and {path} has the backbone {len(fitting)} times, wanted "
+            f"part_of_weights: got nothing, and {path} has the backbone {len(fitting)} times, wanted "
             f"one of {names}"
         )
     return fitting[0] if fitting else (parts[0] if parts else None)

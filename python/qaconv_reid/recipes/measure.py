@@ -131,7 +131,7 @@ def _untrained(config: RunConfig) -> _Model:
             stage=model.stage,
             neck_features=0,
             weights=model.weights,
-            weights_part=model.weights_part,
+            part_of_weights=model.part_of_weights,
         )
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(f"model.{error}") from None

@@ -97,6 +97,8 @@ def report(
     folder.check_same(config)
     out = out or folder.path / "report.html"
     for option, file in (("--out", out), ("--json", json_file)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise ConfigError(f"{option}: got {file}, wanted a file in a folder that is there")
         if file is not None:
             check_target(option, file)
     earlier = None if before is None else _earlier(before)

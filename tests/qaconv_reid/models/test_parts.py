@@ -21,7 +21,7 @@ def below(prefix, tensors):
 def fill(tmp_path, content, part=None):
     torch.save(content, tmp_path / "w.pth")
     network = build_network(
-        "resnet18", neck_features=0, weights=tmp_path / "w.pth", weights_part=part
+        "resnet18", neck_features=0, weights=tmp_path / "w.pth", part_of_weights=part
     )
     return network.backbone.state_dict()["conv1.weight"], network.pretrained
 
@@ -67,7 +67,7 @@ TWICE = {
 
 
 def test_of_two_it_is_asked_which(tmp_path):
-    with pytest.raises(ValueError, match=r"weights_part: got nothing, .* 2 times") as caught:
+    with pytest.raises(ValueError, match=r"part_of_weights: got nothing, .* 2 times") as caught:
         fill(tmp_path, TWICE)
     assert str(caught.value).endswith(
         "wanted one of state_dict.module.encoder_q, state_dict.module.encoder_k"
@@ -92,7 +92,7 @@ def test_the_beginning_of_its_name_is_enough(tmp_path):
 
 @pytest.mark.parametrize("part", ["state_dict", "nowhere", "", "state_dict.module.enc"])
 def test_a_name_of_none_or_of_both_is_refused(tmp_path, part):
-    with pytest.raises(ValueError, match=r"weights_part: got .*encoder_q.*encoder_k"):
+    with pytest.raises(ValueError, match=r"part_of_weights: got .*encoder_q.*encoder_k"):
         fill(tmp_path, TWICE, part)
 
 

@@ -48,7 +48,7 @@ def attempt(file, part=None):
         load_weights(module, file, part=part)
     except ValueError as error:
         said = str(error)
-        assert said.startswith(("weights: got ", "weights_part: got "))
+        assert said.startswith(("weights: got ", "part_of_weights: got "))
         assert "\n" not in said
         assert "weights_only" not in said
         now = module.state_dict()
