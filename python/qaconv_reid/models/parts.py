@@ -92,16 +92,16 @@ def choose_part(
         same = [part for part in parts if part.name == wanted]
         if len(same or begun) != 1:
             raise ValueError(
-                f"part_of_weights: got {wanted!r}, wanted the one name below which {path} has every "
-                f"key of the backbone ({names})"
+                f"part_of_weights: got {wanted!r}, wanted the one name below which {path} has "
+                f"every key of the backbone ({names})"
             )
         return (same or begun)[0]
     fitting = [part for part in parts if part.fits(keys)]
     if len(fitting) > 1:
         names = ", ".join(part.name for part in fitting)
         raise ValueError(
-            f"part_of_weights: got nothing, and {path} has the backbone {len(fitting)} times, wanted "
-            f"one of {names}"
+            f"part_of_weights: got nothing, and {path} has the backbone {len(fitting)} times, "
+            f"wanted one of {names}"
         )
     return fitting[0] if fitting else (parts[0] if parts else None)
 

@@ -185,15 +185,12 @@ class RunFolder:
     def check_same(self, config: RunConfig) -> None:
         """That ``config`` can go on with, or evaluate, what lies here.
 
-        Args:
-            config: as `anchored` gives it.
-
         Raises:
             ConfigError: there is no run, or it was begun with other settings.
         """
         if not os.path.isfile(self.config_file):
             raise ConfigError(f"{self.path}: there is no run in this folder")
-        begun = anchored(load(self.path))
+        begun, config = anchored(load(self.path)), anchored(config)
         changed = [key for key in differences(begun, config) if key not in _FREE]
         if _named(begun) == _named(config):  # the same sets, in another place by now
             changed = [key for key in changed if key != "data.train"]

@@ -203,6 +203,15 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(run, command, 
     assert out == ""
 
 
+@pytest.mark.parametrize(
+    "words", [("data", "measure", "people"), ("compare", "a", "b"), ("report", "runs/a")]
+)
+def test_figures_that_cannot_be_written_are_refused_before_the_work(run, command, words):
+    Path("folder").mkdir()
+    said = "error: --json: got folder, wanted a file that can be written: Is a directory"
+    assert refused(command, run, said, *words, "--json", "folder") == ""
+
+
 @pytest.mark.parametrize("fault", ["tensors", "state", "log"])
 def test_a_disk_that_is_full_while_training_leaves_the_checkpoint_before(
     run, command, monkeypatch, fault
