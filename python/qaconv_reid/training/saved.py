@@ -104,6 +104,7 @@ class _Run(_Weights):
     meter: _Meter
     composition: _Composition
     watch: _Watch
+    trouble: str = ""
     hold: _Hold
     random: _Random
     learning: _Tensors | None = None

@@ -19,12 +19,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from qaconv_ext.losses import LossResult
-from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.config import RunConfig
 from qaconv_reid.data import ImageSource
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
 from qaconv_reid.training.composition import Composition
+from qaconv_reid.training.division import check_divisible
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
 from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
@@ -36,7 +37,7 @@ from qaconv_reid.training.stages import StageClock
 from qaconv_reid.training.stream import BatchStream, neighbours_of
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch, check_finite
 
-__all__ = ["Trainer", "check_divisible"]
+__all__ = ["Trainer"]
 
 #: Losses that drive the matcher's scale through zero while the gap is negative.
 _HELD = ("triplet", "softmax+triplet")
@@ -463,25 +464,6 @@ class Trainer:
             weights[int(place)].grad = laid_as(weights[int(place)], gradient)
         self._statistics = [value.to(self.device) for value in state["statistics"]]
         self._counted = state["counted"].to(self.device)
-
-
-def check_divisible(config: RunConfig, ranks: Ranks) -> None:
-    """That these processes can divide a run among them.
-
-    Raises:
-        ConfigError: a batch norm in training mode would see a part of a batch, or a process none.
-    """
-    model, batch = config.model, config.sampler.batch_size
-    if ranks.size > 1 and (model.neck_norm or not model.freeze_backbone_norms):
-        raise ConfigError(
-            "model.neck_norm, model.freeze_backbone_norms: got batch norms in training mode and "
-            f"{ranks.size} processes, wanted one process, or neck_norm=false and "
-            "freeze_backbone_norms=true"
-        )
-    if batch < ranks.size:
-        raise ConfigError(
-            f"sampler.batch_size: got {batch} for {ranks.size} processes, wanted an image for each"
-        )
 
 
 def _epoch_batches(config: RunConfig, images: TrainingImages) -> int:
