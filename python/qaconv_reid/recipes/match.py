@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class Drawing:
                 picture_format(self.file)
             except ValueError as error:
                 raise ConfigError(f"--draw: {error}") from None
-            if self.file.parent.is_dir():  # else it is made
+            if os.path.isdir(self.file.parent):  # else it is made
                 check_target("--draw", self.file)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -101,7 +102,7 @@ def measure(
 
 
 def _domains(folder: Path, settings: DataConfig, inspection: Inspection) -> dict[str, ReidDataset]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder}: there is no such folder, wanted one of data sets")
     try:
         data.recognise(folder)

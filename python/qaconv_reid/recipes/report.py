@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def report(
     folder.check_same(config)
     out = out or folder.path / "report.html"
     for option, file in (("--out", out), ("--json", json_file)):
-        if file is not None and not file.absolute().parent.is_dir():
+        if file is not None and not os.path.isdir(file.absolute().parent):
             raise ConfigError(f"{option}: got {file}, wanted a file in a folder that is there")
         if file is not None:
             check_target(option, file)

@@ -323,3 +323,39 @@ def test_an_empty_place_is_refused(command, argv, tmp_path, monkeypatch):
     code, _, err = command(*argv)
     assert (code, err) == (cli.USER_ERROR, "qaconv: error: --out: got an empty text\n")
     assert list(tmp_path.iterdir()) == []
+
+
+LONG = "l" * 5000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["train", "tiny", f"model.weights={LONG}"],
+            r"model\.weights: got l+ … l+, wanted an exis",
+        ),
+        (["train", "tiny", "model.weights=~nobody/w"], r"model\.weights: got ~nobody/w, wanted an"),
+        (["train", LONG], "l: cannot be read as settings: File name too long"),
+        (["report", "RUN", "--out", f"{LONG}/a.html"], "--out: got l+ … .*wanted a file in a fold"),
+        (["compare", LONG, "RUN"], "l+ … l+.*"),
+        (["data", "measure", LONG], "l+ … l+: there is no such folder"),
+        (["match", "a", "b", "RUN", "--draw", f"{LONG}.png"], r"--draw: got l+ … l+\.png, wanted"),
+    ],
+)
+def test_a_path_of_thousands_of_letters(people, run, command, words, said):
+    if "model." in words[-1]:
+        words = [*words, *settings(people)[1:], "name=b"]
+    words = [str(run) if word == "RUN" else word for word in words]
+    code, _, err = command(*words)
+    assert code == cli.USER_ERROR
+    assert re.search(said, err), err
+    assert len(err) < 700
+
+
+def test_a_calibration_is_said_though_it_cannot_be_kept(people, run, command, monkeypatch):
+    monkeypatch.setattr("qaconv_reid.calibration.replaced", full)
+    code, out, err = command("calibrate", run, "--data", people)
+    assert "fitted on" in out
+    assert code == cli.USER_ERROR
+    assert err.endswith("the calibration cannot be written: No space left on device\n")
