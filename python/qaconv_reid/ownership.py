@@ -13,7 +13,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from qaconv_reid.processes import is_running
 from qaconv_reid.text import SaidError
 
-__all__ = ["OWNER_FILE", "OwnedError", "Owner", "owned"]
+__all__ = ["OWNER_FILE", "OwnedError", "Owner", "in_turn", "owned"]
 
 #: Lies in the folder as long as somebody has it.
 OWNER_FILE = "owner.json"
@@ -98,7 +98,22 @@ def owned(
                 break
         if handle is not None:
             _HANDLES.discard(handle)
+            # Not by closing alone: a child that was forked a moment ago may still have its copy.
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)
             os.close(handle)
+
+
+@contextmanager
+def in_turn(file: Path) -> Iterator[None]:
+    """Wait until no other process is between the beginning and the end of this with that file.
+
+    Where a file system has no such locks nothing is waited for.
+    """
+    with file.open("rb") as handle:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _lock(folder: Path) -> tuple[int, bool]:

@@ -16,7 +16,7 @@ from qaconv_reid.config import CONFIG_FILE, ConfigError, RunConfig, differences,
 from qaconv_reid.data import ReidDataset, parse_spec
 from qaconv_reid.evaluation import EvaluationResult
 from qaconv_reid.files import check_replaceable, replaced, sweep, why
-from qaconv_reid.ownership import OWNER_FILE, OwnedError, owned
+from qaconv_reid.ownership import OWNER_FILE, OwnedError, in_turn, owned
 from qaconv_reid.recipes.query_file import check_queries, write_queries
 from qaconv_reid.reports import read_run_log
 from qaconv_reid.restore import BEST, CHECKPOINT
@@ -270,8 +270,10 @@ class RunFolder:
             OSError: they cannot be written; the message says what to do.
         """
         try:
-            self.write_evaluation(results, epochs)
-            write_queries(self.evaluation_queries, results, datasets, beside=True)
+            # Evaluations of other data sets may end at the same time.
+            with in_turn(self.config_file):
+                self.write_evaluation(results, epochs)
+                write_queries(self.evaluation_queries, results, datasets, beside=True)
         except OSError as error:
             raise OSError(
                 f"{self.path}: the results cannot be written ({why(error)}), but they stand above; "

@@ -180,6 +180,23 @@ def test_a_new_run_that_learnt_nothing_gives_its_name_back(begun):
     assert folder.config_file.is_file()
 
 
+def test_evaluations_that_end_at_once_are_all_kept(begun, monkeypatch):
+    _, folder = begun
+    monkeypatch.setattr("qaconv_reid.recipes.runs.write_queries", lambda *_, **__: None)
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            for part in range(10):
+                folder.write_results([result(f"{number}-{part}", 0.5)], [], 3)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    names = {entry["dataset"] for entry in folder.evaluations()}
+    assert names == {f"{number}-{part}" for number in range(4) for part in range(10)}
+
+
 def _begin(folder, config):
     """What a run writes until it is trained and evaluated, without the training."""
     with folder.owned("test", str):
