@@ -124,6 +124,10 @@ def _lock(folder: Path) -> tuple[int, bool]:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:  # removed by who had it, or had a folder beside it
             continue
+        except FileExistsError:
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise
+            continue  # removed while it was looked at
         locks = True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

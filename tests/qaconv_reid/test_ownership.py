@@ -74,6 +74,7 @@ def test_nothing_is_left_of_a_folder_that_nothing_was_put_into(tmp_path):
 def test_of_many_at_once_one_has_it(tmp_path):
     """Also while others make the folder and remove it again."""
     inside, most, entered = 0, 0, 0
+    wrong: list[Exception] = []
     count = threading.Lock()
 
     def try_often():
@@ -89,12 +90,15 @@ def test_of_many_at_once_one_has_it(tmp_path):
                         inside -= 1
             except OwnedError:
                 pass
+            except Exception as error:
+                wrong.append(error)
 
     threads = [threading.Thread(target=try_often) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert wrong == []
     assert most == 1
     assert entered
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
