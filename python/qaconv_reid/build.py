@@ -124,6 +124,7 @@ def build_models(
             neck_norm=model.neck_norm,
             freeze_norms=model.freeze_backbone_norms,
             weights=model.weights if pretrained else None,
+            part_of_weights=model.part_of_weights,
         )
     except (ValueError, FileNotFoundError) as error:
         # These messages begin with the name of the setting.

@@ -214,7 +214,14 @@ class Calibration:
             if document.pop("format") != _FORMAT:
                 raise ValueError(f"not of format {_FORMAT}")
             return cls._of(document)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise CalibrationError(f"{path}: cannot be read as a calibration: {error}") from None
 
     def _document(self) -> dict[str, Any]:

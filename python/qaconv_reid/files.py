@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["check_replaceable", "replaced", "user_cache"]
+from qaconv_reid.processes import is_running
+
+__all__ = ["check_replaceable", "replaced", "sweep", "user_cache", "why"]
+
+#: Of file systems: bytes of a name.
+_LONGEST_NAME = 255
+
+_TEMPORARY = re.compile(r".+\.(\d{1,10})\.tmp", re.DOTALL)
 
 
 def check_replaceable(path: Path) -> None:
@@ -19,23 +28,29 @@ def check_replaceable(path: Path) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.touch()
-    temporary.unlink()
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
+    _mode_of_new(_temporary(path))
 
 
 @contextmanager
 def replaced(path: Path, *, sync: bool = False) -> Iterator[Path]:
     """A name in the same folder to write to: moved to ``path`` at the end, or else removed.
 
+    Whatever writes it, the file may be read and written by whom the umask allows.
+
     Args:
         path: the file that is there as it was, or whole.
         sync: wait until the bytes are on the disk; without it the move could get there first,
             which matters for what cannot be made again.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
+        mode = _mode_of_new(temporary)
         yield temporary
+        # Some libraries make files for nobody but their owner.
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            temporary.chmod(mode)
         if sync:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -44,7 +59,36 @@ def replaced(path: Path, *, sync: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what `replaced` left in a folder, and below it, in processes that were killed."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            found = _TEMPORARY.fullmatch(name)
+            if found is not None and not is_running(int(found[1])):
+                Path(place, name).unlink(missing_ok=True)
+
+
+def why(error: OSError) -> str:
+    """What the system said, in its words and without its numbers."""
+    return error.strerror or str(error)
+
+
 def user_cache() -> Path:
     """The folder for what can be made again: ``qaconv`` in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "qaconv"
+
+
+def _temporary(path: Path) -> Path:
+    """A name that tells whose process it is of, and is no longer than a name may be."""
+    end = f".{os.getpid()}.tmp"
+    return path.with_name(os.fsdecode(os.fsencode(path.name)[: _LONGEST_NAME - len(end)]) + end)
+
+
+def _mode_of_new(path: Path) -> int:
+    """The mode of a file that is made there; nothing is left of it."""
+    path.touch()
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    finally:
+        path.unlink()

@@ -143,7 +143,7 @@ class Matcher:
             "format": _FORMAT,
             "name": self.name,
             "epochs": self.epochs,
-            "model": self.config.model_dump(mode="json", exclude={"weights"}),
+            "model": self.config.model_dump(mode="json", exclude={"weights", "part_of_weights"}),
             "matcher": self._head.model_dump(mode="json", include={"kind", "separate_weights"}),
             "loss": {"kind": self._loss},
         }
@@ -487,7 +487,14 @@ def _read_settings(folder: Path, device: str, precision: str) -> tuple[RunConfig
             for key, value in values.items()
         ]
         name, epochs = str(document["name"]), int(document["epochs"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise CheckpointError(f"{path}: cannot be read as a saved matcher: {error}") from None
     runtime = [f"runtime.device={device}", f"runtime.precision={precision}"]
     return settings_of.load(None, [f"name={name}", *model, *runtime]), epochs

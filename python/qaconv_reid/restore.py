@@ -16,9 +16,10 @@ from qaconv_reid.models import (
     FeatureMapNetwork,
     LoadReport,
     PairMatcher,
+    check_fit,
     read_authors,
 )
-from qaconv_reid.training import CheckpointError, checkpoint
+from qaconv_reid.training import SAVED_WEIGHTS, CheckpointError, checkpoint
 
 __all__ = ["BEST", "CHECKPOINT", "Foreign", "Restored", "restore", "restore_foreign", "restore_run"]
 
@@ -100,13 +101,14 @@ def restore_run(folder: Path, config: RunConfig, device: torch.device) -> Restor
     """
     network, matcher = build_models(config, device, pretrained=False)
     place = folder / (BEST if config.evaluation.weights == "best" else CHECKPOINT)
-    saved = checkpoint.load(place)
+    saved = checkpoint.load(place, SAVED_WEIGHTS)
     try:
-        network.load_state_dict(saved["network"])
-        matcher.load_state_dict(saved["matcher"])
-        return Restored(network, matcher, int(saved["epoch"]))
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{place}: does not fit the model: {error}") from error
+        for part, module in (("network", network), ("matcher", matcher)):
+            check_fit(module.state_dict(), saved[part], part)
+            module.load_state_dict(saved[part], strict=False)  # counters may be missing
+    except ValueError as error:
+        raise CheckpointError(f"{place}: does not fit the model: {error}") from None
+    return Restored(network, matcher, saved["epoch"])
 
 
 def restore_foreign(foreign: Foreign, device: torch.device) -> Restored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["SaidError", "printable"]
+__all__ = ["SaidError", "printable", "shortened"]
 
 #: What is not to reach a reader as it is: control characters (escape codes, line ends), marks that
 #: turn the direction of a line or cannot be seen, other line ends, halves of characters (bytes of a
@@ -12,6 +12,10 @@ __all__ = ["SaidError", "printable"]
 _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
+
+#: Of a message: longer than the paths that people have.
+_LONGEST_WORD = 200
+_LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
 
 
 def printable(text: object) -> str:
@@ -23,6 +27,24 @@ def printable(text: object) -> str:
     return _UNFIT.sub(lambda found: _escaped(found[0]), str(text))
 
 
+def shortened(text: str, most: int = 600) -> str:
+    """A line that can be read: no word of it fills a screen, nor does the whole.
+
+    Of what is too long the middle is left out: the beginning of a message says what it is about,
+    the end what to do.
+
+    >>> shortened("abcdefghij", 7)
+    'ab … ij'
+    """
+    text = _LONG_WORD.sub(lambda found: _ends(found[0], _LONGEST_WORD), text)
+    return text if len(text) <= most else _ends(text, most)
+
+
+def _ends(text: str, most: int) -> str:
+    half = max(1, (most - 3) // 2)
+    return f"{text[:half]} … {text[-half:]}"
+
+
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte, as os.fsdecode hands it over
         return f"\\x{ord(character) - 0xDC00:02x}"
@@ -30,7 +52,7 @@ def _escaped(character: str) -> str:
 
 
 class SaidError(ValueError):
-    """An error of a user's making; its text is lines that are each `printable`.
+    """An error of a user's making; its text is lines that are each `printable` and `shortened`.
 
     Args:
         lines: what is said. Only where one line ends and the next begins there is a line end.
@@ -40,4 +62,4 @@ class SaidError(ValueError):
         super().__init__(*lines)
 
     def __str__(self) -> str:
-        return "\n".join(map(printable, self.args))
+        return "\n".join(shortened(printable(line)) for line in self.args)

@@ -151,3 +151,87 @@ def test_settings_are_frozen_and_sections_small():
         run.name = "other"
     for name in RunConfig.model_fields:
         assert len(getattr(type(getattr(run, name)), "model_fields", ())) <= 12
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("optimiser.learning_rate=inf", "got inf, wanted a finite number"),
+        ("optimiser.learning_rate=1e30", "got 1e+30, wanted less than or equal to 1000"),
+        ("loss.margin=inf", "got inf, wanted a finite number"),
+        ("data.validation=nan", "got nan, wanted a finite number"),
+        ("model.height=1000000000", "got 1000000000, wanted less than or equal to 8192"),
+        ("model.neck_features=1000000000", "wanted less than or equal to 8192"),
+        (f"runtime.seed={2**70}", f"got {2**70}, wanted less than {2**63}"),
+        ("runtime.device=meta", "got 'meta', wanted auto, cpu, cuda or cuda:NUMBER"),
+        ("runtime.device=mps", "got 'mps', wanted auto, cpu, cuda or cuda:NUMBER"),
+        ("sampler.batch_size=true", "got True, wanted a value of its type, not true or false"),
+        ("optimiser.momentum=true", "got True, wanted a value of its type, not true or false"),
+        ("schedule.epoch_images=true", "got True, wanted a value of its type"),
+        ("schedule.epoch_images=some", "got 'some', wanted 'graph' or 'data' or a valid integer"),
+        ("name=a b", "got 'a b', wanted a name of letters, digits and _.+-, not ending in a dot"),
+        (f"name={'a' * 300}", "of at most 200 bytes"),
+        (f"name={'é' * 150}", "of at most 200 bytes"),
+        ("output=", "got '', wanted a folder"),
+        ("data.cache_folder=", "got '', wanted a folder"),
+    ],
+)
+def test_a_setting_is_within_its_bounds(override, said):
+    with pytest.raises(ConfigError) as caught:
+        config.load(None, [override])
+    assert str(caught.value).startswith(f"{override.partition('=')[0]}: got ")
+    assert said in str(caught.value)
+    assert len(str(caught.value)) <= 600
+
+
+def test_every_number_has_both_bounds():
+    """One without would let a slip of the hand reach the memory or the weights."""
+
+    def numbers(schema, sections, path=""):
+        for name, field in schema["properties"].items():
+            if "$ref" in field:
+                section = sections[field["$ref"].rpartition("/")[2]]
+                yield from numbers(section, sections, f"{path}{name}.")
+            for choice in field.get("anyOf", [field]):
+                if choice.get("type") in ("integer", "number"):
+                    yield f"{path}{name}", choice
+
+    schema = RunConfig.model_json_schema()
+    found = dict(numbers(schema, schema["$defs"]))
+    assert len(found) > 40
+    open_ended = [
+        name
+        for name, field in found.items()
+        if not {"minimum", "exclusiveMinimum"} & field.keys()
+        or not {"maximum", "exclusiveMaximum"} & field.keys()
+    ]
+    assert open_ended == []
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "a = " + "[" * 5000, "\udcff", "x" * 5000])
+def test_no_file_of_settings_is_too_odd_for_a_sentence(tmp_path: Path, text):
+    file = tmp_path / "mine.toml"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError, match=r"mine\.toml: (not valid TOML|cannot be read as sett)"):
+        config.load(file)
+
+
+@pytest.mark.parametrize("source", ["a" * 5000, "a\0b", "x/" * 3000, ""])
+def test_no_name_of_settings_is_too_odd_for_a_sentence(source):
+    with pytest.raises(ConfigError) as caught:
+        config.load(source)
+    assert len(str(caught.value)) <= 600
+
+
+def test_a_folder_that_is_no_run_does_not_hide_a_preset(tmp_path: Path, monkeypatch):
+    """Such as one with data in it; one that is a run is meant, whatever it is called."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "mine").mkdir()
+    assert config.load("tiny").name == "tiny"
+    with pytest.raises(
+        ConfigError, match=r"mine: got a folder without config\.toml, .*data\.train"
+    ):
+        config.load("mine")
+    (tmp_path / "tiny" / config.CONFIG_FILE).write_text("[sampler]\nbatch_size = 34\n")
+    assert config.load("tiny").sampler.batch_size == 34

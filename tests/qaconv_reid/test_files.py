@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 import pytest
 
-from qaconv_reid.files import check_replaceable, replaced
+from qaconv_reid.files import check_replaceable, replaced, sweep
 
 
 def test_a_file_is_replaced_or_left_as_it_was(tmp_path):
@@ -28,3 +31,39 @@ def test_looking_leaves_nothing(tmp_path):
         check_replaceable(tmp_path / "nowhere" / "a")
     with pytest.raises(IsADirectoryError):
         check_replaceable(tmp_path)
+
+
+def test_files_have_the_mode_that_the_umask_gives(tmp_path):
+    """Also those of libraries that make files for their owner alone."""
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+        former = os.umask(mask)
+        try:
+            with replaced(tmp_path / "a") as temporary:
+                temporary.touch(0o600)
+        finally:
+            os.umask(former)
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path):
+    file = tmp_path / ("é" * 127)
+    check_replaceable(file)
+    with replaced(file) as temporary:
+        temporary.write_text("x")
+    assert file.read_text() == "x"
+    with pytest.raises(OSError, match="name too long"):
+        check_replaceable(tmp_path / ("a" * 300))
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
+    dead = os.fork()
+    if not dead:
+        os._exit(0)
+    os.waitpid(dead, 0)
+    below = tmp_path / "checkpoint"
+    below.mkdir()
+    mine = [f"state.json.{os.getpid()}.tmp", "a.tmp", "a.jpg", f"b.{dead}.tmp.jpg", f".{dead}.tmp"]
+    for name in (*mine, f"state.json.{dead}.tmp", f"0001_c1.png.{dead}.tmp"):
+        (below / name).touch()
+    sweep(tmp_path)
+    assert sorted(path.name for path in below.iterdir()) == sorted(mine)

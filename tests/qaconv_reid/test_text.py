@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from qaconv_reid.text import SaidError, printable
+from qaconv_reid.text import SaidError, printable, shortened
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,14 @@ def test_an_error_has_the_lines_it_was_given_and_no_others():
     error = SaidError("a\x1b[2J: broken", "found:\n  b")
     assert str(error) == "a\\x1b[2J: broken\nfound:\\n  b"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_what_is_too_long_for_a_reader_keeps_its_beginning_and_its_end():
+    assert shortened("abc") == "abc"
+    long = shortened("model.weights: got " + "x" * 5000 + ", wanted a file")
+    assert len(long) <= 300
+    assert long.startswith("model.weights: got xxx")
+    assert long.endswith("xxx, wanted a file")
+    assert len(str(SaidError("x " * 5000))) <= 600
+    path = f"/{'folder/' * 20}file.jpg"
+    assert shortened(path) == path

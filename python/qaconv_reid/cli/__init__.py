@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from qaconv_reid.cli.parser import build_parser
-from qaconv_reid.text import printable
+from qaconv_reid.text import printable, shortened
 
 __all__ = ["main"]
 
@@ -31,6 +31,8 @@ _EXTRAS = {
 _USER_ERRORS = (
     ("qaconv_reid.config", "ConfigError"),
     ("qaconv_reid.data.records", "DataError"),
+    ("qaconv_reid.documents", "DocumentError"),
+    ("qaconv_reid.ownership", "OwnedError"),
     ("qaconv_reid.people.dataset", "PeopleError"),
     ("qaconv_reid.calibration", "CalibrationError"),
     ("qaconv_reid.export", "ExportError"),
@@ -58,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         arguments = _parse(argv)
+        for name, value in vars(arguments).items():
+            if value == "":  # a path, mostly: it would be taken for none, or for the folder here
+                return _complain(f"{_option(name, argv)}: got an empty text", USER_ERROR)
         code: int = arguments.run(arguments)
         return code
     except BrokenPipeError:  # `qaconv ... | head`: the reader has seen enough
@@ -73,9 +78,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, _loaded(_INTERRUPTIONS)):
             return _complain(str(error), INTERRUPTED)
-        if isinstance(error, (OSError, *_loaded(_USER_ERRORS))):
+        if isinstance(error, _loaded(_USER_ERRORS)):
             return _complain(str(error), USER_ERROR)
+        if isinstance(error, OSError):
+            return _complain(_said(error), USER_ERROR)
         raise
+
+
+def _option(name: str, argv: Sequence[str] | None) -> str:
+    option = f"--{name.replace('_', '-')}"
+    given = (text.partition("=")[0] for text in (sys.argv if argv is None else argv))
+    return option if option in given else name
+
+
+def _said(error: OSError) -> str:
+    """Without the system's number."""
+    if error.filename is None or error.strerror is None:
+        return error.strerror or str(error)
+    return f"{error.filename}: {error.strerror}"
 
 
 def _loaded(names: Sequence[tuple[str, str]]) -> tuple[type[BaseException], ...]:
@@ -87,7 +107,7 @@ def _loaded(names: Sequence[tuple[str, str]]) -> tuple[type[BaseException], ...]
 
 def _complain(message: str, code: int) -> int:
     # Line ends of a message are its own: those in names were made printable where it was made.
-    shown = "\n".join(printable(line) for line in message.split("\n"))
+    shown = "\n".join(shortened(printable(line)) for line in message.split("\n"))
     print(f"qaconv: {'error: ' if code == USER_ERROR else ''}{shown}", file=sys.stderr)
     return code
 

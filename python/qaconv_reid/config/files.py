@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from pydantic import ValidationError
 
 from qaconv_reid.config.errors import ConfigError
 from qaconv_reid.config.sections import RunConfig
+from qaconv_reid.documents import complaint, shown
+from qaconv_reid.text import shortened
 
 __all__ = [
     "CONFIG_FILE",
@@ -78,10 +81,16 @@ def differences(left: RunConfig, right: RunConfig) -> list[str]:
 
 def _read(source: str | Path) -> dict[str, Any]:
     path = Path(source)
-    if path.is_dir():
+    if os.path.isfile(path / CONFIG_FILE):
         return {**_read(path / CONFIG_FILE), **_place(path)}
+    # Before a folder of this name that is no run: data may lie in it.
     if str(source) in presets():
         path = PRESET_FOLDER / f"{source}.toml"
+    if os.path.isdir(path):
+        raise ConfigError(
+            f"{source}: got a folder without {CONFIG_FILE}, wanted the folder of a run, a TOML "
+            f"file or a preset (there are {', '.join(presets())}); data goes to data.train=PATH"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -90,11 +99,16 @@ def _read(source: str | Path) -> dict[str, Any]:
             f"(there are {', '.join(presets())}){_proposal(str(source), presets())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigError(f"{path}: cannot be read as settings: {reason}") from None
+    except ValueError:  # a path with a zero byte
+        raise ConfigError(f"{path}: got what no path can be, wanted a file or a preset") from None
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of thousands of digits is none of TOML's own
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: nested too deep") from None
 
 
 def _place(folder: Path) -> dict[str, str]:
@@ -108,8 +122,10 @@ def _parse_value(text: str) -> Any:
     """A TOML value, or the text itself where it is none: paths need no quotes."""
     try:
         value = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return text
+    except RecursionError:
+        raise ConfigError(f"{shortened(text, 60)}: nested too deep, wanted key=value") from None
     # More than one key means that the text held a line break and a second assignment.
     if set(value) != {"value"} or not isinstance(value["value"], str | int | float | list | dict):
         return text
@@ -130,20 +146,14 @@ def _build(tree: Mapping[str, Any], source: str) -> RunConfig:
     sections = {key.rpartition(".")[0] for key in known} - {""}
     for key, value in _leaves(tree):
         if key in sections:
-            raise ConfigError(f"{key}: got {value!r}, wanted a section; {key} has parts")
+            got = shown(value)
+            raise ConfigError(f"{key}: got {got}, wanted a section; {key} has parts")
         if key not in known:
             raise ConfigError(f"{source}: unknown key {key}{_proposal(key, known)}")
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "value_error":
-            raise ConfigError(f"{key}.{reason}" if key else reason) from None
-        # Nearly all of pydantic's messages begin so; after "wanted" stands what it should be.
-        wanted = reason.removeprefix("Input should be ")
-        raise ConfigError(f"{key}: got {first['input']!r}, wanted {wanted}") from None
+        raise ConfigError(complaint(error)) from None
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,20 +7,22 @@ release 2.1 of the authors' code.
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "AugmentationConfig",
@@ -47,9 +49,64 @@ def _one_or_many(value: object) -> object:
 DatasetSpecs = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
+#: Of images, persons, epochs: more than there are anywhere, and far from where numbers end.
+_MOST = 10**9
+
+Count = Annotated[int, Field(gt=0, le=_MOST)]
+CountOrNone = Annotated[int, Field(ge=0, le=_MOST)]
+"""A number of things; 0 for none of them."""
+Batch = Annotated[int, Field(gt=0, le=2**20)]
+"""Things at a time."""
+Pixels = Annotated[int, Field(gt=0, le=2**13)]
+"""A side of an image."""
+Amount = Annotated[float, Field(ge=0, le=1e6)]
+"""Epochs, minutes."""
+
+#: Bytes that a run's name may take: names of files are made from it, of at most 255.
+_LONGEST_NAME = 200
+
+
+def _wanted(text: str) -> PydanticCustomError:
+    """A refusal that says what is wanted, as those of pydantic do."""
+    return PydanticCustomError("wanted", "{wanted}", {"wanted": text})
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.+-]*[\w+-]", name) or len(os.fsencode(name)) > _LONGEST_NAME:
+        raise _wanted(
+            f"a name of letters, digits and _.+-, not ending in a dot, of at most {_LONGEST_NAME} "
+            "bytes"
+        )
+    return name
+
+
+def _check_device(device: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
+        raise _wanted("auto, cpu, cuda or cuda:NUMBER")
+    return device
+
+
+def _check_place(place: object) -> object:
+    # An empty text would be the folder one stands in, which nobody means by it.
+    if place == "" or "\0" in str(place):
+        raise _wanted("a folder")
+    return place
+
+
 class _Section(BaseModel):
     # The docstring below a field is its meaning: in the schema, and in `qaconv config`.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth(cls, value: object, info: ValidationInfo) -> object:
+        """True is 1 for Python, and a slip for whoever writes settings."""
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and field.annotation is not bool:
+            raise _wanted("a value of its type, not true or false")
+        return value
 
 
 class DataConfig(_Section):
@@ -66,7 +123,7 @@ class DataConfig(_Section):
     """Evaluated one by one when the training is over."""
     combine_all: bool = False
     """Train on query and gallery images as well ("MSMT17 (all)")."""
-    identities: NonNegativeInt = 0
+    identities: CountOrNone = 0
     """Train on so many of the identities, always the same ones, and a smaller number a part of a
     larger; of several sets in turn. 0 for all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -79,24 +136,24 @@ class DataConfig(_Section):
     cache: Literal["auto", "device", "memory", "disk", "off"] = "auto"
     """Where decoded and resized training images are kept: on the training device, in memory, in a
     file for later runs too, or not; auto: device, else memory, if they take under a quarter."""
-    cache_folder: Path | None = None
+    cache_folder: Annotated[Path, BeforeValidator(_check_place)] | None = None
     """Of cache=disk; None for qaconv/images in the user's cache."""
 
 
 class AugmentationConfig(_Section):
     """How training images are changed at random, each by its own draws; 0 (factors: 1) is off."""
 
-    padding: NonNegativeInt = 10
+    padding: Annotated[int, Field(ge=0, le=2**13)] = 10
     """Black pixels on each side before the crop, for an image 128 wide: scaled with the width."""
     flip: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Probability of a horizontal flip."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 5.0
     """Largest angle, in degrees."""
-    brightness: Annotated[float, Field(ge=1)] = 2.0
+    brightness: Annotated[float, Field(ge=1, le=1000)] = 2.0
     """Largest factor b; it is uniform in [1/b, b]."""
-    contrast: Annotated[float, Field(ge=1)] = 2.0
+    contrast: Annotated[float, Field(ge=1, le=1000)] = 2.0
     """Largest factor, as that of brightness."""
-    saturation: Annotated[float, Field(ge=1)] = 2.0
+    saturation: Annotated[float, Field(ge=1, le=1000)] = 2.0
     """Largest factor, as that of brightness."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Largest turn of the hue, as a fraction of the circle."""
@@ -114,7 +171,7 @@ class ModelConfig(_Section):
     stage: str = "layer3"
     """The backbone is cut after this stage: ``layer2``, ``layer3``, ``layer4`` for one place of the
     map in 8, 16, 32 pixels; of timm also ``last`` and ``feature1``, ``feature2``, …"""
-    neck_features: NonNegativeInt = 128
+    neck_features: Annotated[int, Field(ge=0, le=2**13)] = 128
     """Channels of the feature maps; 0 keeps the backbone's own."""
     neck_norm: bool = False
     """A batch norm behind the neck, which then has no bias, as before the authors' release 2.1."""
@@ -124,9 +181,12 @@ class ModelConfig(_Section):
     """Pretrained weights of the backbone: a local file of any layout in docs/models.md, or
     ``package:NAME`` for one in an installed package, or ``auto`` for whatever is installed for this
     backbone; where it is not set, random numbers."""
-    height: PositiveInt = 384
+    part_of_weights: str | None = None
+    """Of a file that has the backbone several times: the name below which it is meant, such as
+    ``teacher`` or ``state_dict.module.encoder_q``."""
+    height: Pixels = 384
     """Pixels of the input image, from top to bottom."""
-    width: PositiveInt = 128
+    width: Pixels = 128
     """Pixels of the input image, from left to right."""
 
 
@@ -151,15 +211,15 @@ class SamplerConfig(_Section):
     kind: Literal["graph", "pk", "shuffle"] = "graph"
     """``graph``: each person with those that look most alike; ``pk``: persons at random;
     ``shuffle``: images at random, for losses that need no pairs within a batch."""
-    batch_size: PositiveInt = 64
+    batch_size: Batch = 64
     """Images a batch, a multiple of ``instances``."""
-    instances: PositiveInt = 2
+    instances: Batch = 2
     """Images a person in a batch; of shuffle whatever chance gives."""
-    warm_start: NonNegativeFloat = 0.0
+    warm_start: Amount = 0.0
     """Graph: epochs of pk batches before the first graph is made."""
-    refresh_images: NonNegativeInt = 0
+    refresh_images: CountOrNone = 0
     """Graph: images after which the graph is made anew; 0 for a batch of every person."""
-    candidates: NonNegativeInt = 0
+    candidates: CountOrNone = 0
     """Graph: the others of a batch are drawn among so many nearest; 0 takes the nearest, as the
     paper does."""
     strangers: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -184,11 +244,11 @@ class LossConfig(_Section):
     """``triplet``: the hardest pairs of each row; ``pairwise``: all pairs of a batch;
     ``class_memory``: a batch against a stored map of every person; ``softmax``: a classifier of the
     persons over the pooled maps (the matcher is then not trained); ``softmax+triplet``: both."""
-    margin: PositiveFloat = 16.0
+    margin: Annotated[float, Field(gt=0, le=1e6)] = 16.0
     """Triplet: in units of the score."""
     classifier_norm: bool = False
     """Softmax: a batch norm before the classifier (BNNeck)."""
-    memory_batch: PositiveInt = 16
+    memory_batch: Batch = 16
     """Class memory: classes matched at a time; fewer take less memory."""
     prior: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     """Class memory: the probability that the untrained matcher gives any pair. With 0.5, the
@@ -200,18 +260,18 @@ class OptimiserConfig(_Section):
 
     kind: Literal["sgd", "adamw"] = "sgd"
     """Stochastic gradient descent with Nesterov momentum, or AdamW."""
-    learning_rate: PositiveFloat = 5e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 5e-3
     """Of neck and matcher, before it falls."""
-    backbone_factor: NonNegativeFloat = 0.1
+    backbone_factor: Annotated[float, Field(ge=0, le=1000)] = 0.1
     """The backbone learns at this fraction of the rate."""
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """sgd: the share of the last step's direction that is kept; adamw: the first of its two betas,
     of which the second is 0.999."""
-    weight_decay: NonNegativeFloat = 5e-4
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 5e-4
     """What is added to a gradient, in multiples of its weight."""
-    clip_norm: NonNegativeFloat = 8.0
+    clip_norm: Annotated[float, Field(ge=0, le=1e9)] = 8.0
     """Largest norm of the gradient, of network, matcher and loss each; 0 does not clip."""
-    accumulate: PositiveInt = 1
+    accumulate: Batch = 1
     """Batches whose gradients are added up, as their mean, before a step."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of an exponential moving average of the weights after every step, which is what is
@@ -227,45 +287,45 @@ class ScheduleConfig(_Section):
     kind: Literal["adaptive", "step", "cosine"] = "adaptive"
     """``adaptive``: the rate falls once, when the loss has; ``step``: at fixed epochs; ``cosine``:
     all along, by half a cosine."""
-    epoch_images: Literal["graph", "data"] | PositiveInt = "graph"
+    epoch_images: Literal["graph", "data"] | Count = "graph"
     """Images of an epoch, rounded up to whole batches: ``graph`` for a batch for every person, as
     an epoch of graph sampling has; ``data`` for as many as there are; or their number."""
-    max_epochs: PositiveInt = 60
+    max_epochs: Count = 60
     """The run ends here, if not before."""
-    warm_up: NonNegativeFloat = 0.0
+    warm_up: Amount = 0.0
     """Epochs in which the learning rate rises from nothing, in a straight line."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.1
     """The learning rate is multiplied by this. Cosine: it ends at this fraction."""
     loss_factor: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Adaptive: it falls once the epoch's loss is under this fraction of the second epoch's."""
-    stretch: Annotated[float, Field(ge=1)] = 1.5
+    stretch: Annotated[float, Field(ge=1, le=1e6)] = 1.5
     """Adaptive: the run ends at this multiple of the epoch in which it fell, rounded down."""
-    step: PositiveInt = 20
+    step: Count = 20
     """Step: it falls after every so many epochs."""
-    falls: NonNegativeInt = 0
+    falls: CountOrNone = 0
     """Step: how many times it falls at most; 0 for no limit."""
-    patience: NonNegativeInt = 0
+    patience: CountOrNone = 0
     """The run ends after so many evaluations (evaluation.every) without a better mAP; 0 never."""
 
 
 class StartConfig(_Section):
     """Which random start is trained from."""
 
-    trials: NonNegativeInt = 0
+    trials: Annotated[int, Field(ge=0, le=1000)] = 0
     """Starts that are tried before the run (release 1.2: 10); the one with the best batch accuracy
     is trained from its beginning. 0 takes the first as it is."""
-    images: PositiveInt = 16_000
+    images: Count = 16_000
     """Images of a trial (release 1.2: 2,000 batches of 8)."""
 
 
 class EvaluationConfig(_Section):
     """How test sets are searched."""
 
-    batch_size: PositiveInt = 64
+    batch_size: Batch = 64
     """Images through the network at a time."""
-    every: NonNegativeInt = 0
+    every: CountOrNone = 0
     """Epochs between evaluations on the identities that data.validation holds back; 0 for none."""
-    test_every: NonNegativeInt = 0
+    test_every: CountOrNone = 0
     """Epochs between looks at the test sets, for a curve in the log and for nothing else: to choose
     by them would be to train on them. 0 for none but the last."""
     maps: Literal["auto", "float32", "float16"] = "auto"
@@ -289,18 +349,18 @@ class EvaluationConfig(_Section):
 class RuntimeConfig(_Section):
     """The seed, and where and how a run is computed."""
 
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of all that is drawn; the same seed, settings and machine give the same run."""
-    device: str = "auto"
+    device: Annotated[str, AfterValidator(_check_device)] = "auto"
     """``auto`` (a CUDA device if there is one), ``cpu``, ``cuda``, ``cuda:1``, …"""
-    workers: NonNegativeInt = 4
+    workers: Annotated[int, Field(ge=0, le=1024)] = 4
     """Processes that read images; 0 does so in the main process."""
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Type the network computes in; its weights and the matching of a batch stay float32. auto is
     float16 on CUDA and float32 on a CPU."""
     compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
     """Mode of torch.compile for the network; reduce-overhead replays it from CUDA graphs."""
-    checkpoint_minutes: NonNegativeFloat = 10.0
+    checkpoint_minutes: Amount = 10.0
     """A checkpoint is written after so many minutes also within an epoch; 0 after every batch."""
     tensorboard: bool = False
     """Write the metrics for TensorBoard too (the extra ``tensorboard``)."""
@@ -311,9 +371,9 @@ class RuntimeConfig(_Section):
 class RunConfig(_Section):
     """One run, whole. ``<output>/<name>`` is its folder."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.+-]*[\w+-]$")] = "paper"
+    name: Annotated[str, AfterValidator(_check_name)] = "paper"
     """Letters, digits and ``_.+-``; the last part of the folder."""
-    output: Path = Path("runs")
+    output: Annotated[Path, BeforeValidator(_check_place)] = Path("runs")
     """The folder of all runs."""
     data: DataConfig = DataConfig()
     augmentation: AugmentationConfig = AugmentationConfig()

@@ -7,7 +7,7 @@ from qaconv_reid.models.inference import Progress, as_floats, evaluation_mode, e
 from qaconv_reid.models.network import FeatureMapNetwork, build_network
 from qaconv_reid.models.packaged import AUTO, PACKAGED_WEIGHTS, about_weights, find_weights
 from qaconv_reid.models.stripes import stripes
-from qaconv_reid.models.weights import LoadReport
+from qaconv_reid.models.weights import LoadReport, check_fit
 
 __all__ = [
     "AUTO",
@@ -22,6 +22,7 @@ __all__ = [
     "about_weights",
     "as_floats",
     "build_network",
+    "check_fit",
     "dense",
     "evaluation_mode",
     "extract_maps",

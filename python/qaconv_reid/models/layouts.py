@@ -13,9 +13,18 @@ from typing import Any
 
 from torch import Tensor
 
+from qaconv_reid.models.parts import Part
 from qaconv_reid.models.weight_file import read_weight_file
 
-__all__ = ["LAYOUTS", "Layout", "NamedWeights", "read_weights", "state_dict_in"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "NamedWeights",
+    "name_weights",
+    "named_part",
+    "read_weights",
+    "state_dict_in",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,17 @@ LAYOUTS: tuple[Layout, ...] = (
 """Every layout; the first that recognises the names is taken."""
 
 #: Where programs put the state_dict within what they save.
-_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
+_WRAPPERS = (
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "state_dict_ema",
+    "model_ema",
+    "teacher",
+    "student",
+    "net",
+    "network",
+)
 
 
 def read_weights(path: Path) -> NamedWeights:
@@ -133,7 +152,15 @@ def read_weights(path: Path) -> NamedWeights:
     Raises:
         ValueError: the file cannot be read, or is not a state_dict, or holds more than tensors.
     """
-    document = read_weight_file(path)
+    return name_weights(read_weight_file(path), path)
+
+
+def name_weights(document: Mapping[str, Any], path: Path) -> NamedWeights:
+    """As `read_weights`, of what the file holds.
+
+    Raises:
+        ValueError: it is no state_dict, or holds more than tensors.
+    """
     tensors, beside = state_dict_in(document, path)
     names = {_plain(name, tensors): name for name in tensors}
     layout = next(layout for layout in LAYOUTS if layout.recognise(names))
@@ -150,6 +177,35 @@ def read_weights(path: Path) -> NamedWeights:
         {ours: tensors[name] for ours, name in sources.items()},
         sources,
         (*left_out, *beside),
+    )
+
+
+def named_part(part: Part, keys: Mapping[str, Tensor]) -> NamedWeights:
+    """The tensors of a part of a file, which has the backbone's own names below a prefix.
+
+    Args:
+        part: of the file.
+        keys: the backbone's.
+    """
+    below = {
+        name.removeprefix(part.prefix): name
+        for name in part.tensors
+        if name.startswith(part.prefix)
+    }
+    plain = {_plain(name, part.tensors): name for name in part.tensors}
+    layout = next(layout for layout in LAYOUTS if layout.recognise(plain))
+    first = next(iter(keys))
+    source = _plain(f"{part.prefix}{first}", part.tensors)
+    name = layout.name
+    if layout.rename(source) != first:
+        name = next(layout for layout in LAYOUTS if layout.recognise(below)).name
+        name = f"{name}, below {part.name}"
+    left_out = [name for name in part.tensors if name not in below.values()]
+    return NamedWeights(
+        name,
+        {ours: part.tensors[name] for ours, name in below.items()},
+        below,
+        (*left_out, *part.beside),
     )
 
 

@@ -122,6 +122,7 @@ def build_network(
     neck_norm: bool = False,
     freeze_norms: bool = True,
     weights: str | Path | None = None,
+    part_of_weights: str | None = None,
 ) -> FeatureMapNetwork:
     """A network with a backbone of `BACKBONES` or of timm.
 
@@ -137,13 +138,14 @@ def build_network(
         freeze_norms: the backbone's batch norms keep their statistics in training.
         weights: file with the backbone's pretrained weights or ``package:NAME`` or
             ``auto`` (see `find_weights`); None leaves it random.
+        part_of_weights: of a file that has the backbone several times: below this name.
 
     Raises:
         ValueError: no such backbone or stage, or the weights do not fit.
         FileNotFoundError: no such weight file.
     """
     path = None if weights is None else find_weights(weights, name)
-    backbone, cut, fill = _open(name, stage)
+    backbone, cut, fill = _open(name, stage, part_of_weights)
     network = FeatureMapNetwork(
         backbone,
         cut.channels,
@@ -157,11 +159,14 @@ def build_network(
     return network.to(memory_format=torch.channels_last)
 
 
-def _open(name: str, stage: str) -> tuple[nn.Module, Stage, Callable[[Path], LoadReport]]:
+def _open(
+    name: str, stage: str, part: str | None
+) -> tuple[nn.Module, Stage, Callable[[Path], LoadReport]]:
     """A backbone, what it gives, and how it is filled from a file."""
     if not name.startswith(_TIMM):
         own, cut = build_backbone(name, stage)
-        return own, cut, lambda path: load_weights(own, path, ignore=keys_behind(name, stage))
+        behind = keys_behind(name, stage)
+        return own, cut, lambda path: load_weights(own, path, ignore=behind, part=part)
     try:
         from qaconv_reid.models.timm_backbone import build_timm
     except ModuleNotFoundError as error:
@@ -171,4 +176,4 @@ def _open(name: str, stage: str) -> tuple[nn.Module, Stage, Callable[[Path], Loa
             f"backbone: got {name!r}, and timm is not installed (pip install 'qaconv-ext[timm]')"
         ) from None
     backbone, cut = build_timm(name.removeprefix(_TIMM), stage)
-    return backbone, cut, backbone.load
+    return backbone, cut, lambda path: backbone.load(path, part)

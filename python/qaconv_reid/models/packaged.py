@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,8 @@ def find_weights(text: str | Path, backbone: str | None = None) -> Path:
     if text == AUTO:
         return _packaged_for(backbone)
     if not str(text).startswith(_PACKAGE_SCHEME):
-        path = Path(text).expanduser()
-        if not path.is_file():
+        path = Path(os.path.expanduser(text))
+        if not os.path.isfile(path):  # False of a text that no path can be, where Path raises
             raise FileNotFoundError(f"weights: got {text}, wanted an existing file")
         return path
     name = str(text).removeprefix(_PACKAGE_SCHEME)

@@ -70,13 +70,13 @@ class TimmBackbone(nn.Module):
         )
         return maps[0]
 
-    def load(self, path: Path) -> LoadReport:
+    def load(self, path: Path, part: str | None = None) -> LoadReport:
         """Fill the network from a file of timm or of the network's own authors.
 
         Raises:
             ValueError: as `load_weights`.
         """
-        return load_weights(self.model, path, ignore=self.behind, convert=self._convert)
+        return load_weights(self.model, path, ignore=self.behind, convert=self._convert, part=part)
 
     def _convert(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """By timm's own rules: names of the authors, position embeddings of another size."""

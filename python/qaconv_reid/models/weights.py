@@ -6,9 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from qaconv_reid.models.layouts import read_weights
+from qaconv_reid.models.layouts import name_weights, named_part
+from qaconv_reid.models.parts import choose_part, find_parts
+from qaconv_reid.models.weight_file import read_weight_file
 
 __all__ = ["Convert", "LoadReport", "check_fit", "load_weights"]
 
@@ -48,6 +51,7 @@ def load_weights(
     *,
     ignore: Collection[str] = (),
     convert: Convert | None = None,
+    part: str | None = None,
 ) -> LoadReport:
     """Fill a backbone from a file, completely or not at all.
 
@@ -56,15 +60,19 @@ def load_weights(
 
     Args:
         backbone: the module to fill; its state_dict says what is wanted.
-        path: as `read_weights` takes it.
+        path: as `read_weight_file` takes it.
         ignore: keys that the file may hold beyond the backbone's, such as the stages behind a cut.
         convert: applied to the file's tensors under their new names.
+        part: of a file that has the backbone several times: below this name.
 
     Raises:
-        ValueError: keys are missing, unexpected or of another shape; the first few are named.
+        ValueError: keys are missing, unexpected, of another shape or type, or hold NaN; the first
+            few are named. Or the file has the backbone several times.
     """
     wanted = backbone.state_dict()
-    read = read_weights(path)
+    document = read_weight_file(path)
+    chosen = choose_part(find_parts(document, wanted), part, wanted, path)
+    read = name_weights(document, path) if chosen is None else named_part(chosen, wanted)
     tensors = dict(read.tensors)
     sources = dict(read.sources)
     if convert is not None:
@@ -89,25 +97,53 @@ def load_weights(
 
 
 def check_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], failure: str) -> None:
-    """That ``given`` has the keys and shapes of ``wanted``; counters of batches may be missing.
+    """That ``given`` can stand for ``wanted``: keys, shapes, types, numbers.
+
+    Counters of batches may be missing.
 
     Raises:
-        ValueError: it has not; the message begins with ``failure`` and names the first few keys.
+        ValueError: it cannot; the message begins with ``failure`` and names the first few keys.
     """
+    both = [(n, given[n], wanted[n]) for n in wanted if n in given]
     complaints = [
         _complaint("missing", [n for n in wanted if n not in given and not _is_counter(n)]),
         _complaint("unexpected", [n for n in given if n not in wanted]),
         _complaint(
             "of another shape",
+            [f"{n} {list(v.shape)} for {list(w.shape)}" for n, v, w in both if v.shape != w.shape],
+        ),
+        _complaint(
+            "of another type",
             [
-                f"{n} {list(given[n].shape)} for {list(wanted[n].shape)}"
-                for n in wanted
-                if n in given and given[n].shape != wanted[n].shape
+                f"{n} {_kind(v)} for {_kind(w)}"
+                for n, v, w in both
+                if not _is_counter(n) and not _has_type_for(v, w)
             ],
         ),
+        _complaint("not finite", [n for n, v, _ in both if not _is_finite(v)]),
     ]
     if any(complaints):
         raise ValueError(f"{failure}: {'; '.join(filter(None, complaints))}")
+
+
+def _has_type_for(value: Tensor, wanted: Tensor) -> bool:
+    """Numbers in memory; those of a weight are floating: whole ones would need their scale."""
+    plain = value.layout == torch.strided and not (value.is_meta or value.is_quantized)
+    return plain and value.is_floating_point() == wanted.is_floating_point()
+
+
+def _is_finite(value: Tensor) -> bool:
+    if not value.is_floating_point() or value.is_meta or value.layout != torch.strided:
+        return True  # named as of another type
+    # The types of 8 bits do not know the question.
+    return bool(torch.isfinite(value.float() if value.itemsize == 1 else value).all())
+
+
+def _kind(value: Tensor) -> str:
+    """The type, and what else a tensor may be that is none of numbers in memory."""
+    layout = str(value.layout).removeprefix("torch.").replace("strided", "")
+    words = [layout, "meta" if value.is_meta else "", str(value.dtype).removeprefix("torch.")]
+    return " ".join(filter(None, words))
 
 
 def _is_counter(name: str) -> bool:

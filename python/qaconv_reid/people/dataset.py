@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 import PIL
 
-from qaconv_reid.files import replaced, user_cache
+from qaconv_reid.files import replaced, sweep, user_cache, why
+from qaconv_reid.ownership import OWNER_FILE, OwnedError, Owner, owned
 from qaconv_reid.people.files import NAMINGS, folders, name_of
 from qaconv_reid.people.scenes import DOMAINS, spots
 from qaconv_reid.people.sheet import contact_sheet
 from qaconv_reid.people.shot import take
 from qaconv_reid.people.sizes import SIZES, Size
 from qaconv_reid.people.walks import TEST, TRAIN, Sighting, sightings
+from qaconv_reid.processes import end_with_parent
+from qaconv_reid.text import SaidError
 
 __all__ = ["GENERATION", "MANIFEST", "PeopleError", "Request", "default_folder", "make"]
 
@@ -49,7 +52,7 @@ _RANGES = (
 Progress = Callable[[str, int, int], None]
 
 
-class PeopleError(ValueError):
+class PeopleError(SaidError):
     """The data set cannot be made as it was asked for; the text says why."""
 
 
@@ -157,17 +160,54 @@ def make(
     if workers < 1:
         raise PeopleError(f"workers: got {workers}, wanted at least 1")
     facts = request.facts()
+    folder = Path(os.path.abspath(folder))  # "." has no name of its own
+    if not folder.name:
+        raise PeopleError(f"{folder}: got the root, wanted a folder to be made")
+    try:
+        found = _finished(folder, facts)
+        if found is not None:
+            return found
+        partial = folder.with_name(f".{folder.name}.partial")
+        with owned(partial, "qaconv data make") as owner:
+            found = _finished(folder, facts)  # by somebody who was quicker
+            if found is not None:
+                return found
+            return _make(request, size, folder, partial, facts, owner, workers, progress)
+    except OwnedError as error:
+        raise PeopleError(f"{error}: wait for its end, or make it elsewhere") from None
+    except OSError as error:
+        raise PeopleError(f"{folder}: cannot be made: {why(error)}") from error
+
+
+def _finished(folder: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
+    """The manifest of what is wanted, where it is there already.
+
+    Raises:
+        PeopleError: something else is there.
+    """
     there = _manifest(folder)
     if there is not None and all(there.get(key, {}) == value for key, value in facts.items()):
         return there
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PeopleError(f"{folder}: got something else in it, wanted a folder to be made")
-    partial = folder.with_name(f".{folder.name}.partial")
+    return None
+
+
+def _make(
+    request: Request,
+    size: Size,
+    folder: Path,
+    partial: Path,
+    facts: dict[str, Any],
+    owner: Owner,
+    workers: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
     _check_disk(folder, request.bytes_needed())
     if _manifest(partial) != facts:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        _clear(partial)
         _write(partial / MANIFEST, facts)
+    sweep(partial)
     for path in folders(size, request.naming):
         (partial / path).mkdir(parents=True, exist_ok=True)
     counts = _draw(request, size, partial, workers, progress)
@@ -177,8 +217,18 @@ def make(
     _write(partial / MANIFEST, manifest)
     if folder.is_dir():
         folder.rmdir()
+    owner.stand_back()
     os.replace(partial, folder)
     return manifest
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder that is one's own: it stays, and with it the lock on it."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != OWNER_FILE:
+            path.unlink()
 
 
 def _summary(size: Size, counts: dict[str, int]) -> dict[str, Any]:
@@ -195,7 +245,7 @@ def _summary(size: Size, counts: dict[str, int]) -> dict[str, Any]:
 def _manifest(folder: Path) -> dict[str, Any] | None:
     try:
         value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -242,7 +292,9 @@ def _draw(
             finished(unit)
         return counts
     # Not forked: whoever calls may have threads.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=end_with_parent
+    ) as pool:
         running: dict[Future[None], list[Sighting]] = {}
         try:
             for unit in units:

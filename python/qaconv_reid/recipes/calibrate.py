@@ -11,6 +11,7 @@ from rich.console import Console
 from qaconv_reid import data, matcher
 from qaconv_reid.calibration import Calibration
 from qaconv_reid.data import DataError, Record
+from qaconv_reid.files import why
 from qaconv_reid.reports import ProgressBars
 
 __all__ = ["calibrate"]
@@ -69,12 +70,18 @@ def calibrate(
             for known, side in zip(facts, sides, strict=True):
                 known.append(side[kept])
     first, second, persons = (np.concatenate(known) for known in facts)
-    fitted = loaded.calibrate(
-        np.concatenate(scores),
-        np.concatenate(same),
-        cameras=(first, second) if by_camera else None,
-        identities=persons if by_camera else None,
-    )
+    failure = None
+    try:
+        loaded.calibrate(
+            np.concatenate(scores),
+            np.concatenate(same),
+            cameras=(first, second) if by_camera else None,
+            identities=persons if by_camera else None,
+        )
+    except OSError as error:  # of the file: what was fitted is said all the same
+        failure = error
+    fitted = loaded.calibration
+    assert fitted is not None
     counts = f"{fitted.same:,} pairs of one identity and {fitted.different:,} of different ones"
     lines = [f"fitted on {counts}"]
     if by_camera:
@@ -87,6 +94,8 @@ def calibrate(
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if failure is not None:
+        raise OSError(f"{run}: the calibration cannot be written: {why(failure)}") from None
     return fitted
 
 

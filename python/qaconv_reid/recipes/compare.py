@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -124,10 +125,10 @@ def _number(value: np.float64) -> float | None:
 
 def _file(run: str) -> Path:
     path = Path(run)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     kept = RunFolder(path).evaluation_queries
-    if not kept.is_file():
+    if not os.path.isfile(kept):
         raise ConfigError(
             f"{run}: got no run that was evaluated, wanted one, or a file of evaluate --csv"
         )

@@ -32,11 +32,11 @@ from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.datasets import load_test_sets, training_records
 from qaconv_reid.recipes.outcome import write_json
-from qaconv_reid.recipes.outputs import Outputs
+from qaconv_reid.recipes.outputs import Late, Outputs
 from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.query_file import write_queries
 from qaconv_reid.recipes.ranked import Searched, draw_ranked, search
-from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.recipes.runs import RunFolder, anchored
 from qaconv_reid.recipes.scoring import scoring
 from qaconv_reid.reports import (
     ProgressBars,
@@ -82,6 +82,7 @@ def evaluate(
         ConfigError, DataError, CheckpointError: the settings, a data set or the checkpoint cannot
             be used.
     """
+    config = anchored(config)
     hardware = find_hardware(config.runtime)
     measures = measures or Measures(area=config.evaluation.average_precision)
     outputs = outputs or Outputs()
@@ -95,6 +96,7 @@ def evaluate(
     kept = foreign is None and not untrained
     if kept:
         folder.check_same(config)
+        folder.check_results()
     if not config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as --data PATH")
     with ProgressBars() as progress:
@@ -109,6 +111,7 @@ def evaluate(
     seed_everything(config.runtime.seed)
     models = restore(config, hardware.device, untrained=untrained, foreign=foreign)
     searched: list[Searched] = []
+    late = Late()
 
     def take(dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
         if outputs.ranked is not None:
@@ -116,9 +119,11 @@ def evaluate(
             found = search(
                 models.matcher, dataset, query, gallery, device=hardware.device, chance=chance
             )
-            draw_ranked(found, config.name, outputs.ranked)
+            with late.of("--ranked", outputs.ranked):
+                draw_ranked(found, config.name, outputs.ranked)
             searched.append(found)
-        outputs.write_features(dataset, query, gallery)
+        with late.of("--features", outputs.features):
+            outputs.write_features(dataset, query, gallery)
 
     with joined(hardware.device) as ranks, ProgressBars(quiet=not ranks.first) as progress:
         if models.report is not None and ranks.first:
@@ -145,17 +150,21 @@ def evaluate(
     if not ranks.first:
         return results
     how = "untrained matcher" if untrained else f"after {models.epochs} epochs"
+    # What was computed is shown before anything is written: a disk may be full by now.
     show(results, f"{config.name}: {how}", console)
-    if kept:
-        folder.write_evaluation(results, models.epochs)
-        write_queries(folder.evaluation_queries, results, test_sets, beside=True)
-    if outputs.json is not None:
-        write_json(outputs.json, results, config, epochs=None if untrained else models.epochs)
-    if outputs.csv is not None:
-        write_queries(outputs.csv, results, test_sets)
     for found in searched:
         title = f"{found.dataset.name}: mistaken identities"
         console.print(confusions_table(found.confusions(), title=title))
+    if kept:
+        with late.of(None, folder.path):
+            folder.write_results(results, test_sets, models.epochs)
+    with late.of("--json", outputs.json):
+        if outputs.json is not None:
+            write_json(outputs.json, results, config, epochs=None if untrained else models.epochs)
+    with late.of("--csv", outputs.csv):
+        if outputs.csv is not None:
+            write_queries(outputs.csv, results, test_sets)
+    late.check()
     for what, place in outputs.places():
         say(console, f"{what} in {place}")
     if work is not None:

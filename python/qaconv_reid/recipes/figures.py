@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qaconv_ext.benchmark.provenance import provenance
+from qaconv_reid import documents
 from qaconv_reid.build import find_hardware
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Views
@@ -80,7 +81,7 @@ def origin(
 ) -> dict[str, Any]:
     """Where the figures come from: the data, the command, the machine."""
     manifest = Path(folder) / "manifest.json"
-    made = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else None
+    made = documents.read(manifest, "what made the data set") if manifest.is_file() else None
     # Names for paths: where things lay is nobody's concern.
     words = ["qaconv data measure", Path(folder).name]
     words += [Path(word).name if os.path.exists(word) else word for word in said]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -23,12 +24,20 @@ def stop_when_interrupted(notice: Callable[[str], None]) -> Iterator[Callable[[]
         notice: told what is going to happen when the first signal comes.
     """
     came = False
+    home = os.getpid()
     if threading.current_thread() is not threading.main_thread():
         yield lambda: came
         return
 
     def mark(number: int, frame: FrameType | None) -> None:
         nonlocal came
+        if os.getpid() != home:
+            # A worker that was forked has the handler too. A terminal sends Ctrl-C to it as well,
+            # which is its parent's to act on; whoever ends it means it.
+            if number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
         came = True
         restore()
         notice("stopping after this step; once more to stop at once")

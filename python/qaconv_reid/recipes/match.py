@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from qaconv_reid.build import Hardware, find_hardware, seed_everything
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import ImageDataset, Record, open_rgb
 from qaconv_reid.models import FeatureMapNetwork, dense, extract_maps
+from qaconv_reid.recipes.outputs import check_target
 from qaconv_reid.recipes.probability import chance_of, score_words
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.reports import (
@@ -61,6 +63,8 @@ class Drawing:
                 picture_format(self.file)
             except ValueError as error:
                 raise ConfigError(f"--draw: {error}") from None
+            if os.path.isdir(self.file.parent):  # else it is made
+                check_target("--draw", self.file)
 
 
 def match(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -28,6 +29,7 @@ from qaconv_reid.evaluation import (
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress, build_network
 from qaconv_reid.recipes.datasets import load_checked
 from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
+from qaconv_reid.recipes.outputs import check_target
 from qaconv_reid.reports import ProgressBars
 from qaconv_reid.restore import restore_run
 
@@ -79,8 +81,8 @@ def measure(
     Raises:
         ConfigError, DataError, CheckpointError: the settings, a data set or a run cannot be used.
     """
-    if file is not None and not Path(file).absolute().parent.is_dir():
-        raise ConfigError(f"--json: got {file}, wanted a file in a folder that is there")
+    if file is not None:
+        check_target("--json", Path(file))
     views = views or Views()
     with ProgressBars() as progress:
         domains = _domains(Path(folder), config.data, Inspection(progress=progress))
@@ -102,7 +104,7 @@ def measure(
 def _domains(folder: Path, settings: DataConfig, inspection: Inspection) -> dict[str, ReidDataset]:
     if data.is_archive(folder):
         raise DataError(f"{folder}: this is an archive, wanted data sets: unpack it")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder}: there is no such folder, wanted one of data sets")
     try:
         data.recognise(folder)
@@ -128,7 +130,11 @@ def _untrained(config: RunConfig) -> _Model:
     model, device = config.model, find_hardware(config.runtime).device
     try:
         network = build_network(
-            model.backbone, stage=model.stage, neck_features=0, weights=model.weights
+            model.backbone,
+            stage=model.stage,
+            neck_features=0,
+            weights=model.weights,
+            part_of_weights=model.part_of_weights,
         )
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(f"model.{error}") from None

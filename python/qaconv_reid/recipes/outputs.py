@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from qaconv_reid.config import ConfigError
 from qaconv_reid.data import ReidDataset
 from qaconv_reid.evaluation import FeatureSet, write_features
-from qaconv_reid.files import check_replaceable
+from qaconv_reid.files import check_replaceable, why
 
-__all__ = ["Outputs", "check_target"]
+__all__ = ["Late", "Outputs", "check_target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,7 @@ class Outputs:
                     folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ConfigError(
-                    f"{option}: got {folder}, wanted a folder that can be written to: "
-                    f"{error.strerror}"
+                    f"{option}: got {folder}, wanted a folder that can be written to: {why(error)}"
                 ) from None
 
     def write_features(self, dataset: ReidDataset, query: FeatureSet, gallery: FeatureSet) -> None:
@@ -88,5 +88,35 @@ def check_target(option: str, file: Path) -> None:
         check_replaceable(file)
     except OSError as error:
         raise ConfigError(
-            f"{option}: got {file}, wanted a file that can be written: {error.strerror}"
+            f"{option}: got {file}, wanted a file that can be written: {why(error)}"
         ) from None
+
+
+class Late:
+    """What cannot be written when all is computed: said at the end, when the rest is written."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+
+    @contextmanager
+    def of(self, option: str | None, place: Path | None) -> Iterator[None]:
+        """Remember why it could not be written, and go on.
+
+        Args:
+            option: that asked for it; None where the error says all.
+            place: where it was to be.
+        """
+        try:
+            yield
+        except OSError as error:
+            reason = str(error) if option is None else f"{option}: {place} cannot be written"
+            self._said.append(reason if option is None else f"{reason}: {why(error)}")
+
+    def check(self) -> None:
+        """That all was written.
+
+        Raises:
+            OSError: it was not; a sentence for each.
+        """
+        if self._said:
+            raise OSError("; ".join(self._said))

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from qaconv_reid import people
-from qaconv_reid.people import Request
+from qaconv_reid.people import PeopleError, Request
 from qaconv_reid.reports import ProgressBars
 
 __all__ = ["Request", "make"]
@@ -36,6 +36,8 @@ def make(
         PeopleError: it cannot be made.
     """
     counts = request.check()
+    if folder == "":
+        raise PeopleError("--out: got an empty text, wanted a folder")
     path = Path(folder).expanduser() if folder else people.default_folder(request)
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -17,7 +17,7 @@ from qaconv_reid.data import Record, ReidDataset
 from qaconv_reid.evaluation import EvaluationResult, PerQuery, Ranking
 from qaconv_reid.files import replaced
 
-__all__ = ["Kind", "QueryResults", "read_queries", "write_queries"]
+__all__ = ["Kind", "QueryResults", "check_queries", "read_queries", "write_queries"]
 
 
 class Kind(NamedTuple):
@@ -94,6 +94,17 @@ def write_queries(
                     writer.writerow((*kind, *values))
 
 
+def check_queries(path: Path) -> None:
+    """That `write_queries` can put more beside what the file has.
+
+    Raises:
+        ConfigError: it is another file.
+    """
+    if path.exists():
+        for _ in _read(path):
+            pass
+
+
 def _kind_of(result: EvaluationResult, scores: str) -> Kind:
     words = [result.protocol]
     words += [result.variant] if result.variant != "plain" else []
@@ -131,14 +142,25 @@ def _results(kind: Kind, lines: Sequence[dict[str, str]]) -> QueryResults:
 
 
 def _read(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise ConfigError(
-                f"{path}: got the columns {', '.join(reader.fieldnames or ()) or 'of no table'}, "
-                f"wanted {', '.join(_COLUMNS)}"
-            )
-        yield from reader
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: got something else than a file, wanted a table of queries")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != _COLUMNS:
+                raise ConfigError(
+                    f"{path}: got the columns {', '.join(reader.fieldnames or ()) or 'of no table'}"
+                    f", wanted {', '.join(_COLUMNS)}"
+                )
+            for line in reader:
+                if None in line or None in line.values():
+                    raise ConfigError(
+                        f"{path}: got another number of cells than columns in line "
+                        f"{reader.line_num}, wanted {len(_COLUMNS)}"
+                    )
+                yield line
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: cannot be read as a table of queries: {error}") from None
 
 
 def _kind(line: dict[str, str]) -> Kind:

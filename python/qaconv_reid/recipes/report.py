@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,9 +26,10 @@ from qaconv_reid.matcher import Matcher
 from qaconv_reid.models import dense
 from qaconv_reid.recipes.datasets import load_test_sets, named_apart
 from qaconv_reid.recipes.neighbourhoods import neighbourhoods
+from qaconv_reid.recipes.outputs import check_target
 from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.ranked import Searched, search
-from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.recipes.runs import RunFolder, anchored
 from qaconv_reid.reports import (
     Found,
     MatchPicture,
@@ -35,7 +37,6 @@ from qaconv_reid.reports import (
     RankedList,
     Sighting,
     correspondence_panel,
-    read_run_log,
     say,
     settings_records,
 )
@@ -92,18 +93,21 @@ def report(
     Raises:
         ConfigError, CheckpointError: there is no run, or its checkpoint does not fit.
     """
+    config = anchored(config)
     folder = RunFolder(config.directory)
     folder.check_same(config)
     out = out or folder.path / "report.html"
     for option, file in (("--out", out), ("--json", json_file)):
-        if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        if file is not None and not os.path.isdir(file.absolute().parent):
             raise ConfigError(f"{option}: got {file}, wanted a file in a folder that is there")
+        if file is not None:
+            check_target(option, file)
     earlier = None if before is None else _earlier(before)
-    epochs = read_run_log(folder.metrics) if folder.metrics.is_file() else []
+    epochs = folder.epochs()
     album = Album(_ROOM)
     data: dict[str, Any] = {
         "run": _run(config, epochs),
-        "evaluation": list(folder.evaluations()),
+        "evaluation": folder.evaluations(),
         "epochs": epochs,
         "before": None if earlier is None else _beside(folder.evaluations(), earlier),
         "searches": [],
@@ -159,7 +163,7 @@ def _earlier(path: Path) -> dict[str, Any]:
         for entry in document["results"]:
             _key(entry), *map(float, (entry["rank1"], entry["mAP"]))
         return document
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"--before: got {path}, wanted a file that qaconv evaluate --json wrote ({error})"
         ) from None

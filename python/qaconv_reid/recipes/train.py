@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,20 @@ from qaconv_reid.build import Hardware, build_models, find_hardware, seed_everyt
 from qaconv_reid.config import ConfigError, RunConfig
 from qaconv_reid.data import DataError, ImageDataset, Inspection, ReidDataset, open_source
 from qaconv_reid.evaluation import EvaluationResult
+from qaconv_reid.files import why
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, about_weights, find_weights
 from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.evaluate import evaluate_sets, show
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
-from qaconv_reid.recipes.query_file import write_queries
-from qaconv_reid.recipes.runs import RunFolder
+from qaconv_reid.recipes.runs import RunFolder, anchored
 from qaconv_reid.recipes.trials import best_start
 from qaconv_reid.reports import Metrics, ProgressBars, say
 from qaconv_reid.restore import restore_run
 from qaconv_reid.training import (
+    SAVED_RUN,
     CheckpointError,
+    CollapsedError,
     EpochReport,
     Trainer,
     check_divisible,
@@ -65,11 +67,21 @@ def train(config: RunConfig, *, resume: bool, console: Console) -> list[Evaluati
         CollapsedError: nothing was learnt any more; the folder holds the run as it was before.
         Interrupted: SIGINT or SIGTERM came while training.
     """
+    config = anchored(config)
     hardware = find_hardware(config.runtime)
+    folder = RunFolder(config.directory)
     with joined(hardware.device) as ranks:
         if not ranks.first:
-            console = Console(quiet=True)
-        return _train(config, resume, console, hardware, ranks)
+            return _train(config, folder, resume, Console(quiet=True), hardware, ranks)
+        with folder.owned("qaconv train", lambda text: say(console, text)):
+            if not resume:
+                folder.check_new()
+            try:
+                return _train(config, folder, resume, console, hardware, ranks)
+            except (ConfigError, DataError, CollapsedError):
+                if not resume:
+                    folder.discard()
+                raise
 
 
 def leave_one_out(config: RunConfig, *, resume: bool, console: Console) -> list[EvaluationResult]:
@@ -115,13 +127,21 @@ def leave_one_out(config: RunConfig, *, resume: bool, console: Console) -> list[
 
 
 def _train(
-    config: RunConfig, resume: bool, console: Console, hardware: Hardware, ranks: Ranks
+    config: RunConfig,
+    folder: RunFolder,
+    resume: bool,
+    console: Console,
+    hardware: Hardware,
+    ranks: Ranks,
 ) -> list[EvaluationResult]:
-    folder = RunFolder(config.directory)
+    saved = None
     if resume:
         folder.check_same(config)
-    elif ranks.first:
-        folder.check_new()
+        folder.epochs()
+        if folder.has_checkpoint():
+            saved = checkpoint.load(folder.checkpoint, SAVED_RUN)
+    if ranks.first:
+        folder.check_results()
     check_divisible(config, ranks)
     with ProgressBars(quiet=not ranks.first) as progress:
         inspection = Inspection(progress=progress)
@@ -131,7 +151,6 @@ def _train(
         test_sets = load_test_sets(
             config.data.test, settings=config.data, trained=images.records, inspection=inspection
         )
-    saved = checkpoint.load(folder.checkpoint) if resume and folder.has_checkpoint() else None
 
     def models(start: int) -> tuple[FeatureMapNetwork, PairMatcher]:
         seed_everything(config.runtime.seed + _START * start)
@@ -202,9 +221,9 @@ def _train(
         )
 
     if results and ranks.first:
-        folder.write_evaluation(results, trainer.epoch)
-        write_queries(folder.evaluation_queries, results, test_sets, beside=True)
+        # The table first: what follows may find the disk full.
         show(results, f"{config.name}: after {trainer.epoch} epochs", console)
+        folder.write_results(results, test_sets, trainer.epoch)
     say(console, f"run kept in {folder.path}")
     return results
 
@@ -257,12 +276,14 @@ class _Run:
                 return stopped
 
             for report in self._epochs(stop):
+                trainer.check_learnt(report)
                 record = report.as_dict() | self._validate() | self._look_at_tests()
                 if trainer.trouble:
                     record["trouble"] = trainer.trouble
                 # The log first: a record too many is dropped on resuming, one too few is lost.
                 if metrics is not None:
-                    metrics.append(record)
+                    with self._writing(self.folder.metrics):
+                        metrics.append(record)
                 self.keep()
                 self.progress.print(_line(report) + _validation_line(record))
                 if 0 < self.config.schedule.patience <= self.since_best:
@@ -295,10 +316,28 @@ class _Run:
         return Metrics(self.folder.path, tensorboard=self.config.runtime.tensorboard)
 
     def keep(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint.
+
+        Raises:
+            CollapsedError: the weights are none any more; the former checkpoint stays.
+            OSError: it cannot be written; the former one stays.
+        """
+        self.trainer.check_finite()
         if self.ranks.first:
-            checkpoint.save(self.folder.checkpoint, self._state())
+            with self._writing(self.folder.checkpoint):
+                checkpoint.save(self.folder.checkpoint, self._state())
         self._kept_at = time.monotonic()
+
+    @contextmanager
+    def _writing(self, place: Path) -> Iterator[None]:
+        """Says how to go on where a disk is full."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"{place}: cannot be written ({why(error)}); what was kept before is whole: when "
+                f"there is room go on by: qaconv train {self.folder.path} --resume"
+            ) from None
 
     def _keep_by_the_clock(self) -> None:
         if time.monotonic() - self._kept_at >= 60 * self.config.runtime.checkpoint_minutes:
@@ -320,7 +359,7 @@ class _Run:
         try:
             self.trainer.load_state_dict(saved)
             self.best, self.since_best = saved["best"], saved["since_best"]
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (ValueError, CollapsedError) as error:
             raise CheckpointError(
                 f"{self.folder.checkpoint}: does not fit these data sets and settings: {error}"
             ) from error
@@ -345,7 +384,8 @@ class _Run:
             self.best, self.since_best = result.mAP, 0
             if self.ranks.first:
                 weights = {"network": network.state_dict(), "matcher": matcher.state_dict()}
-                checkpoint.save(self.folder.best, weights | {"epoch": self.trainer.epoch})
+                with self._writing(self.folder.best):
+                    checkpoint.save(self.folder.best, weights | {"epoch": self.trainer.epoch})
         return {"validation_rank1": result.rank1, "validation_mAP": result.mAP}
 
     def _look_at_tests(self) -> dict[str, object]:

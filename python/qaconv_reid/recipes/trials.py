@@ -70,7 +70,7 @@ def _read(file: Path) -> list[float | None]:
         found = json.loads(file.read_text(encoding="utf-8"))["accuracies"]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"{file}: cannot be read as the trials of a run: {error}") from None
     if not isinstance(found, list) or not all(
         value is None or isinstance(value, int | float) for value in found

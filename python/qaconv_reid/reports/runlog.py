@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from qaconv_reid.documents import DocumentError
+
 __all__ = ["RunLog", "read_run_log"]
 
 
@@ -62,14 +64,18 @@ def read_run_log(path: Path) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line that is not the last is no JSON object; its number is named.
+        DocumentError: a line that is not the last is no JSON object; its number is named.
     """
+    if path.exists() and not path.is_file():
+        raise DocumentError(f"{path}: got something else than a file, wanted the log of a run")
     whole, _ = _split(path.read_bytes())
     records = []
     for number, line in enumerate(whole.splitlines(), start=1):
         record = _parse(line)
         if record is None:
-            raise ValueError(f"{path}: got no JSON object in line {number}")
+            raise DocumentError(
+                f"{path}: got no JSON object in line {number}, wanted the record of an epoch"
+            )
         records.append(record)
     return records
 
@@ -97,7 +103,7 @@ def _split(content: bytes) -> tuple[bytes, bytes]:
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:  # also bytes that are no UTF-8
+    except (ValueError, RecursionError):  # also bytes that are no UTF-8
         return None
     return record if isinstance(record, dict) else None
 

@@ -107,7 +107,8 @@ def _type(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return str(schema["const"])
     name = schema.get("type", "value").replace("null", "nothing")
-    return " ".join([name, *(f"{sign} {schema[b]}" for b, sign in _BOUNDS.items() if b in schema)])
+    bounds = [f"{sign} {schema[bound]}" for bound, sign in _BOUNDS.items() if bound in schema]
+    return f"{name} {', '.join(bounds)}" if bounds else name
 
 
 def _toml(value: Any) -> str | None:

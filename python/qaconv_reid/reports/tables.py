@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +27,10 @@ _HEADINGS = (
     "Gallery",
     "Seconds",
 )
+
+
+#: A name, and the cells beside it.
+_Row = tuple[Text, tuple[str, ...]]
 
 
 class Ranked(Protocol):
@@ -114,23 +119,14 @@ def results_table(results: Sequence[Result], *, title: str | None = None) -> Ren
         results: evaluations, in the order to show them.
         title: heading of the table.
     """
-    # Narrow enough for a terminal of 80 columns; where it is not, names fold and numbers do not.
-    table = Table(title=title, padding=0, box=box.SIMPLE_HEAD, show_edge=False)
-    table.add_column("Data set", overflow="fold")
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
+    rows: list[_Row] = []
     for result in results:
         first, *others = result.measured
-        table.add_row(
-            # Names come from folders: as Text, square brackets in them are not markup.
-            Text(printable(result.dataset)),
-            *_measures(first),
-            _counted(first.ranking),
-            f"{result.gallery:,}",
-            f"{result.feature_seconds + result.matching_seconds:.1f}",
-        )
-        for other in others:
-            table.add_row(Text(other.name, style="italic"), *_measures(other))
+        seconds = f"{result.feature_seconds + result.matching_seconds:.1f}"
+        cells = (*_measures(first), _counted(first.ranking), f"{result.gallery:,}", seconds)
+        # Names come from folders: as Text, square brackets in them are not markup.
+        rows.append((Text(printable(result.dataset)), cells))
+        rows += [(Text(other.name, style="italic"), _measures(other)) for other in others]
     told = "±: half of the 95 % interval, by the bootstrap over identities"
     if all(result.area == "plain" for result in results):  # else a note says so
         told += "; average precision: plain"
@@ -139,7 +135,42 @@ def results_table(results: Sequence[Result], *, title: str | None = None) -> Ren
         if result.protocol != "market":
             lines.append(Text(printable(f"{result.dataset}: protocol {result.protocol}")))
         lines += [Text(printable(f"{result.dataset}: {note}")) for note in result.notes]
-    return Group(table, *lines)
+    return Group(_Rows(rows, title), *lines)
+
+
+class _Rows:
+    """A table whose names are never broken.
+
+    Where it is wider than the terminal, each name stands on a line of its own above its numbers.
+    """
+
+    def __init__(self, rows: Sequence[_Row], title: str | None) -> None:
+        self._rows = rows
+        self._title = title
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        beside = self._table(beside=True)
+        if console.measure(beside, options=options.update(width=10_000)).maximum <= (
+            options.max_width
+        ):
+            yield beside
+            return
+        lines = console.render_lines(self._table(beside=False), options, pad=False)
+        head = len(lines) - len(self._rows)
+        for number, line in enumerate(lines):
+            if number >= head:
+                yield self._rows[number - head][0]
+            yield Segments([*line, Segment.line()])
+
+    def _table(self, *, beside: bool) -> Table:
+        table = Table(title=self._title, padding=0, box=box.SIMPLE_HEAD, show_edge=False)
+        if beside:
+            table.add_column("Data set", no_wrap=True)
+        for heading in _HEADINGS:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name, cells in self._rows:
+            table.add_row(*([name] if beside else []), *cells)
+        return table
 
 
 def _measures(measured: Measured) -> tuple[str, ...]:

@@ -2,36 +2,62 @@
 
 A folder holds ``state.json``, which names the file of tensors it belongs to. Both are written under
 another name and moved into place, ``state.json`` last: at any moment the folder holds one whole
-state, and a run that is killed while writing leaves the one before.
+state, and a run that is killed while writing leaves the one before. Digests of both stand in
+``state.json``: bytes that are no longer those that were written are found before they are used.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from qaconv_reid import documents
+from qaconv_reid.documents import DocumentError
 from qaconv_reid.files import replaced
+from qaconv_reid.text import SaidError, shortened
 
 __all__ = ["CheckpointError", "load", "random_state", "restore_random_state", "save"]
 
 FORMAT = 1
 STATE_FILE = "state.json"
 
+#: Times that a state is looked for anew: while it is read, a run may replace it.
+_TRIES = 5
+
 #: Stands in JSON for a tensor of the other file.
 _TENSOR = "__tensor__"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(SaidError):
     """A checkpoint is not there, not whole or of another kind; the message names the file."""
+
+
+class _Document(BaseModel):
+    """``state.json``. Those of before there were digests have none."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    format: int
+    tensors: str
+    tensors_sha256: str | None = None
+    state: dict[str, Any]
+    state_sha256: str | None = None
+
+
+_DOCUMENT = TypeAdapter(_Document)
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
@@ -51,26 +77,61 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
     tree = _pack(state, "", found)
     tensor_file = _free_name(folder)
     with replaced(folder / tensor_file, sync=True) as path:
-        save_file(found, path)
-    document = {"format": FORMAT, "tensors": tensor_file, "state": tree}
+        try:
+            save_file(found, path)
+        except SafetensorError as error:
+            raise _as_os_error(error, folder / tensor_file) from None
+        digest = _digest_of_file(path)
+    document = {
+        "format": FORMAT,
+        "tensors": tensor_file,
+        "tensors_sha256": digest,
+        "state_sha256": _digest_of_tree(tree),
+        "state": tree,
+    }
     # allow_nan stays on: a loss may be NaN, and the reader is Python's.
     text = json.dumps(document)
-    with replaced(folder / STATE_FILE, sync=True) as path:
-        path.write_text(text, encoding="utf-8")
+    try:
+        with replaced(folder / STATE_FILE, sync=True) as path:
+            path.write_text(text, encoding="utf-8")
+    except OSError:
+        (folder / tensor_file).unlink(missing_ok=True)  # a full disk has room for no other
+        raise
     for path in folder.glob("tensors-*.safetensors*"):
         if path.name != tensor_file:
             path.unlink()
 
 
-def load(folder: Path) -> dict[str, Any]:
+def load(folder: Path, kind: TypeAdapter[Any] | None = None) -> dict[str, Any]:
     """The folder's state, tensors on the CPU.
 
+    Args:
+        folder: as `save` wrote it.
+        kind: what the state has to be (`qaconv_reid.training.saved`).
+
     Raises:
-        CheckpointError: there is none, or it is not whole.
+        CheckpointError: there is none, it is not whole, not as it was written, or of another kind.
     """
-    document = _document(folder)
-    found = _tensor_file(folder, document)
-    state: dict[str, Any] = _unpack(document["state"], found)
+    for left in reversed(range(_TRIES)):
+        document = _document(folder)
+        # Only a file beside state.json: a name with folders in it would lead elsewhere.
+        path = folder / Path(document.tensors).name
+        try:
+            found = load_file(path)
+            break
+        except (OSError, ValueError, SafetensorError) as error:  # ValueError: of odd names
+            if left and not path.exists() and _document(folder).tensors != document.tensors:
+                continue
+            reason = shortened(str(error).partition("\n")[0], 200)
+            raise CheckpointError(f"{path}: cannot be read: {reason}") from None
+    state: dict[str, Any] = _unpack(document.state, found, folder / STATE_FILE)
+    if kind is not None:
+        try:
+            documents.check(kind, state, str(folder / STATE_FILE))
+        except DocumentError as error:
+            raise CheckpointError(*error.args) from None
+    _check_digest(path, document.tensors_sha256, _digest_of_file(path))
+    _check_digest(folder / STATE_FILE, document.state_sha256, _digest_of_tree(document.state))
     return state
 
 
@@ -103,26 +164,42 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _document(folder: Path) -> dict[str, Any]:
+def _document(folder: Path) -> _Document:
     path = folder / STATE_FILE
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        read = documents.read(path, f"a checkpoint of format {FORMAT}")
+        if not isinstance(read, dict) or read.get("format") != FORMAT:
+            raise CheckpointError(f"{path}: not a checkpoint of format {FORMAT}")
+        return documents.check(_DOCUMENT, read, str(path))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no checkpoint") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not a checkpoint of format {FORMAT}")
-    return document
+    except DocumentError as error:
+        raise CheckpointError(*error.args) from None
 
 
-def _tensor_file(folder: Path, document: Mapping[str, Any]) -> dict[str, Tensor]:
-    # Only a file beside state.json: a name with folders in it would lead elsewhere.
-    path = folder / Path(document["tensors"]).name
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+def _check_digest(path: Path, written: str | None, now: str) -> None:
+    if written is not None and written != now:
+        raise CheckpointError(
+            f"{path}: got other bytes than were written (by their checksum), wanted those of a "
+            "checkpoint; the disk or a copy has changed them"
+        )
+
+
+def _digest_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of_tree(tree: Any) -> str:
+    return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
+
+
+def _as_os_error(error: SafetensorError, path: Path) -> OSError:
+    """Of a full disk, for example, safetensors has the system's number in its text alone."""
+    found = re.search(r"(?:I/O error: )?([^:]*) \(os error (\d+)\)", str(error))
+    if found is None:
+        return OSError(errno.EIO, shortened(str(error), 200), str(path))
+    return OSError(int(found[2]), found[1].strip(), str(path))
 
 
 def _free_name(folder: Path) -> str:
@@ -153,16 +230,16 @@ def _pack(value: Any, name: str, found: dict[str, Tensor]) -> Any:
     raise TypeError(f"{name}: got {type(value).__name__}, wanted a tensor or one of JSON's types")
 
 
-def _unpack(value: Any, found: Mapping[str, Tensor]) -> Any:
+def _unpack(value: Any, found: Mapping[str, Tensor], file: Path) -> Any:
     if isinstance(value, dict):
         if set(value) == {_TENSOR}:
             name = value[_TENSOR]
-            if name not in found:
-                raise CheckpointError(f"{name}: missing among the tensors")
+            if not isinstance(name, str) or name not in found:
+                raise CheckpointError(f"{file}: {name}: missing among the tensors")
             return found[name]
-        return {key: _unpack(item, found) for key, item in value.items()}
+        return {key: _unpack(item, found, file) for key, item in value.items()}
     if isinstance(value, list):
-        return [_unpack(item, found) for item in value]
+        return [_unpack(item, found, file) for item in value]
     return value
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from qaconv_reid.config import OptimiserConfig
 from qaconv_reid.models import FeatureMapNetwork
 
-__all__ = ["build_optimiser", "follow"]
+__all__ = ["build_optimiser", "follow", "laid_as"]
 
 
 def build_optimiser(
@@ -65,3 +66,13 @@ def follow(averages: nn.Module, weights: nn.Module, decay: float) -> None:
     move(list(averages.parameters()), list(weights.parameters()), 0)
     for average, buffer in zip(averages.buffers(), weights.buffers(), strict=True):
         average.copy_(buffer)
+
+
+def laid_as(weight: Tensor, value: Any) -> Any:
+    """``value`` in memory as the weight, where it has its shape; on its device.
+
+    Fused optimisers walk through memory and take no notice of strides.
+    """
+    if not isinstance(value, Tensor) or value.shape != weight.shape:
+        return value
+    return torch.empty_like(weight).copy_(value)

@@ -19,23 +19,25 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from qaconv_ext.losses import LossResult
-from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.config import RunConfig
 from qaconv_reid.data import ImageSource
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.checkpoint import random_state, restore_random_state
 from qaconv_reid.training.composition import Composition
+from qaconv_reid.training.division import check_divisible
 from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
 from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
 from qaconv_reid.training.objectives import build_objective
-from qaconv_reid.training.optimisation import build_optimiser, follow
+from qaconv_reid.training.optimisation import build_optimiser, follow, laid_as
+from qaconv_reid.training.saved import restoring
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
 from qaconv_reid.training.stream import BatchStream, neighbours_of
-from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch
+from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch, check_finite
 
-__all__ = ["Trainer", "check_divisible"]
+__all__ = ["Trainer"]
 
 #: Losses that drive the matcher's scale through zero while the gap is negative.
 _HELD = ("triplet", "softmax+triplet")
@@ -324,6 +326,15 @@ class Trainer:
         self._complain(self.watch.end_epoch(report))
         return report
 
+    def check_learnt(self, report: EpochReport) -> None:
+        """That the run does not end with an epoch in which nothing was learnt.
+
+        Raises:
+            CollapsedError: it does, and ``runtime.collapse`` is ``stop``.
+        """
+        if self.schedule.finished:
+            self._complain(self.watch.end_run(report))
+
     @property
     def _batches_done(self) -> int:
         return self.epoch * self.epoch_batches + self.position
@@ -384,37 +395,59 @@ class Trainer:
         """Go on where the giver of ``state`` stood; its settings were the same as these.
 
         Raises:
-            ValueError, RuntimeError: the state is of another network, sampler or training set.
+            ValueError: the state is of another network, sampler or training set; the message begins
+                with the entry.
+            CollapsedError: as `check_finite`.
         """
-        self.stream.load_state_dict(state["stream"])
         network, matcher = self.evaluated()
-        network.load_state_dict(state["network"])
-        matcher.load_state_dict(state["matcher"])
+        parts: dict[str, Any] = {
+            "stream": self.stream,
+            "network": network,
+            "matcher": matcher,
+            "objective": self.objective,
+            "scaler": self.scaler,
+            "schedule": self.schedule,
+            "meter": self.meter,
+            "composition": self.composition,
+            "watch": self.watch,
+            "hold": self.hold,
+        }
         if self.average is not None:
-            self._weights().load_state_dict(state["learning"])
-        self.objective.load_state_dict(state["objective"])
+            parts["learning"] = self._weights()
+        for name, part in parts.items():
+            with restoring(name):
+                part.load_state_dict(state[name])
+        with restoring("optimiser"):
+            self._load_moments(state["optimiser"])
+        self.trouble = state.get("trouble", "")
+        self.epoch = state["epoch"]
+        self.position = state["position"]
+        if "gradients" in state:
+            with restoring("gradients"):
+                self._resume_step(state["gradients"])
+        with restoring("random"):
+            restore_random_state(state["random"])
+        self.check_finite()
+
+    def _load_moments(self, state: Mapping[str, Any]) -> None:
         # Rates and other numbers of the groups are the settings'; only the momenta are a state.
         learning = self._learning()
         moments = {
             int(index): {
-                name: _laid_as(learning[int(index)], value) for name, value in moment.items()
+                name: laid_as(learning[int(index)], value) for name, value in moment.items()
             }
-            for index, moment in state["optimiser"].items()
+            for index, moment in state.items()
         }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        self.scaler.load_state_dict(state["scaler"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch = state["epoch"]
-        self.position = state["position"]
-        self.meter.load_state_dict(state["meter"])
-        self.composition.load_state_dict(state["composition"])
-        self.watch.load_state_dict(state["watch"])
-        self.trouble = state.get("trouble", "")
-        self.hold.load_state_dict(state["hold"])
-        if "gradients" in state:
-            self._resume_step(state["gradients"])
-        restore_random_state(state["random"])
+
+    def check_finite(self) -> None:
+        """That the weights are numbers still: a checkpoint of others is of no use.
+
+        Raises:
+            CollapsedError: they are not.
+        """
+        check_finite(self._weights())
 
     def _learning(self) -> list[nn.Parameter]:
         return [weight for group in self.optimiser.param_groups for weight in group["params"]]
@@ -434,38 +467,9 @@ class Trainer:
     def _resume_step(self, state: Mapping[str, Any]) -> None:
         weights = self._learning()
         for place, gradient in state["sums"].items():
-            weights[int(place)].grad = _laid_as(weights[int(place)], gradient)
+            weights[int(place)].grad = laid_as(weights[int(place)], gradient)
         self._statistics = [value.to(self.device) for value in state["statistics"]]
         self._counted = state["counted"].to(self.device)
-
-
-def check_divisible(config: RunConfig, ranks: Ranks) -> None:
-    """That these processes can divide a run among them.
-
-    Raises:
-        ConfigError: a batch norm in training mode would see a part of a batch, or a process none.
-    """
-    model, batch = config.model, config.sampler.batch_size
-    if ranks.size > 1 and (model.neck_norm or not model.freeze_backbone_norms):
-        raise ConfigError(
-            "model.neck_norm, model.freeze_backbone_norms: got batch norms in training mode and "
-            f"{ranks.size} processes, wanted one process, or neck_norm=false and "
-            "freeze_backbone_norms=true"
-        )
-    if batch < ranks.size:
-        raise ConfigError(
-            f"sampler.batch_size: got {batch} for {ranks.size} processes, wanted an image for each"
-        )
-
-
-def _laid_as(weight: Tensor, value: Any) -> Any:
-    """``value`` in memory as the weight, where it has its shape; on its device.
-
-    Fused optimisers walk through memory and take no notice of strides.
-    """
-    if not isinstance(value, Tensor) or value.shape != weight.shape:
-        return value
-    return torch.empty_like(weight).copy_(value)
 
 
 def _epoch_batches(config: RunConfig, images: TrainingImages) -> int:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from torch import nn
+
 from qaconv_reid.config import RunConfig
 from qaconv_reid.training.meter import EpochReport, Window
 
-__all__ = ["CollapsedError", "HeldScale", "Watch"]
+__all__ = ["CollapsedError", "HeldScale", "Watch", "check_finite"]
 
 #: A scale below this is none: gradients of the maps are proportional to it.
 SMALLEST_SCALE = 0.05
@@ -30,8 +32,32 @@ FEWEST_ROWS = 1000
 PATIENCE = 2
 
 
+_NO_STEP = (
+    "for want of a finite gradient or of a row that counts: look at the weights (model.weights), "
+    "optimiser.learning_rate and runtime.precision"
+)
+
+
 class CollapsedError(Exception):
     """Nothing is learnt any more; the text says what happened and which setting helps."""
+
+
+def check_finite(weights: nn.Module) -> None:
+    """That weights and statistics are numbers still: a checkpoint of others is of no use.
+
+    Raises:
+        CollapsedError: they are not.
+    """
+    bad = [
+        name
+        for name, value in weights.state_dict().items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
+    if bad:
+        raise CollapsedError(
+            f"{bad[0]} and {len(bad) - 1} more are not finite: look at the weights "
+            "(model.weights), optimiser.learning_rate and runtime.precision"
+        )
 
 
 class Watch:
@@ -67,13 +93,16 @@ class Watch:
             )
         return None
 
+    def end_run(self, report: EpochReport) -> str | None:
+        """What is wrong with the last epoch of a run: none follows in which a step is made."""
+        if report.skipped_steps < report.steps:
+            return None
+        return f"no step was made in the last epoch, {_NO_STEP}"
+
     def _symptoms(self, window: Window) -> dict[str, str]:
         found = {}
         if window.skipped == window.steps:
-            found["skipped"] = (
-                "no step was made for want of a finite gradient or of a row that counts: look at "
-                "the weights (model.weights), optimiser.learning_rate and runtime.precision"
-            )
+            found["skipped"] = f"no step was made {_NO_STEP}"
         if abs(window.scale) < SMALLEST_SCALE:
             found["scale"] = (
                 f"the matcher's scale (logit_bn.weight) is {window.scale:.4f}: all scores are "

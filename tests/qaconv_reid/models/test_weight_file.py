@@ -1,10 +1,12 @@
 """Files are read without running any of them, and what is refused is refused in one sentence."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from qaconv_reid.models.layouts import read_weights
 from qaconv_reid.models.weight_file import read_weight_file
@@ -105,3 +107,45 @@ def test_numpys_numbers_are_allowed_only_while_a_file_is_read(tmp_path):
     read_weight_file(tmp_path / "c.pth")
     with pytest.raises(pickle.UnpicklingError):
         torch.load(tmp_path / "c.pth", weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"hello, these are no weights\n", "it is a text"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4\nsize 9\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>", "it is a web page"),
+        (b'\n  {"error": "not found"}', "it is JSON"),
+        (b"", "it is empty"),
+        (b"\0" * 3000, "it is none that torch.save wrote"),
+        (b"PK\x03\x04" + b"\1" * 3000, "it is none that torch.save wrote"),
+        (bytes(range(7, 256)) * 9, r"\("),
+    ],
+)
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.bin"])
+def test_what_is_found_in_the_place_of_weights_is_called_by_its_name(tmp_path, content, said, name):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r"weights: got .*, wanted a file of nothing but") as error:
+        read_weight_file(tmp_path / name)
+    assert re.search(said, str(error.value))
+    assert "weights_only" not in str(error.value)
+    assert len(str(error.value)) < 400
+    assert "\n" not in str(error.value)
+    assert error.value.__suppress_context__
+
+
+def test_the_content_says_which_format_it_is(tmp_path):
+    tensors = {"a": torch.arange(3)}
+    save_file(tensors, tmp_path / "w.pth")
+    torch.save(tensors, tmp_path / "w.safetensors")
+    for name in ("w.pth", "w.safetensors"):
+        assert torch.equal(read_weight_file(tmp_path / name)["a"], tensors["a"])
+
+
+def test_a_whole_module_is_refused_in_a_sentence(tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="wanted a file of nothing but tensors") as caught:
+        read_weight_file(tmp_path / "w.pth")
+    assert "Linear" in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)

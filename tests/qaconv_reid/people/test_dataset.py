@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +16,8 @@ import numpy as np
 import pytest
 
 from qaconv_reid import data, people
-from qaconv_reid.people import SIZES, PeopleError, Request, dataset
+from qaconv_reid.ownership import owned
+from qaconv_reid.people import MANIFEST, SIZES, PeopleError, Request, dataset, make
 from qaconv_reid.people.files import name_of, person_of
 from qaconv_reid.people.shot import look_of
 from qaconv_reid.people.sizes import FAMILY
@@ -253,3 +259,78 @@ def test_names_lead_back_to_their_persons():
         for sighting in next(iter(unit)):
             name = name_of(sighting, TINY, "market").name
             assert person_of(int(name[:4]), "plaza") == sighting.subject.person
+
+
+def test_of_two_that_make_the_same_one_is_told_who_the_other_is(tmp_path):
+    said = rf"here\.partial: process {os.getpid()} .* has it: "
+    with owned(tmp_path / ".here.partial", "x"), pytest.raises(PeopleError, match=said):
+        make(Request("tiny"), tmp_path / "here")
+    assert list(tmp_path.iterdir()) == []
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from qaconv_reid.people import Request, make
+if __name__ == "__main__":
+    make(Request("small"), Path(sys.argv[1]), workers=2)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are listed in /proc")
+def test_nothing_lives_on_of_one_that_is_killed(tmp_path):
+    (tmp_path / "make.py").write_text(SCRIPT)
+    partial = tmp_path / ".here.partial"
+    parent = subprocess.Popen([sys.executable, tmp_path / "make.py", tmp_path / "here"])
+    try:
+        _wait_for(lambda: any(partial.rglob("*.jpg")))
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        workers = [Path(f"/proc/{number}") for number in children.read_text().split()]
+        assert len(workers) >= 2
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    _wait_for(lambda: all(map(_ended, workers)))
+    dead = f"0001_c1s1_000000_00.jpg.{parent.pid}.tmp"
+    (partial / dead).touch()
+    drawn = next(partial.rglob("*.jpg"))
+    before = drawn.stat().st_mtime_ns
+    # The next one goes on with what is there, and sweeps.
+    facts = Request("small").facts()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qaconv_reid.people.dataset._draw", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            make(Request("small"), tmp_path / "here")
+    assert json.loads((partial / MANIFEST).read_text()) == facts
+    assert drawn.stat().st_mtime_ns == before
+    assert not (partial / dead).exists()
+
+
+def _stop(*arguments):
+    raise KeyboardInterrupt
+
+
+def _wait_for(what):
+    until = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _ended(process):
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("n" * 300, "cannot be made: File name too long"), ("file/here", "cannot be made: Not a dir")],
+)
+def test_a_place_where_no_folder_can_be(tmp_path, name, said):
+    (tmp_path / "file").touch()
+    with pytest.raises(PeopleError, match=said):
+        make(Request("tiny"), tmp_path / name)
+    with pytest.raises(PeopleError, match="got the root, wanted a folder to be made"):
+        make(Request("tiny"), Path("/"))

@@ -38,7 +38,9 @@ def test_the_lines_are_the_settings_in_toml(name):
 def test_a_line_says_type_default_and_meaning():
     lines = settings_lines(config.load("tiny"))
     (height,) = [line for line in lines if line.startswith("model.height")]
-    assert height.startswith("model.height = 128  # integer > 0; default 384; Pixels of the input")
+    assert height.startswith(
+        "model.height = 128  # integer > 0, ≤ 8192; default 384; Pixels of the"
+    )
     (weights,) = [line for line in lines if "model.weights" in line]
     assert weights.startswith("# model.weights is not set  # string or nothing; Pretrained weights")
     (kind,) = [line for line in lines if line.startswith("loss.kind")]

@@ -75,3 +75,15 @@ def test_headings_are_whole_on_a_terminal_of_80_columns():
     lines = shown([result("CUHK03-NP (detected)", 3368)], width=80)
     for heading in ("Rank-10", "Queries", "Gallery", "Seconds"):
         assert any(heading in line for line in lines)
+
+
+def test_a_name_is_never_broken_in_a_terminal_of_80_columns():
+    names = ["plaza", "randperson_subset_of_market", "n" * 78]
+    lines = shown([result(name, 3300) for name in names], width=80, title="a run (%)")
+    assert max(map(len, lines)) <= 80
+    for name in names:
+        (row,) = [number for number, line in enumerate(lines) if line.rstrip() == name]
+        assert lines[row + 1].split()[:2] == ["45.9", "1.7"]
+    # Side by side where there is room.
+    (line,) = [line for line in shown([result(names[1], 3300)], width=100) if names[1] in line]
+    assert "45.9" in line

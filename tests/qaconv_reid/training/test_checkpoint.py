@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import random
+import resource
+import signal
 
 import numpy as np
 import pytest
@@ -147,3 +150,113 @@ def test_every_generator_goes_on_where_it_stood(tmp_path):
     wanted = draws()
     checkpoint.restore_random_state(checkpoint.load(tmp_path))
     assert draws() == wanted
+
+
+@pytest.mark.parametrize("which", ["tensors", "state"])
+def test_bytes_that_have_changed_are_found(tmp_path, which):
+    checkpoint.save(tmp_path, state())
+    if which == "tensors":
+        file = next(tmp_path.glob("*.safetensors"))
+        content = bytearray(file.read_bytes())
+        content[-20] ^= 1
+        file.write_bytes(content)
+    else:
+        file = tmp_path / "state.json"
+        file.write_text(file.read_text().replace("[[1, 2], [3]]", "[[1, 2], [4]]"))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CheckpointError, match=f"{file.name}: got other bytes than were written"):
+        checkpoint.load(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_checkpoint_of_before_there_were_digests_is_read(tmp_path):
+    checkpoint.save(tmp_path, state())
+    file = tmp_path / "state.json"
+    document = json.loads(file.read_text())
+    del document["tensors_sha256"], document["state_sha256"]
+    file.write_text(json.dumps(document))
+    assert checkpoint.load(tmp_path)["text"] == "größe"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tensors": None}, "tensors: got None, wanted a valid string"),
+        ({"tensors": 5}, "tensors: got 5, wanted a valid string"),
+        ({"state": None}, "state: got None, wanted a valid dictionary"),
+        ({"state": []}, r"state: got \[\], wanted a valid dictionary"),
+    ],
+)
+def test_an_entry_of_another_type_is_named(tmp_path, change, said):
+    checkpoint.save(tmp_path, state())
+    file = tmp_path / "state.json"
+    document = json.loads(file.read_text())
+    for wanted, wrong in ((said, change), ("got nothing", None)):
+        broken = {**document, **(wrong or {})}
+        if wrong is None:
+            del broken[next(iter(change))]
+        file.write_text(json.dumps(broken))
+        with pytest.raises(CheckpointError, match=rf"state\.json: .*{wanted}"):
+            checkpoint.load(tmp_path)
+
+
+def test_a_state_nested_too_deep_is_refused(tmp_path):
+    checkpoint.save(tmp_path, state())
+    (tmp_path / "state.json").write_text('{"format": 1, "state": ' + "[" * 5000)
+    with pytest.raises(CheckpointError, match=r"state\.json: got no JSON \(nested too deep\)"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_anew(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, state(1.0))
+    read = checkpoint._document
+
+    def slow(folder):
+        document = read(folder)
+        monkeypatch.setattr(checkpoint, "_document", read)
+        checkpoint.save(folder, state(2.0))
+        return document
+
+    monkeypatch.setattr(checkpoint, "_document", slow)
+    assert checkpoint.load(tmp_path)["network"]["a.weight"].unique().item() == 2.0
+
+
+def _limited(size, work):
+    """What ``work`` says in a process whose files may have so many bytes."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        try:
+            work()
+            said = "written"
+        except OSError as error:
+            said = f"OSError {error.errno} {error}"
+        except BaseException as error:
+            said = repr(error)
+        os.write(write, said.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return os.read(read, 10_000).decode()
+
+
+@pytest.mark.parametrize("size", [0, 100, 20_000, 41_000])
+def test_a_file_that_has_no_room_is_an_error_of_the_system(tmp_path, size):
+    """And the state before is whole; a limit of files stands for a full disk."""
+    checkpoint.save(tmp_path, state(1.0))
+    # The greatest lets the tensors through, and not state.json.
+    large = {**state(2.0), "large": torch.zeros(10_000), "long": "x" * 50_000}
+    said = _limited(size, lambda: checkpoint.save(tmp_path, large))
+    assert said.startswith(f"OSError {errno.EFBIG} ")
+    assert checkpoint.load(tmp_path)["network"]["a.weight"].unique().item() == 1.0
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_tensors_and_state_have_one_mode(tmp_path):
+    former = os.umask(0o022)
+    try:
+        checkpoint.save(tmp_path, state())
+    finally:
+        os.umask(former)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}

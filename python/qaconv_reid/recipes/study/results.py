@@ -14,7 +14,6 @@ from qaconv_reid.recipes.query_file import QueryResults, read_queries
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.recipes.study.cells import is_finished, made
 from qaconv_reid.recipes.study.plan import Cell, Plan
-from qaconv_reid.reports import read_run_log
 from qaconv_reid.training.watch import SMALLEST_SCALE
 
 __all__ = ["gather"]
@@ -93,9 +92,9 @@ def gather(
 
 def _cell(cell: Cell) -> dict[str, Any]:
     """A run as far as its log goes."""
-    log = RunFolder(cell.folder).metrics
+    folder = RunFolder(cell.folder)
     points, images, seconds, collapsed = [], 0, 0.0, None
-    for record in read_run_log(log) if log.is_file() else ():
+    for record in folder.epochs():
         images += record["images"]
         seconds += record["seconds"]
         sets = {

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from qaconv_reid import documents
 from qaconv_reid.build import build_models, find_hardware, seed_everything
 from qaconv_reid.config import MatcherConfig, RunConfig
 from qaconv_reid.files import replaced
@@ -17,6 +20,8 @@ __all__ = ["untrained"]
 Figures = dict[str, dict[str, float]]
 """For each test set ``mAP`` and ``rank1``."""
 
+_FIGURES = TypeAdapter(Figures)
+
 
 def untrained(config: RunConfig, file: Path) -> Figures:
     """The plain matcher on the pretrained network, without the neck, which would be random.
@@ -26,8 +31,8 @@ def untrained(config: RunConfig, file: Path) -> Figures:
         file: what was found, which is read where it is there.
     """
     if file.is_file():
-        found: Figures = json.loads(file.read_text(encoding="utf-8"))
-        return found
+        read = documents.read(file, "the figures of the untrained matcher")
+        return documents.check(_FIGURES, read, str(file))
     model = config.model.model_copy(update={"neck_features": 0, "neck_norm": False})
     plain = config.model_copy(update={"model": model, "matcher": MatcherConfig()})
     hardware = find_hardware(config.runtime)
