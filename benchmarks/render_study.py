@@ -144,7 +144,8 @@ def troubles(data: dict[str, Any], identities: int) -> list[str]:
 def origin(data: dict[str, Any], name: str) -> str:
     """Where the figures come from."""
     return (
-        f"`{data['command']}` at commit `{(data['commit'] or 'unrecorded')[:10]}`, {data['made'][:10]}, "
+        f"`{data['command']}` at commit `{(data['commit'] or 'unrecorded')[:10]}`, "
+        f"{data['made'][:10]}, "
         f"{data['machine']['processor']}, {len(data['cells'])} of {data['cells_wanted']} runs. "
         f"File: [{name}.json](../benchmarks/study/{name}.json)"
     )

@@ -1,7 +1,7 @@
 """``make demo``: from nothing to a table of results, on people that are drawn, not filmed.
 
 Makes the virtual people of size ``small`` (four domains; ``demo.py tiny`` for less), searches three
-of the domains with the untrained matcher, trains it with graph sampling on the fourth, searches
+of the domains with the untrained matcher, trains it on the fourth, searches
 again, draws ranked lists, fits probabilities on people it was not trained on, fills a gallery and
 writes the report of it all, with before and after in one table. Everything is synthetic: the
 figures show that the machinery works and say nothing of real cameras.
