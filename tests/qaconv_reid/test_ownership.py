@@ -136,6 +136,8 @@ def test_a_garbled_word_of_the_owner_is_no_obstacle(tmp_path, content):
         (os.getpid(), None, "has it"),
         (1, "elsewhere", r"on elsewhere .* if it has ended, remove .*owner\.json"),
     ],
+    # A process's number in a name would be another in each of pytest-xdist's workers.
+    ids=["gone", "here", "elsewhere"],
 )
 def test_without_locks_the_word_of_the_owner_decides(tmp_path, monkeypatch, process, host, said):
     """As on a network's disk that knows no locks."""
