@@ -27,10 +27,19 @@ def percent(spread: dict[str, float], *, alone: bool) -> str:
     return f"{mean:.1f}" if alone else f"{mean:.1f} ({low:.1f}–{high:.1f})"
 
 
+def comparisons(data: dict[str, Any], identities: int) -> tuple[list[str], dict[str, Any]]:
+    """The test sets, and for each arm that has some its comparisons by their names."""
+    rows = [row for row in data["comparisons"] if row["identities"] == identities]
+    found = {
+        arm: {row["dataset"]: row for row in rows if row["arm"] == arm} for arm in data["arms"]
+    }
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    return datasets, {arm: by_name for arm, by_name in found.items() if by_name}
+
+
 def table(data: dict[str, Any], identities: int) -> list[str]:
     """MAP of every arm on every test set, and how far it is from the baseline."""
-    rows = [row for row in data["comparisons"] if row["identities"] == identities]
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    datasets, by_arm = comparisons(data, identities)
     lines = [
         f"{identities or 'All'} training identities, {data['images']:,} images seen. "
         "Rank-1 / mAP, mean of the seeds and the least and the greatest of them; "
@@ -43,10 +52,7 @@ def table(data: dict[str, Any], identities: int) -> list[str]:
     before = [data["untrained"][name] for name in datasets]
     words = [f"{100 * it['rank1']:.1f} / {100 * it['mAP']:.1f} | " for it in before]
     lines.append(f"| untrained | | {' | '.join(words)} |")
-    for arm in data["arms"]:
-        found = {row["dataset"]: row for row in rows if row["arm"] == arm}
-        if not found:
-            continue
+    for arm, found in by_arm.items():
         cells = []
         for name in datasets:
             row = found[name]
@@ -104,8 +110,7 @@ def batches(data: dict[str, Any], identities: int) -> list[str]:
 
 def times(data: dict[str, Any], identities: int) -> list[str]:
     """How long each arm trained, and when it was as good as the baseline ever was."""
-    rows = [row for row in data["comparisons"] if row["identities"] == identities]
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    datasets, by_arm = comparisons(data, identities)
     lines = [
         "Seconds of training, and until the mean curve came to the best mAP of "
         f"*{data['baseline']}*.",
@@ -113,10 +118,7 @@ def times(data: dict[str, Any], identities: int) -> list[str]:
         f"| arm | all | {' | '.join(datasets)} |",
         f"|---|---|{'---|' * len(datasets)}",
     ]
-    for arm in data["arms"]:
-        found = {row["dataset"]: row for row in rows if row["arm"] == arm}
-        if not found:
-            continue
+    for arm, found in by_arm.items():
         cells = []
         for name in datasets:
             seconds = found[name].get("seconds_to_baseline", "")

@@ -68,6 +68,30 @@ def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
         yield begin, min(begin + size, count)
 
 
+def distances_of(
+    match: Callable[[Array, Array], Array],
+    among: Callable[[Array], Array],
+    probe: Array,
+    gallery: Array | None,
+) -> Distances:
+    """Minus the scores of blocks of two sets of maps.
+
+    Args:
+        match: the scores of two sets.
+        among: the distances of a set with itself, at half the work.
+        probe: the rows.
+        gallery: the columns; None for the rows again.
+    """
+
+    def distances(begin: int, end: int, first: int, last: int) -> Array:
+        if gallery is None and (begin, end) == (first, last):
+            return among(probe[begin:end])
+        others = probe if gallery is None else gallery
+        return -match(probe[begin:end], others[first:last])
+
+    return distances
+
+
 def nearest_in_blocks(
     arrays: Arrays, distances: Distances, rows: int, columns: int | None, k: int, block: int
 ) -> Iterator[tuple[Array, Array]]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qaconv_ext import _checks
-from qaconv_ext._nearest import Arrays, nearest_in_blocks
+from qaconv_ext._nearest import Arrays, distances_of, nearest_in_blocks
 
 try:
     import qaconv_ext._core as _core
@@ -157,14 +157,12 @@ def nearest_matches(
     columns = None if gallery is None else len(gallery)
     k, block = _checks.nearest(k, block, len(probe), columns)
 
-    def distances(begin: int, end: int, first: int, last: int) -> Array:
-        if gallery is None and (begin, end) == (first, last):
-            return pairwise_distance(probe[begin:end], weight, bias)
-        others = probe if gallery is None else gallery
-        return -match_scores(
-            probe[begin:end], others[first:last], weight, bias, gallery_weight=gallery_weight
-        )
-
+    distances = distances_of(
+        lambda p, g: match_scores(p, g, weight, bias, gallery_weight=gallery_weight),
+        lambda maps: pairwise_distance(maps, weight, bias),
+        probe,
+        gallery,
+    )
     # An empty match checks the other arguments, whatever the sizes.
     empty = distances(0, 0, 0, 0)
     if k == 0 or len(probe) == 0:

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from qaconv_ext import _arguments, backend
+from qaconv_ext import _arguments, _checks, backend
 from qaconv_ext._library import LIBRARY
 from qaconv_ext.qaconv import QAConv
 from qaconv_ext.reference import BFLOAT16, INT8
@@ -80,7 +80,7 @@ def match_scores_narrow(
         TypeError, ValueError: an argument's type or shape is not one of the above.
         RuntimeError: a gradient is wanted.
     """
-    code = _code(precision)
+    code, given = _code(precision), (probe, gallery)
     probe = _arguments.feature_maps("probe", probe)
     gallery = _arguments.feature_maps("gallery", gallery)
     _arguments.matching(probe, gallery)
@@ -89,21 +89,13 @@ def match_scores_narrow(
     if probe.shape[1] > MAX_CHANNELS:
         raise ValueError(f"probe: got {probe.shape[1]} channels, wanted at most {MAX_CHANNELS}")
     if gallery_weight is None:
-        if gallery.shape[2] != probe.shape[2]:
-            raise ValueError(
-                f"gallery_weight: got None, wanted {gallery.shape[2]} numbers: the maps differ in "
-                f"size (probe has {probe.shape[2]} places)"
-            )
+        _checks.one_weight(given[0].shape, given[1].shape)
         gallery_weight = weight
-    bias = torch.as_tensor(bias, device=probe.device).float()
-    weight, gallery_weight, bias = (
-        _arguments.vector(name, value, length, probe, torch.float32)
-        for name, value, length in (
-            ("weight", weight, probe.shape[2]),
-            ("gallery_weight", gallery_weight, gallery.shape[2]),
-            ("bias", bias, 1),
-        )
+    weight = _arguments.vector("weight", weight, probe.shape[2], probe, torch.float32)
+    gallery_weight = _arguments.vector(
+        "gallery_weight", gallery_weight, gallery.shape[2], probe, torch.float32
     )
+    bias = _arguments.bias(bias, probe, torch.float32)
     tensors = probe, gallery, weight, gallery_weight, bias
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         raise RuntimeError(
@@ -143,16 +135,15 @@ class NarrowQAConv(nn.Module):
             raise RuntimeError(
                 f"precision {self.precision}: got a matcher in training mode, wanted evaluation"
             )
-        weight, bias = self.matcher.folded()
-        # A matcher may have weights for both sides, one after the other.
-        places = probe.shape[2] * probe.shape[3]
+        both, bias = self.matcher.folded()
+        weight, gallery_weight = self.matcher.sides(both)
         return match_scores_narrow(
             probe,
             gallery,
-            weight[:places],
+            weight,
             bias,
             precision=self.precision,
-            gallery_weight=weight[-places:],
+            gallery_weight=gallery_weight,
         )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from qaconv_ext import _arguments, _checks, backend
 from qaconv_ext._batch_norm import affine, joint_variance_and_mean, update_running
 from qaconv_ext._fold import Fold, FoldCache
-from qaconv_ext._nearest import Arrays, nearest_in_blocks
+from qaconv_ext._nearest import Arrays, distances_of, nearest_in_blocks
 from qaconv_ext._share import BatchShare
 from qaconv_ext.reference import compute_dtype
 
@@ -213,14 +213,12 @@ def nearest_matches(
     columns = None if gallery is None else len(gallery)
     k, block = _checks.nearest(k, block, len(probe), columns)
 
-    def distances(begin: int, end: int, first: int, last: int) -> Tensor:
-        if gallery is None and (begin, end) == (first, last):
-            return pairwise_distance(probe[begin:end], weight, bias)
-        others = probe if gallery is None else gallery
-        return -match_scores(
-            probe[begin:end], others[first:last], weight, bias, gallery_weight=gallery_weight
-        )
-
+    distances = distances_of(
+        lambda p, g: match_scores(p, g, weight, bias, gallery_weight=gallery_weight),
+        lambda maps: pairwise_distance(maps, weight, bias),
+        probe,
+        gallery,
+    )
     # An empty match checks the other arguments, whatever the sizes.
     empty = distances(0, 0, 0, 0)
     if k == 0 or len(probe) == 0:

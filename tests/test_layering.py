@@ -40,6 +40,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._nearest",
     },
     "qaconv_ext.narrow": {
+        "qaconv_ext._checks",
         "qaconv_ext.qaconv",
         "qaconv_ext.backend",
         "qaconv_ext.reference",

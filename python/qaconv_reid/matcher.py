@@ -231,7 +231,7 @@ class Matcher:
         """Whether `probability` is one, calibrated or as the loss took it; else just in order.
 
         As a loss took it, it is that of a pair as training drew them, half-hard, and of no other
-        mixture. Of a saved matcher the loss is not known.
+        mixture.
         """
         return self.calibrated or self._loss in _LOGITS
 

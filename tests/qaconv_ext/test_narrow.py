@@ -119,6 +119,9 @@ def test_what_is_refused():
         match_scores_narrow(wide, wide, torch.ones(1), precision="int8")
     with pytest.raises(ValueError, match="gallery_weight"):
         match_scores_narrow(maps, torch.ones(2, 3, 5), weight, precision="int8")
+    turned = [torch.ones(2, 3, *sides) for sides in ((4, 2), (2, 4))]
+    with pytest.raises(ValueError, match="gallery_weight: got None, wanted 8 numbers"):
+        match_scores_narrow(*turned, torch.ones(8), precision="int8")
     with pytest.raises(RuntimeError, match="gradient"):
         match_scores_narrow(maps.requires_grad_(), maps, weight, precision="int8")
     with forward_ad.dual_level():

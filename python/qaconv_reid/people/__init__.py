@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from qaconv_reid.people.dataset import MANIFEST, PeopleError, Request, default_folder, make
-from qaconv_reid.people.families import Families
+from qaconv_reid.people.families import Families, Kin
 from qaconv_reid.people.files import NAMINGS
 from qaconv_reid.people.scenes import DOMAINS
 from qaconv_reid.people.sizes import SIZES, Size
@@ -17,6 +17,7 @@ __all__ = [
     "NAMINGS",
     "SIZES",
     "Families",
+    "Kin",
     "PeopleError",
     "Request",
     "Size",

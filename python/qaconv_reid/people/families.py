@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from qaconv_reid.people.shot import look_of
 from qaconv_reid.people.sizes import FAMILY, SIZES
 from qaconv_reid.people.walks import Person
 
-__all__ = ["Families"]
+__all__ = ["Families", "Kin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,29 @@ class Families:
         # A family has one lower body; of strangers no two have.
         alike = all(look.bottom == looks[0].bottom for look in looks)
         return number - (person.number - first) if alike else None
+
+
+class Kin:
+    """Which of the people in images look alike, of virtual people in Market's layout or of none."""
+
+    def __init__(self) -> None:
+        self._families = cache(Families.of)
+        self._family = cache(self._look)
+
+    def knows(self, image: Path) -> bool:
+        """Whether it is known of the people of this image's data set."""
+        return self._families(_domain(image)) is not None
+
+    def family(self, image: Path, number: int) -> tuple[Path, int] | None:
+        """The family of the person of this number in an image; None for none, or not known."""
+        return self._family(_domain(image), number)
+
+    def _look(self, domain: Path, number: int) -> tuple[Path, int] | None:
+        families = self._families(domain)
+        family = None if families is None else families.family(number)
+        return None if family is None else (domain, family)
+
+
+def _domain(image: Path) -> Path:
+    """The folder of the parts, in one of which an image lies."""
+    return image.absolute().parent.parent

@@ -15,7 +15,7 @@ from qaconv_reid.people.look import Look, draw_family, draw_look
 from qaconv_reid.people.render import draw_person, shadows
 from qaconv_reid.people.scenes import DOMAINS, Spot, spots
 from qaconv_reid.people.sensor import develop
-from qaconv_reid.people.sizes import FAMILY
+from qaconv_reid.people.sizes import FAMILY, LOOK_ALIKES
 from qaconv_reid.people.walks import Person, Presence, Sighting
 
 __all__ = ["look_of", "take"]
@@ -28,7 +28,7 @@ _DRAWN = 300
 _BAD_BOX = 0.08
 
 
-def look_of(seed: int, person: Person, families: float = 0.75) -> Look:
+def look_of(seed: int, person: Person, families: float = LOOK_ALIKES) -> Look:
     """What a person looks like, where this share of the families are look-alikes."""
     family = _family(seed, person.pool, person.number // FAMILY, families)
     return family[person.number % FAMILY]
@@ -94,7 +94,7 @@ def _box(
     return float(left), float(top), float(right), float(bottom)
 
 
-def take(seed: int, sighting: Sighting, families: float = 0.75) -> Image.Image:
+def take(seed: int, sighting: Sighting, families: float = LOOK_ALIKES) -> Image.Image:
     """The picture of a sighting, before its compression; see `look_of` for the families."""
     number = sighting.subject.person.number
     key = sum(map(ord, sighting.subject.person.pool)) * 31

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["FAMILY", "SIZES", "Size"]
+__all__ = ["FAMILY", "LOOK_ALIKES", "SIZES", "Size"]
 
 #: Persons are drawn together by so many; such a family is look-alikes or strangers.
 FAMILY = 5
+
+#: Share of the families that are look-alikes, where a request does not say another.
+LOOK_ALIKES = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Size:
     """Cameras that a person passes, at most."""
     shots: float
     """Mean number of pictures of a visit."""
-    families: float = 0.75
+    families: float = LOOK_ALIKES
     """Share of the people who come in families of look-alikes."""
 
     @property

@@ -20,7 +20,7 @@ from rich.console import Console
 from qaconv_reid import matcher
 from qaconv_reid.files import check_replaceable, replaced
 from qaconv_reid.gallery import Answer, Engine, GalleryError, Row, list_rows, open_table
-from qaconv_reid.reports import ProgressBars
+from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["search_file"]
 
@@ -94,7 +94,7 @@ def search_file(
     files = [folder / f"{number:06}.jsonl" for number in range(len(parts))]
     lacking = [number for number, file in enumerate(files) if not file.exists()]
     if len(lacking) < len(parts):
-        _say(console, f"going on: {len(parts) - len(lacking)} of {len(parts)} parts are done")
+        say(console, f"going on: {len(parts) - len(lacking)} of {len(parts)} parts are done")
     answers = gallery.search_parts(
         [parts[number] for number in lacking], k, where=where, exact=exact, engine=engine
     )
@@ -108,11 +108,11 @@ def search_file(
             progress("searching", done, len(rows))
     unread = _write(out, files)
     shutil.rmtree(folder)
-    _say(console, f"{out}: the answers of {len(rows):,} queries")
+    say(console, f"{out}: the answers of {len(rows):,} queries")
     if unread:
-        _say(console, f"{unread:,} of them could not be read: see error in {out}")
+        say(console, f"{unread:,} of them could not be read: see error in {out}")
     if not loaded.calibrated:
-        _say(console, "probabilities are not calibrated: qaconv calibrate RUN")
+        say(console, "probabilities are not calibrated: qaconv calibrate RUN")
     return unread
 
 
@@ -182,7 +182,3 @@ def _lines(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _box(box: Sequence[int] | None) -> str:
     return "" if box is None else " ".join(map(str, box))
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from qaconv_reid import data, matcher
 from qaconv_reid.calibration import Calibration
 from qaconv_reid.data import DataError, Record
 from qaconv_reid.files import why
-from qaconv_reid.reports import ProgressBars
+from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["calibrate"]
 
@@ -92,8 +92,7 @@ def calibrate(
         for rate in _RATES
         if rate >= fitted.rates[0]
     ]
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(console, *lines)
     if failure is not None:
         raise OSError(f"{run}: the calibration cannot be written: {why(failure)}") from None
     return fitted

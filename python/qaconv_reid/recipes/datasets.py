@@ -23,7 +23,7 @@ from qaconv_reid.data import (
     under_two,
 )
 from qaconv_reid.evaluation import Identities, Measures, Protocol, count_by_protocol
-from qaconv_reid.people import Families
+from qaconv_reid.people import Kin
 from qaconv_reid.training import TrainingImages, hold_back, join, take_identities
 
 __all__ = [
@@ -81,27 +81,11 @@ def load_training_images(
 
 def _families(images: TrainingImages) -> tuple[object, ...]:
     """Of virtual people, most of whom come in families of look-alikes; nothing of others."""
-    domains = {source: Families.of(record.path.parents[1]) for source, record in _firsts(images)}
-    if not all(domains.values()):
+    kin = Kin()
+    firsts = dict(zip(reversed(images.sources), reversed(images.records), strict=True))
+    if not all(kin.knows(record.path) for record in firsts.values()):
         return ()
-    kin: dict[tuple[int, int], object] = {}
-    for source, record in zip(images.sources, images.records, strict=True):
-        families = domains[source]
-        if families is not None and (source, record.person) not in kin:
-            family = families.family(record.person)
-            kin[source, record.person] = None if family is None else (source, family)
-    return tuple(
-        kin[source, record.person]
-        for source, record in zip(images.sources, images.records, strict=True)
-    )
-
-
-def _firsts(images: TrainingImages) -> list[tuple[int, Record]]:
-    """The first image of each data set."""
-    firsts: dict[int, Record] = {}
-    for source, record in zip(images.sources, images.records, strict=True):
-        firsts.setdefault(source, record)
-    return list(firsts.items())
+    return tuple(kin.family(record.path, record.person) for record in images.records)
 
 
 def _check_persons(

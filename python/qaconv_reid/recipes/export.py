@@ -8,6 +8,7 @@ from rich.console import Console
 
 from qaconv_reid import matcher
 from qaconv_reid.export import OPSETS, Exported, check
+from qaconv_reid.reports import say
 
 __all__ = ["export"]
 
@@ -27,11 +28,11 @@ def export(run: str, folder: Path, *, opset: int | None, console: Console) -> Ex
     opset = OPSETS[0] if opset is None else opset
     check(folder.expanduser(), opset)
     done = matcher.load(run, device="cpu").export(folder, opset=opset)
-    for line in (
+    say(
+        console,
         f"{done.folder}: network.onnx and matcher.onnx (opset {done.opset}, any number of images), "
         "head.npz, export.json",
         f"onnxruntime and torch differ by {done.map_difference:.1e} in maps and "
         f"{done.score_difference:.1e} in scores, in float32",
-    ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    )
     return done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Record, open_rgb
 from qaconv_reid.evaluation import extract
 from qaconv_reid.models import Progress
-from qaconv_reid.people import Families
+from qaconv_reid.people import Kin
 from qaconv_reid.recipes.datasets import load_training_images
 from qaconv_reid.reports.html import Album
 from qaconv_reid.restore import Restored
@@ -115,15 +114,9 @@ def _graph(
     ).maps
     distances = class_distances(maps.to(hardware.device), models.matcher).cpu()
     nearest = nearest_classes(distances, min(_NEIGHBOURS, len(records) - 1))
-    known = cache(Families.of)
-
-    def family(record: Record) -> tuple[Path, int] | None:
-        folder = record.path.parents[1]
-        families = known(folder)
-        number = None if families is None else families.family(record.person)
-        return None if number is None else (folder, number)
-
-    return _Graph(records, nearest, distances, [family(record) for record in records]), len(every)
+    kin = Kin()
+    families = [kin.family(record.path, record.person) for record in records]
+    return _Graph(records, nearest, distances, families), len(every)
 
 
 def _chosen(graph: _Graph) -> list[int]:

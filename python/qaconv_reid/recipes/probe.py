@@ -19,7 +19,7 @@ from qaconv_reid.data import Crop, DataError
 from qaconv_reid.evaluation import agreements, domain_distance
 from qaconv_reid.gallery import Row, list_rows
 from qaconv_reid.models import Progress
-from qaconv_reid.reports import ProgressBars
+from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["ADVICE", "Probe", "probe", "sample"]
 
@@ -92,8 +92,7 @@ def probe(source: str, run: str, *, images: int, device: str, console: Console) 
         twins=len(shares),
         distance=None if there is None else domain_distance(_means(maps), there),
     )
-    for line in _told(result):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(console, *_told(result))
     return result
 
 

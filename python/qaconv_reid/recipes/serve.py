@@ -6,6 +6,7 @@ from rich.console import Console
 
 from qaconv_reid import matcher
 from qaconv_reid.gallery import open_table
+from qaconv_reid.reports import say
 from qaconv_reid.serve import Desk, listen, make_app, run
 from qaconv_reid.serve.guard import is_loopback
 
@@ -32,18 +33,14 @@ def serve(source: str, place: str, *, host: str, port: int, device: str, console
         image = loaded.config.height, loaded.config.width
         app = make_app(Desk(loaded.gallery(place), loaded, image), host)
         if not is_loopback(host):
-            _say(
+            say(
                 console,
                 f"warning: on {host} everybody who reaches this machine can search this gallery "
                 "and see its images, without a password",
             )
         if not loaded.calibrated:
-            _say(console, "probabilities are not calibrated: qaconv calibrate RUN")
+            say(console, "probabilities are not calibrated: qaconv calibrate RUN")
         shown = f"[{host}]" if ":" in host else host
-        _say(console, f"http://{shown}:{bound.getsockname()[1]}/ (Ctrl-C ends)")
+        say(console, f"http://{shown}:{bound.getsockname()[1]}/ (Ctrl-C ends)")
         run(app, bound)
-    _say(console, "ended")
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(console, "ended")

@@ -369,43 +369,37 @@ class _Run:
         every = self.config.evaluation.every
         if self.validation is None or not every or self.trainer.epoch % every:
             return {}
+        (result,) = self._evaluate([self.validation])
+        self.since_best += 1
+        if result.mAP > self.best:
+            self.best, self.since_best = result.mAP, 0
+            if self.ranks.first:
+                network, matcher = self.trainer.evaluated()
+                weights = {"network": network.state_dict(), "matcher": matcher.state_dict()}
+                with self._writing(self.folder.best):
+                    checkpoint.save(self.folder.best, weights | {"epoch": self.trainer.epoch})
+        return {"validation_rank1": result.rank1, "validation_mAP": result.mAP}
+
+    def _evaluate(self, datasets: Sequence[ReidDataset]) -> list[EvaluationResult]:
         network, matcher = self.trainer.evaluated()
-        (result,) = evaluate_sets(
+        return evaluate_sets(
             network,
             matcher,
-            [self.validation],
+            datasets,
             self.config,
             self.hardware,
             self.progress,
             ranks=self.ranks,
         )
-        self.since_best += 1
-        if result.mAP > self.best:
-            self.best, self.since_best = result.mAP, 0
-            if self.ranks.first:
-                weights = {"network": network.state_dict(), "matcher": matcher.state_dict()}
-                with self._writing(self.folder.best):
-                    checkpoint.save(self.folder.best, weights | {"epoch": self.trainer.epoch})
-        return {"validation_rank1": result.rank1, "validation_mAP": result.mAP}
 
     def _look_at_tests(self) -> dict[str, object]:
         """Points of the curves that ``evaluation.test_every`` asks for."""
         every = self.config.evaluation.test_every
         if not every or self.trainer.epoch % every:
             return {}
-        network, matcher = self.trainer.evaluated()
-        results = evaluate_sets(
-            network,
-            matcher,
-            self.test_sets,
-            self.config,
-            self.hardware,
-            self.progress,
-            ranks=self.ranks,
-        )
         return {
             f"{result.dataset}_{name}": value
-            for result in results
+            for result in self._evaluate(self.test_sets)
             for name, value in (("rank1", result.rank1), ("mAP", result.mAP))
         }
 

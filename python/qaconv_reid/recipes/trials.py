@@ -7,11 +7,24 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from qaconv_reid.config import ConfigError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from qaconv_reid import documents
 from qaconv_reid.files import replaced
 from qaconv_reid.training import CollapsedError, Trainer
 
 __all__ = ["best_start"]
+
+
+class _Trials(BaseModel):
+    """What is kept of the starts that were tried."""
+
+    model_config = ConfigDict(strict=True)
+
+    accuracies: list[float | None]
+
+
+_TRIALS = TypeAdapter(_Trials)
 
 
 def best_start(
@@ -40,7 +53,7 @@ def best_start(
 
     Raises:
         CollapsedError: all of them collapsed.
-        ConfigError: the file cannot be read.
+        DocumentError: the file is something else.
     """
     accuracies = _read(file)
     for number in range(len(accuracies), trials):
@@ -67,13 +80,7 @@ def best_start(
 
 def _read(file: Path) -> list[float | None]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["accuracies"]
+        read = documents.read(file, "the trials of a run")
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{file}: cannot be read as the trials of a run: {error}") from None
-    if not isinstance(found, list) or not all(
-        value is None or isinstance(value, int | float) for value in found
-    ):
-        raise ConfigError(f"{file}: accuracies: got {found!r}, wanted a list of numbers")
-    return found
+    return documents.check(_TRIALS, read, str(file)).accuracies

@@ -99,3 +99,20 @@ def corrupt(path: Path) -> None:
     middle = len(content) // 2
     content[middle : middle + 40] = b"\xff\xd9" * 20
     path.write_bytes(content)
+
+
+def write_csv_persons(root: Path, persons: int, shots: int) -> Path:
+    """Drawn persons by a list: so many to learn from, as many others to search for.
+
+    Returns:
+        The list, ``list.csv``.
+    """
+    rows = ["path,person,camera,split"]
+    for person in range(2 * persons):
+        for shot in range(shots):
+            name = f"{person}_{shot}.png"
+            draw_person(person, camera=shot % 2, shot=shot).save(root / name)
+            test = "query" if shot == 0 else "gallery"
+            rows.append(f"{name},{person},{shot % 2},{'train' if person < persons else test}")
+    (root / "list.csv").write_text("\n".join(rows) + "\n")
+    return root / "list.csv"

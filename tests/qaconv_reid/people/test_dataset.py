@@ -334,3 +334,17 @@ def test_a_place_where_no_folder_can_be(tmp_path, name, said):
         make(Request("tiny"), tmp_path / name)
     with pytest.raises(PeopleError, match="got the root, wanted a folder to be made"):
         make(Request("tiny"), Path("/"))
+
+
+def test_the_family_of_whoever_is_in_an_image(tiny, tmp_path, monkeypatch):
+    kin, plaza = people.Kin(), people.Families.of(tiny / "plaza")
+    image = tiny / "plaza" / "bounding_box_train" / "0001_c1s1_000001_00.jpg"
+    assert kin.knows(image)
+    for number in (1, 2, 5001):
+        family = plaza.family(number)
+        wanted = None if family is None else (tiny / "plaza", family)
+        assert kin.family(image, number) == wanted
+    monkeypatch.chdir(tmp_path)
+    for stranger in (Path("a.jpg"), Path("/a.jpg"), tmp_path / "x" / "y" / "a.jpg"):
+        assert not kin.knows(stranger)
+        assert kin.family(stranger, 1) is None

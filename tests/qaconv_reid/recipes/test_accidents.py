@@ -20,23 +20,14 @@ from qaconv_reid.ownership import owned
 from qaconv_reid.recipes import evaluate as evaluate_recipe
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import Trainer, checkpoint
-from support.images import draw_person
+from support.images import write_csv_persons
 
 PERSONS, SHOTS = 4, 4
 
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("people")
-    rows = ["path,person,camera,split"]
-    for person in range(2 * PERSONS):
-        for shot in range(SHOTS):
-            name = f"{person}_{shot}.png"
-            draw_person(person, camera=shot % 2, shot=shot).save(root / name)
-            test = "query" if shot == 0 else "gallery"
-            rows.append(f"{name},{person},{shot % 2},{'train' if person < PERSONS else test}")
-    (root / "list.csv").write_text("\n".join(rows) + "\n")
-    return root / "list.csv"
+    return write_csv_persons(tmp_path_factory.mktemp("people"), PERSONS, SHOTS)
 
 
 def settings(people):

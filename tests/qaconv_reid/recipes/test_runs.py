@@ -13,7 +13,7 @@ import torch
 from qaconv_reid import cli, config, data
 from qaconv_reid.reports import read_run_log
 from qaconv_reid.training import Trainer, checkpoint
-from support.images import corrupt, draw_person
+from support.images import corrupt, draw_person, write_csv_persons
 
 pytestmark = pytest.mark.recipe
 
@@ -23,16 +23,7 @@ PERSONS, SHOTS = 10, 4
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
     """A CSV data set: half of the persons to learn from, the others to search for."""
-    root = tmp_path_factory.mktemp("people")
-    rows = ["path,person,camera,split"]
-    for person in range(2 * PERSONS):
-        for shot in range(SHOTS):
-            name = f"{person}_{shot}.png"
-            draw_person(person, camera=shot % 2, shot=shot).save(root / name)
-            test = "query" if shot == 0 else "gallery"
-            rows.append(f"{name},{person},{shot % 2},{'train' if person < PERSONS else test}")
-    (root / "list.csv").write_text("\n".join(rows) + "\n")
-    return root / "list.csv"
+    return write_csv_persons(tmp_path_factory.mktemp("people"), PERSONS, SHOTS)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from qaconv_reid.config import ConfigError
+from qaconv_reid.documents import DocumentError
 from qaconv_reid.recipes.trials import best_start
 from qaconv_reid.training import CollapsedError
 
@@ -67,5 +67,5 @@ def test_all_collapsed(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"accuracies": ["a"]}'])
 def test_a_garbled_file_is_named(text, tmp_path):
     (tmp_path / "t.json").write_text(text)
-    with pytest.raises(ConfigError, match=r"t\.json"):
+    with pytest.raises(DocumentError, match=r"t\.json"):
         choose([0.1], tmp_path / "t.json", [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from qaconv_ext.benchmark.provenance import provenance
 from qaconv_reid.build import find_hardware
 from qaconv_reid.config import ConfigError
-from qaconv_reid.data import DataError
+from qaconv_reid.data import DataError, Inspection
 from qaconv_reid.files import replaced
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
 from qaconv_reid.recipes.study.cells import check_cell, is_finished, run_cells
@@ -23,6 +24,7 @@ from qaconv_reid.recipes.study.plan import Cell, read_plan
 from qaconv_reid.recipes.study.results import gather
 from qaconv_reid.recipes.study.untrained import untrained
 from qaconv_reid.recipes.train import Interrupted
+from qaconv_reid.reports import say
 
 __all__ = ["study"]
 
@@ -72,35 +74,29 @@ def study(
     options = {"identities": identities, "seeds": seeds, "images": (images,) if images else ()}
     given = [f"--{name} {','.join(map(str, what))}" for name, what in options.items() if what]
     missing = [cell for cell in chosen if not is_finished(cell)]
-    _check(cells, missing)
-    console.print(
+    inspection = Inspection()
+    _check(cells, missing, inspection)
+    say(
+        console,
         f"{plan.name}: {len(cells)} runs of {plan.images:,} images, {len(missing)} to be made, in "
         f"{folder}",
-        markup=False,
     )
     facts = _facts(folder, " ".join(("qaconv study", source, *overrides, *given)), cells, missing)
-    before = {"untrained": untrained(cells[0].config, folder / "untrained.json")}
+    before = {"untrained": untrained(cells[0].config, folder / "untrained.json", inspection)}
     failures: dict[str, str] = {}
 
     def told(cell: Cell, failure: str | None) -> None:
         if failure is not None:
             failures[cell.name] = failure
         done = sum(map(is_finished, chosen))
-        console.print(
-            f"{done} of {len(chosen)}: {cell.name}: {failure or 'done'}",
-            markup=False,
-            soft_wrap=True,
-        )
+        say(console, f"{done} of {len(chosen)}: {cell.name}: {failure or 'done'}")
         _keep(folder, {**gather(plan, cells, failures), **facts, **before})
 
-    def notice(what: str) -> None:
-        console.print(what, markup=False)
-
-    whole = run_cells(missing, jobs=jobs, facts=facts, told=told, notice=notice)
+    whole = run_cells(missing, jobs=jobs, facts=facts, told=told, notice=partial(say, console))
     found = {**gather(plan, cells, failures), **facts, **before}
     _keep(folder, found)
     _show(found, console)
-    console.print(f"figures in {folder / 'study.json'}", markup=False)
+    say(console, f"figures in {folder / 'study.json'}")
     if not whole:
         raise Interrupted(f"{plan.name}: stopped; the same command goes on")
     if not all(map(is_finished, chosen)):
@@ -123,7 +119,7 @@ def _facts(
     return {name: kept[name] for name in facts}
 
 
-def _check(cells: Sequence[Cell], missing: Sequence[Cell]) -> None:
+def _check(cells: Sequence[Cell], missing: Sequence[Cell], inspection: Inspection) -> None:
     """That every run could begin or go on, before one does, and that the others are of this study.
 
     Figures of finished runs are shown without their data sets.
@@ -133,10 +129,11 @@ def _check(cells: Sequence[Cell], missing: Sequence[Cell]) -> None:
     if not cells[0].config.data.test:
         raise ConfigError("data.test: got no data set, wanted one, as data.test=PATH")
     if missing:
-        load_test_sets(missing[0].config.data.test)
+        settings = missing[0].config.data
+        load_test_sets(settings.test, settings=settings, inspection=inspection)
     for cell in {(cell.arm, cell.identities): cell for cell in missing}.values():
         try:
-            load_training_images(cell.config)
+            load_training_images(cell.config, inspection=inspection)
         except (ConfigError, DataError) as error:
             raise type(error)(f"{cell.name}: {error}") from None
 
@@ -160,15 +157,11 @@ def _show(found: dict[str, Any], console: Console) -> None:
             console.print(table)
     for cell in found["cells"]:
         if cell["collapsed"]:
-            console.print(
-                f"collapsed: {cell['name']}: {cell['collapsed']}", markup=False, soft_wrap=True
-            )
+            say(console, f"collapsed: {cell['name']}: {cell['collapsed']}")
     for cell in found["unfinished"]:
         images = cell["points"][-1]["images"] if cell["points"] else 0
         why = cell["failure"] or "not finished"
-        console.print(
-            f"after {images:,} images: {cell['name']}: {why}", markup=False, soft_wrap=True
-        )
+        say(console, f"after {images:,} images: {cell['name']}: {why}")
 
 
 def _tables(found: dict[str, Any], identities: int) -> list[Table]:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from qaconv_reid import documents
 from qaconv_reid.build import build_models, find_hardware, seed_everything
 from qaconv_reid.config import MatcherConfig, RunConfig
+from qaconv_reid.data import Inspection
 from qaconv_reid.files import replaced
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.recipes.evaluate import evaluate_sets
@@ -23,12 +24,13 @@ Figures = dict[str, dict[str, float]]
 _FIGURES = TypeAdapter(Figures)
 
 
-def untrained(config: RunConfig, file: Path) -> Figures:
+def untrained(config: RunConfig, file: Path, inspection: Inspection) -> Figures:
     """The plain matcher on the pretrained network, without the neck, which would be random.
 
     Args:
         config: of a run of the study: its network, image size and test sets.
         file: what was found, which is read where it is there.
+        inspection: what has looked at the files.
     """
     if file.is_file():
         read = documents.read(file, "the figures of the untrained matcher")
@@ -38,10 +40,9 @@ def untrained(config: RunConfig, file: Path) -> Figures:
     hardware = find_hardware(config.runtime)
     seed_everything(config.runtime.seed)
     network, matcher = build_models(plain, hardware.device)
+    test_sets = load_test_sets(config.data.test, settings=config.data, inspection=inspection)
     with ProgressBars() as progress:
-        results = evaluate_sets(
-            network, matcher, load_test_sets(config.data.test), plain, hardware, progress
-        )
+        results = evaluate_sets(network, matcher, test_sets, plain, hardware, progress)
     found = {it.dataset: {"mAP": it.mAP, "rank1": it.rank1} for it in results}
     file.parent.mkdir(parents=True, exist_ok=True)
     with replaced(file) as temporary:
