@@ -17,8 +17,6 @@ from pages import write_or_check
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "evaluation.md"
 FOLDER = ROOT / "benchmarks" / "evaluation"
-#: MSMT17's test part.
-_QUERIES, _GALLERY = 11_659, 82_161
 MARKER = re.compile(r"(<!-- scale: begin -->\n).*?(<!-- scale: end -->)", re.DOTALL)
 
 
@@ -41,28 +39,6 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def extrapolated(runs: list[dict[str, Any]]) -> list[str]:
-    """The largest run's processor seconds at MSMT17's size: by pairs, of all images for some."""
-    products = [run for run in runs if run.get("matcher", "product") == "product"]
-    largest = max(products, key=lambda run: run["queries"] * run["gallery"])
-    queries, gallery = largest["queries"], largest["gallery"]
-    if (queries, gallery) == (_QUERIES, _GALLERY):
-        return []
-    across = _QUERIES * _GALLERY / (queries * gallery)
-    among = (_QUERIES + _GALLERY) ** 2 / (queries + gallery) ** 2
-    lines = [
-        f"The largest of these, {queries:,} × {gallery:,}, extrapolated to {_QUERIES:,} × "
-        f"{_GALLERY:,} by the number of pairs:",
-        "",
-        "| part | processor seconds |",
-        "|---|---|",
-    ]
-    for part in largest["parts"]:
-        factor = among if part["what"].startswith("neighbours") else across
-        lines.append(f"| {part['what']} | {factor * part['processor_seconds']:.0f} |")
-    return lines
-
-
 def rendered(text: str) -> str:
     """The page with its table made anew."""
     runs = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))]
@@ -71,8 +47,6 @@ def rendered(text: str) -> str:
     block = "\n".join(
         [
             *table(runs),
-            "",
-            *extrapolated(runs),
             "",
             f"`benchmarks/evaluation_scale.py` at {commits}, {days}.",
         ]
