@@ -174,7 +174,8 @@ class ModelConfig(_Section):
     neck_features: Annotated[int, Field(ge=0, le=2**13)] = 128
     """Channels of the feature maps; 0 keeps the backbone's own."""
     neck_norm: bool = False
-    """A batch norm behind the neck, which then has no bias, as before the authors' release 2.1."""
+    """A batch norm behind the neck, which then has no bias, as before the authors' release 2.1;
+    without a neck, behind the backbone."""
     freeze_backbone_norms: bool = True
     """The backbone's batch norms keep the pretrained statistics; false as before release 2.1."""
     weights: str | None = None

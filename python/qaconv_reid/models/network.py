@@ -34,7 +34,8 @@ class FeatureMapNetwork(nn.Module):
         channels: channels of the backbone's maps.
         stride: input pixels per place of the maps.
         neck_features: channels after the neck; 0 for no neck.
-        neck_norm: a batch norm behind the neck, which then has no bias.
+        neck_norm: a batch norm behind the neck, which then has no bias; without a neck, behind the
+            backbone.
         freeze_norms: the backbone's batch norms stay in evaluation mode.
     """
 
@@ -58,6 +59,8 @@ class FeatureMapNetwork(nn.Module):
             convolution = nn.Conv2d(channels, neck_features, 3, padding=1, bias=False)
             norm = nn.BatchNorm2d(neck_features)
             self.neck = nn.Sequential(OrderedDict(convolution=convolution, norm=norm))
+        elif neck_norm:
+            self.neck = nn.BatchNorm2d(channels)
         elif neck_features:
             neck = nn.Conv2d(channels, neck_features, kernel_size=3, padding=1)
             # torch's random bias would be all that is left after the normalisation, the same map
@@ -134,7 +137,7 @@ def build_network(
         stage: where it is cut: ``"layer2"``, ``"layer3"`` or ``"layer4"`` for stride 8, 16 or 32;
             those of timm have others as well (`build_timm`).
         neck_features: channels of the maps; 0 for the backbone's own.
-        neck_norm: a batch norm behind the neck.
+        neck_norm: a batch norm behind the neck, or behind the backbone where there is none.
         freeze_norms: the backbone's batch norms keep their statistics in training.
         weights: file with the backbone's pretrained weights or ``package:NAME`` or
             ``auto`` (see `find_weights`); None leaves it random.

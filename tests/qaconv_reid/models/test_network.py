@@ -64,6 +64,14 @@ def test_a_blank_place_is_zero_and_not_nan():
     assert images.grad.isfinite().all()
 
 
+def test_a_norm_without_a_neck_stands_behind_the_backbone():
+    network = FeatureMapNetwork(nn.Identity(), 3, 1, neck_features=0, neck_norm=True).train()
+    maps = network(3 + torch.rand(4, 3, 8, 4))
+    # Channels that are all positive come out around zero.
+    assert maps.mean(dim=(0, 2, 3)).abs().max() < 0.1
+    assert len(network.moving()) == 3
+
+
 def test_a_float64_network_stays_float64():
     network = FeatureMapNetwork(nn.Identity(), 3, 1, neck_features=4).double()
     assert network(torch.rand(1, 3, 2, 2, dtype=torch.float64)).dtype == torch.float64
