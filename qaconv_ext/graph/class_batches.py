@@ -27,6 +27,8 @@ class ClassBatchSampler(EpochBatchSampler):
             has fewer.
         seed: of all random choices.
         groups: see `EpochBatchSampler`: of a class the group of its first image.
+        cameras: one whole number per image: the images of a class in a batch are of different
+            cameras as far as it has them, as retrieval will be. None takes them as they come.
         rank: of this process.
         world_size: number of processes.
 
@@ -43,10 +45,12 @@ class ClassBatchSampler(EpochBatchSampler):
         seed: int = 0,
         *,
         groups: Iterable[int] | None = None,
+        cameras: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__(labels, batch_size, seed, groups=groups, rank=rank, world_size=world_size)
+        of_cameras = self._per_image("cameras", cameras)
         batch_size, instances = self.batch_size, _checks.whole_number("instances", instances, 1)
         if batch_size % instances:
             raise ValueError(
@@ -70,7 +74,7 @@ class ClassBatchSampler(EpochBatchSampler):
         self._check_ranks()
         self._arguments["instances"] = instances
         self._images = list(images.values())
-        self._decks = ClassDecks(self._images)
+        self._decks = ClassDecks(self._images, of_cameras)
         self._balance: Balance | None = None
         if self._groups is not None:
             of_classes = (self._groups[numbers[0]] for numbers in self._images)

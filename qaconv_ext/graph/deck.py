@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 from qaconv_ext import _checks
@@ -16,10 +17,15 @@ class ClassDecks:
 
     Args:
         images: per class, the numbers of its images, at least one.
+        cameras: of each image; the images of a hand are then of different cameras as far as what
+            is left in the deck has them. None takes them as they come.
     """
 
-    def __init__(self, images: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, images: Sequence[Sequence[int]], cameras: Sequence[int] | None = None
+    ) -> None:
         self._images = _checks.table("images", images)
+        self._cameras = cameras
         #: Per class, what is left to deal, the next one first; empty before the first shuffle.
         self._left: list[list[int]] = [[] for _ in self._images]
 
@@ -32,10 +38,28 @@ class ClassDecks:
                 # A hand across two decks must not hold an image twice: what it has goes last.
                 self._left[class_number] = sorted(deck, key=hand.__contains__)
             deck = self._left[class_number]
-            missing = count - len(hand)
-            hand += deck[:missing]
-            self._left[class_number] = deck[missing:]
+            if self._cameras is None:
+                missing = count - len(hand)
+                hand += deck[:missing]
+                self._left[class_number] = deck[missing:]
+            else:
+                hand.append(deck.pop(self._apart(hand, deck, self._cameras)))
         return hand
+
+    def _apart(self, hand: list[int], deck: list[int], cameras: Sequence[int]) -> int:
+        """The place in the deck of what is furthest from the hand's cameras.
+
+        Of cameras that the hand has as rarely it is the one with most images left: dealt otherwise,
+        the deck would end with images of one camera.
+        """
+        held = Counter(cameras[image] for image in hand)
+        left = Counter(cameras[image] for image in deck)
+
+        def worth(place: int) -> tuple[bool, int, int]:
+            image = deck[place]
+            return image in hand, held[cameras[image]], -left[cameras[image]]
+
+        return min(range(len(deck)), key=worth)
 
     def state(self) -> list[list[int]]:
         """Per class, the images left in its deck: a copy, plain lists of int."""

@@ -12,6 +12,9 @@ from torch.utils.data import Sampler
 
 from qaconv_ext import _checks
 
+#: Arguments of which a state has a checksum.
+_CHECKSUMS = ("labels", "groups", "cameras")
+
 
 class EpochBatchSampler(Sampler[list[int]], ABC):
     """A batch sampler whose epochs are a function of a seed and their numbers.
@@ -57,14 +60,6 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
     ) -> None:
         super().__init__()
         self._labels = _checks.whole_numbers("labels", labels, "one per image")
-        self._groups: list[int] | None = None
-        if groups is not None:
-            self._groups = _checks.whole_numbers("groups", groups, "one per image")
-            if len(self._groups) != len(self._labels):
-                raise ValueError(
-                    f"groups: got {len(self._groups)} numbers, wanted {len(self._labels)} as "
-                    "labels has"
-                )
         self.batch_size = _checks.whole_number("batch_size", batch_size, 1)
         self.world_size = _checks.whole_number("world_size", world_size, 1)
         self.rank = _checks.whole_number("rank", rank, 0, self.world_size - 1)
@@ -77,12 +72,23 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
             "seed": self._seed,
             "world_size": self.world_size,
         }
-        if self._groups is not None:
-            self._arguments["groups"] = zlib.crc32(repr(self._groups).encode())
+        self._groups = self._per_image("groups", groups)
         self._epoch = 0
         self._batches: list[list[int]] | None = None  # the epoch's, of all ranks, once dealt
         self._position = 0  # where the next iteration starts
         self._begun = False
+
+    def _per_image(self, name: str, values: Iterable[int] | None) -> list[int] | None:
+        """Numbers of an argument that has one for each image, to be the same when resumed."""
+        if values is None:
+            return None
+        numbers = _checks.whole_numbers(name, values, "one per image")
+        if len(numbers) != len(self._labels):
+            raise ValueError(
+                f"{name}: got {len(numbers)} numbers, wanted {len(self._labels)} as labels has"
+            )
+        self._arguments[name] = zlib.crc32(repr(numbers).encode())
+        return numbers
 
     @abstractmethod
     def _batches_in_all(self) -> int:
@@ -182,7 +188,7 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         for name in {**self._arguments, **arguments}:
             got, wanted = (given.get(name) for given in (arguments, self._arguments))
             if got != wanted:
-                digest = name in ("labels", "groups")
+                digest = name in _CHECKSUMS
                 what = f"other {name}" if digest else f"{name} {got}"
                 own = "those of this sampler" if digest else f"{wanted}"
                 raise ValueError(f"state: got {what}, wanted {own}")

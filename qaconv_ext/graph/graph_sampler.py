@@ -68,7 +68,7 @@ class GraphSampler(ClassBatchSampler):
         instances: images of each class in a batch (K).
         seed: of all random choices.
         strangers: classes of a batch that are drawn from all others at random.
-        groups: see `EpochBatchSampler`: of a class the group of its first image.
+        groups, cameras: see `ClassBatchSampler`.
         rank: of this process.
         world_size: number of processes.
 
@@ -87,11 +87,19 @@ class GraphSampler(ClassBatchSampler):
         *,
         strangers: int = 0,
         groups: Iterable[int] | None = None,
+        cameras: Iterable[int] | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__(
-            labels, batch_size, instances, seed, groups=groups, rank=rank, world_size=world_size
+            labels,
+            batch_size,
+            instances,
+            seed,
+            groups=groups,
+            cameras=cameras,
+            rank=rank,
+            world_size=world_size,
         )
         _checks.function("neighbours", neighbours, "a function of image numbers")
         strangers = _checks.whole_number("strangers", strangers, 0, self.classes_per_batch - 1)

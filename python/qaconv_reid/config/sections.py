@@ -216,6 +216,8 @@ class SamplerConfig(_Section):
     """Images a batch, a multiple of ``instances``."""
     instances: Batch = 2
     """Images a person in a batch; of shuffle whatever chance gives."""
+    across_cameras: bool = False
+    """The images of a person in a batch are of different cameras, as far as there are such."""
     warm_start: Amount = 0.0
     """Graph: epochs of pk batches before the first graph is made."""
     refresh_images: CountOrNone = 0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qaconv_reid.training.images import TrainingImages
+from qaconv_reid.training.images import TrainingImages, numbered
 
 __all__ = ["Composition", "CompositionReport"]
 
@@ -39,12 +39,9 @@ class Composition:
 
     def __init__(self, images: TrainingImages) -> None:
         self._labels = np.asarray(images.labels, dtype=np.int64)
-        views = [
-            None if record.camera is None else (source, record.camera)
-            for record, source in zip(images.records, images.sources, strict=True)
-        ]
-        self._cameras = _numbered(views)
-        self._families = _numbered(images.families or [None] * len(images.labels))
+        self._cameras = np.asarray(images.cameras, dtype=np.int64)
+        families = numbered(images.families or [None] * len(images.labels))
+        self._families = np.asarray(families, dtype=np.int64)
         self._classes = images.classes
         self.start_epoch()
 
@@ -91,12 +88,6 @@ class Composition:
         self._pairs, self._same_camera = state["pairs"], state["same_camera"]
         self._look_alike = state["look_alike"]
         self._drawn = np.asarray(state["drawn"], dtype=np.int64)
-
-
-def _numbered(values: Sequence[object]) -> NDArray[np.int64]:
-    """A number for each different value; -1 for None."""
-    numbers: dict[object, int] = {None: -1}
-    return np.asarray([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
 
 
 def _alike(values: NDArray[np.int64], pairs: NDArray[np.bool_]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -10,7 +10,7 @@ from random import Random
 
 from qaconv_reid.data import DataError, Record, ReidDataset, class_labels
 
-__all__ = ["TrainingImages", "hold_back", "join", "take_identities"]
+__all__ = ["TrainingImages", "hold_back", "join", "numbered", "take_identities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,28 @@ class TrainingImages:
     """One per record: its class, 0 .. classes - 1."""
     sources: tuple[int, ...]
     """One per record: the number of its data set."""
-    families: tuple[object, ...] = ()
+    families: tuple[Hashable, ...] = ()
     """One per record: the family of look-alikes that its identity is of; empty where unknown."""
 
     @property
     def classes(self) -> int:
         """Persons in all."""
         return max(self.labels, default=-1) + 1
+
+    @property
+    def cameras(self) -> list[int]:
+        """One number per record, those of two data sets apart; -1 where it is not known."""
+        views = [
+            None if record.camera is None else (source, record.camera)
+            for record, source in zip(self.records, self.sources, strict=True)
+        ]
+        return numbered(views)
+
+
+def numbered(values: Sequence[Hashable]) -> list[int]:
+    """A number for each different value; -1 for None."""
+    numbers: dict[Hashable, int] = {None: -1}
+    return [numbers.setdefault(value, len(numbers)) for value in values]
 
 
 def join(datasets: Sequence[ReidDataset], *, apart: bool = True) -> TrainingImages:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from qaconv_ext.graph import EpochBatchSampler, GraphSampler, PKSampler, ShuffleSampler
-from qaconv_reid.config import RunConfig, SamplerConfig
+from qaconv_reid.config import ConfigError, RunConfig, SamplerConfig
 from qaconv_reid.data import Augmentation, ImageSource
 from qaconv_reid.models import as_floats
 from qaconv_reid.ranks import Ranks
@@ -44,6 +44,7 @@ class BatchStream:
 
     Raises:
         ValueError: there are fewer classes, or images, than a batch holds.
+        ConfigError: batches across cameras are asked for, and not all cameras are known.
     """
 
     def __init__(
@@ -61,11 +62,22 @@ class BatchStream:
         sampler, model = config.sampler, config.model
         draw = (sampler.batch_size, sampler.instances, config.runtime.seed)
         groups = images.sources if config.data.balanced else None
+        cameras = images.cameras if sampler.across_cameras else None
+        if cameras is not None and -1 in cameras:
+            raise ConfigError(
+                "sampler.across_cameras: got images of which no camera is known, wanted the camera "
+                "of all"
+            )
         samplers: dict[str, Callable[[], EpochBatchSampler]] = {
             "graph": lambda: GraphSampler(
-                images.labels, graph, *draw, strangers=strangers_of(sampler), groups=groups
+                images.labels,
+                graph,
+                *draw,
+                strangers=strangers_of(sampler),
+                groups=groups,
+                cameras=cameras,
             ),
-            "pk": lambda: PKSampler(images.labels, *draw, groups=groups),
+            "pk": lambda: PKSampler(images.labels, *draw, groups=groups, cameras=cameras),
             "shuffle": lambda: ShuffleSampler(
                 images.labels, sampler.batch_size, config.runtime.seed, groups=groups
             ),

@@ -2,7 +2,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qaconv_ext.graph import ClassDecks
@@ -55,3 +55,40 @@ def test_the_state_continues_the_deal():
 def test_a_state_of_other_images_is_refused(state, text):
     with pytest.raises(ValueError, match=text):
         ClassDecks([[0, 1], [2, 3]]).load(state)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    seen=st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    count=st.integers(1, 4),
+    seed=st.integers(0, 9),
+)
+def test_a_hand_is_of_as_many_cameras_as_there_are(seen, count, seed):
+    cameras = [camera for camera, images in enumerate(seen) for _ in range(images)]
+    decks, rng = ClassDecks([range(len(cameras))], cameras), random.Random(seed)
+    dealt = [decks.deal(0, count, rng) for _ in range(12)]
+    assert len({cameras[image] for image in dealt[0]}) == min(count, len(seen))
+    # Still every image once before any repeats.
+    order = [image for hand in dealt for image in hand]
+    for start in range(0, len(order) - len(cameras) + 1, len(cameras)):
+        assert sorted(order[start : start + len(cameras)]) == list(range(len(cameras)))
+
+
+def test_pairs_are_of_two_cameras_to_the_end_of_the_deck():
+    cameras = [0, 0, 0, 1, 1, 1, 2, 2]
+    decks, rng = ClassDecks([range(8)], cameras), random.Random(0)
+    for _ in range(40):
+        one, other = decks.deal(0, 2, rng)
+        assert cameras[one] != cameras[other]
+
+
+def test_cameras_that_are_one_change_nothing():
+    plain, apart = ClassDecks([range(7)]), ClassDecks([range(7)], [3] * 7)
+    for seed in range(5):
+        random_states = random.Random(seed), random.Random(seed)
+        for _ in range(6):
+            hands = [
+                decks.deal(0, 2, rng)
+                for decks, rng in zip((plain, apart), random_states, strict=True)
+            ]
+            assert hands[0] == hands[1]

@@ -86,6 +86,23 @@ def test_every_image_is_used_before_any_repeats_across_epochs(make):
 
 
 @both
+def test_images_of_a_class_are_of_different_cameras(make):
+    cameras = [image % 2 for image in range(len(LABELS))]
+    sampler = make(cameras=cameras)
+    for _ in range(3):
+        for batch in sampler:
+            for one, other in zip(batch[::2], batch[1::2], strict=True):
+                assert cameras[one] != cameras[other] or LABELS.count(LABELS[one]) % 2
+    state = sampler.state_dict(position=1)
+    make(cameras=cameras).load_state_dict(state)
+    for others in (None, cameras[::-1]):
+        with pytest.raises(ValueError, match="state: got other cameras"):
+            make(cameras=others).load_state_dict(state)
+    with pytest.raises(ValueError, match="cameras: got 2 numbers, wanted 30"):
+        make(cameras=[0, 1])
+
+
+@both
 def test_the_seed_and_the_epoch_make_the_order(make):
     sampler, twin = make(seed=5), make(seed=5)
     epochs = [list(sampler) for _ in range(3)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from qaconv_reid.config import OptimiserConfig
+from qaconv_reid.config import ConfigError, OptimiserConfig
 from qaconv_reid.training import TrainingImages, checkpoint
 from qaconv_reid.training.optimisation import build_optimiser
 from support.runs import small_config, small_images, small_models, small_trainer
@@ -141,6 +142,19 @@ def test_how_near_the_others_of_a_batch_are(images, settings, asked, strangers):
     assert trainer.stream._samplers["graph"]._strangers == strangers
     (report,) = trainer.epochs()
     assert report.steps == 6
+
+
+@pytest.mark.parametrize("kind", ["graph", "pk"])
+def test_images_of_a_person_can_be_of_different_cameras(images, kind):
+    config = small_config(f"sampler.kind={kind}", "sampler.across_cameras=true")
+    with pytest.raises(ConfigError, match="of which no camera is known"):
+        small_trainer(images, config)
+    seen = [replace(record, camera=place % 3) for place, record in enumerate(images.records)]
+    trainer = small_trainer(replace(images, records=tuple(seen)), config)
+    _, batch = trainer.stream.next()
+    for one, other in zip(batch[::2], batch[1::2], strict=True):
+        assert images.labels[one] == images.labels[other]
+        assert seen[one].camera != seen[other].camera
 
 
 def test_accuracy_of_a_start(images):
