@@ -147,7 +147,8 @@ def build_matcher(config: RunConfig, network: FeatureMapNetwork) -> PairMatcher:
         separate = config.matcher.separate_weights
         matcher = QAConv(channels, rows, columns, separate_weights=separate)
     else:
-        matcher = CosineMatcher(channels, rows, columns, rows if kind == "stripes" else 1)
+        count = rows if kind == "stripes" else 1
+        matcher = CosineMatcher(channels, rows, columns, count, norm=config.matcher.norm)
     if config.loss.kind == "class_memory":
         # Lin et al., Focal Loss for Dense Object Detection (arXiv 1708.02002), section 4.1: one
         # pair in hundreds is a positive, and the negatives of the first batches would be all that

@@ -197,6 +197,8 @@ class MatcherConfig(_Section):
     kind: Literal["qaconv", "stripes", "pooled"] = "qaconv"
     """``qaconv``: every position of one with every position of the other; ``stripes``: the cosine
     of the means of their rows; ``pooled``: the cosine of their means. The graph takes it too."""
+    norm: bool = False
+    """stripes, pooled: vectors are batch-normalised and then compared (BNNeck)."""
     separate_weights: bool = False
     """qaconv: weights of their own for the positions of either side, from a random start, as before
     the authors' release 2.1."""

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from qaconv_ext.qaconv import BatchShare, QAConv
 from qaconv_reid.config import ConfigError
@@ -28,32 +29,43 @@ class CosineMatcher(nn.Module):
         height: rows of the feature maps.
         width: columns of the feature maps.
         count: stripes, from 1 (pooled) to ``height``.
+        norm: batch-normalise the vectors without a shift, and compare what comes out: the BNNeck of
+            Luo et al., *Bag of Tricks* (arXiv 1903.07071). Means of unit vectors lie close
+            together, and hard triplets pull them into one; channels of equal spread they cannot.
     """
 
     symmetric = True
 
-    def __init__(self, num_features: int, height: int, width: int, count: int) -> None:
+    def __init__(
+        self, num_features: int, height: int, width: int, count: int, *, norm: bool = False
+    ) -> None:
         super().__init__()
         self.num_features = num_features
         self.height = height
         self.width = width
         self.count = count
         self.logit_bn = nn.BatchNorm1d(1).eval()
+        self.norm = nn.BatchNorm1d(num_features * count) if norm else None
+        if self.norm is not None:
+            self.norm.bias.requires_grad_(False)
 
     def forward(
         self, probe: Tensor, gallery: Tensor | None = None, *, share: BatchShare | None = None
     ) -> Tensor:
         """Scores ``[P, G]`` of maps ``[P, C, h, w]`` and ``[G, C, h, w]``; see `QAConv.forward`."""
         own = stripes(probe, self.count)
-        others = own if gallery is None else stripes(gallery, self.count)
         if share is not None:
             # Every process computes all pairs alike: a product of vectors is little work.
             own = share.collect(own)
-            others = own if gallery is None else others
+        own = self._normalised(own)
+        others = own if gallery is None else self._normalised(stripes(gallery, self.count))
         with torch.autocast(probe.device.type, enabled=False):
             cosines = own @ others.T
             scores: Tensor = self.logit_bn(cosines.reshape(1, 1, -1))
         return scores.reshape(cosines.shape)
+
+    def _normalised(self, vectors: Tensor) -> Tensor:
+        return vectors if self.norm is None else normalize(self.norm(vectors), dim=1)
 
     def train(self, mode: bool = True) -> Self:
         """As of every module; the statistics of ``logit_bn`` stay 0 and 1."""

@@ -53,3 +53,18 @@ def test_only_the_dense_matcher_can_be_taken_apart():
     assert str(caught.value) == (
         "matcher.kind: got a cosine of vectors, wanted qaconv for a gallery"
     )
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_vectors_that_lie_close_together_are_spread_by_their_norm(count):
+    matcher = CosineMatcher(5, 4, 3, count, norm=True).train()
+    close = nn.functional.normalize(5 + maps(16, 0), dim=1)
+    scores = matcher(close)
+    others = scores[~torch.eye(16, dtype=torch.bool)]
+    assert CosineMatcher(5, 4, 3, count).eval()(close).min() > 0.95
+    assert abs(others.mean()) < 0.2
+    assert others.std() > 0.1
+    # One vector an image in evaluation mode, whatever else is compared.
+    matcher.eval()
+    torch.testing.assert_close(matcher(close)[:3, 5:], matcher(close[:3], close[5:]))
+    assert not matcher.norm.bias.requires_grad
