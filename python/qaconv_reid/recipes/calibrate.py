@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from qaconv_reid import data, matcher
+from qaconv_reid import config as settings_of
+from qaconv_reid import matcher
 from qaconv_reid.calibration import Calibration
+from qaconv_reid.config import CONFIG_FILE
 from qaconv_reid.data import DataError, Record
 from qaconv_reid.files import why
+from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["calibrate"]
@@ -44,11 +48,10 @@ def calibrate(
             f"--by-camera: got {len(specs)} data sets, wanted one, for a camera's number means "
             "another camera in each"
         )
-    sets = [data.load(*data.parse_spec(spec)) for spec in specs]
-    for dataset in sets:
-        if not dataset.query or not dataset.gallery:
-            raise DataError(f"{dataset.root}: got no query or no gallery, wanted both")
     loaded = matcher.load(run, device=device)
+    file = Path(run).expanduser() / CONFIG_FILE
+    settings = settings_of.load(file).data if file.is_file() else None
+    sets = load_test_sets(specs, settings=settings, named="--data")
     scores: list[NDArray[np.float32]] = []
     same: list[NDArray[np.bool_]] = []
     # Of every pair: both cameras, and the identity of the first image.

@@ -159,6 +159,7 @@ def load_test_sets(
     settings: DataConfig | None = None,
     trained: Sequence[Record] = (),
     inspection: Inspection | None = None,
+    named: str = "data.test",
 ) -> list[ReidDataset]:
     """Data sets to evaluate on, in this order, each in all the views that are asked for.
 
@@ -171,6 +172,7 @@ def load_test_sets(
         settings: how they are read.
         trained: images that were learnt from.
         inspection: what looks at the files.
+        named: what the specs were given as.
 
     Raises:
         DataError: one cannot be read or is named twice, or nothing can be searched in it.
@@ -183,13 +185,13 @@ def load_test_sets(
             spec, settings, inspection, every_crop=measures.views.every_crop, test=True
         )
         if _place(dataset) in map(_place, datasets):
-            raise DataError(f"data.test: got {spec} twice, wanted each data set once")
+            raise DataError(f"{named}: got {spec} twice, wanted each data set once")
         searched = (*dataset.query, *dataset.gallery)
         notes = (own_images(dataset, inspection), trained_on(trained, searched, inspection))
         dataset = replace(dataset, notes=(*dataset.notes, *filter(None, notes)))
         views = [measures.views.seen(dataset, variant) for variant in measures.views.variants]
         for complaint in _complaints(views[0], measures.protocol):
-            raise DataError(f"data.test: {spec}: {complaint}")
+            raise DataError(f"{named}: {spec}: {complaint}")
         datasets += views
     return named_apart(datasets)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,17 @@ def test_a_mistake_with_many_queries_is_said_in_a_sentence(home, capsys, words, 
     assert not list(home.glob("a.csv*"))
 
 
+def test_images_are_looked_at_before_a_calibration(home, capsys):
+    shutil.copytree("market", "other")
+    broken = next(Path("other/bounding_box_test").iterdir())
+    broken.write_bytes(b"no image")
+    assert cli.main(["calibrate", "run", "--data", "other"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert broken.name in error
+    assert not Path("run/calibration.json").exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -231,6 +243,7 @@ def test_a_mistake_with_many_queries_is_said_in_a_sentence(home, capsys, words, 
         (("gallery", "info", "none.safetensors"), "there is no such gallery"),
         (("gallery", "remove", "g.safetensors", "--where", ""), "where: got an empty text"),
         (("calibrate", "run", "--data", "none"), "none: there is no such file or folder"),
+        (("calibrate", "run", *("--data", "market") * 2), "--data: got market twice"),
     ],
 )
 def test_a_mistake_is_said_in_a_sentence(home, capsys, argv, message):
