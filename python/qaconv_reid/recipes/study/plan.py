@@ -63,6 +63,9 @@ class Plan(_Section):
     def _has_its_baseline(self) -> Plan:
         if self.baseline not in self.arms:
             raise ValueError(f"baseline: got {self.baseline!r}, wanted one of {_list(self.arms)}")
+        for arm in self.arms:
+            if "," in arm:
+                raise ValueError(f"arms: got {arm!r}, wanted names without a comma, as --arms A,B")
         return self
 
     def only(
