@@ -55,10 +55,7 @@ def table(data: dict[str, Any]) -> list[str]:
         line("graph: distances of all pairs", pairs("distances", ".1f")),
         line(
             "the same by a shortlist (recall of the 31 nearest)",
-            [
-                f"{part['processor_seconds']:.1f} ({100 * part['recall']:.0f} %)"
-                for part in short
-            ],
+            [f"{part['processor_seconds']:.1f} ({100 * part['recall']:.0f} %)" for part in short],
         ),
         line("a step of the network", [f"{c['network step']:.2f}" for c in found]),
         line("a step of matcher and hard triplet", pairs("triplet step", ".3f")),

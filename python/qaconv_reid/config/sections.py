@@ -364,7 +364,8 @@ class RuntimeConfig(_Section):
     """Type the network computes in; its weights and the matching of a batch stay float32. auto is
     float16 on CUDA and float32 on a CPU."""
     compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
-    """Mode of torch.compile for the network; reduce-overhead replays it from CUDA graphs."""
+    """Mode of torch.compile for the network, and for matcher and loss of a batch with itself;
+    reduce-overhead replays them from CUDA graphs."""
     checkpoint_minutes: Amount = 10.0
     """A checkpoint is written after so many minutes also within an epoch; 0 after every batch."""
     tensorboard: bool = False

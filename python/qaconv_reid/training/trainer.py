@@ -133,6 +133,9 @@ class Trainer:
         self.hold = HeldScale(config.matcher.hold_scale and config.loss.kind in _HELD)
         if config.runtime.compile != "off":
             network.compile(mode=config.runtime.compile)
+            # A class memory grows, and processes talk in between: nothing of one shape.
+            if self.ranks.size == 1 and config.loss.kind != "class_memory":
+                self.objective.compile(mode=config.runtime.compile)
         self.mapping: nn.Module = network
         if self.ranks.size > 1:
             self.mapping = DistributedDataParallel(network)

@@ -79,7 +79,7 @@ def test_the_packaged_studies_can_be_begun(tmp_path):
     ("change", "said"),
     [
         (('baseline = "PK"', 'baseline = "none"'), "baseline: got 'none', wanted one of PK, class"),
-        (("[arms.PK]", '[arms."P,K"]\npreset = "pk-2.1"\n[arms.PK]'), "wanted names without a comma"),
+        (("[arms.PK]", '[arms."P,K"]\npreset = "pk-2.1"\n[arms.PK]'), "wanted names without"),
         (("points = 2", "points = 1"), "points: "),
         (('preset = "pk-2.1"', 'preset = "pk-2.2"'), "no preset of this name"),
         (("images = 160", "imagos = 160"), "images: "),

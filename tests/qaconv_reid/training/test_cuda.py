@@ -34,6 +34,20 @@ def test_no_step_waits_for_the_device(tmp_path, cache, loss, autocast):
     assert trainer.state_dict()["position"] == 4
 
 
+def test_a_step_replayed_from_cuda_graphs_learns_alike(tmp_path):
+    device = torch.device("cuda")
+    images = small_images(tmp_path)
+
+    def losses(mode):
+        config = small_config("sampler.kind=pk", f"runtime.compile={mode}")
+        source = open_source(ImageDataset(images.records, HEIGHT, WIDTH), "device", device=device)
+        network, matcher = (module.to(device) for module in small_models())
+        trainer = Trainer(network, matcher, images, source, config, device=device)
+        return [report.loss for report in trainer.epochs()]
+
+    assert losses("reduce-overhead") == pytest.approx(losses("off"), rel=1e-3)
+
+
 def test_a_run_on_a_gpu_is_resumed(tmp_path):
     device = torch.device("cuda")
     images = small_images(tmp_path)
