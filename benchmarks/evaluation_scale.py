@@ -3,11 +3,11 @@
     python benchmarks/evaluation_scale.py [--queries N] [--gallery N] [--dense] [--json FILE]
         [--qaconv | --precision float32|bfloat16|int8] [--work FOLDER]
 
-Maps are small, so that the matching does not hide what comes after it: 4 places of 16 channels. The
-matcher is a product of pooled maps unless ``--qaconv`` asks for the true one, or ``--precision``
-for it with its winners found in that type. ``--dense`` does the re-ranking on whole matrices in
-NumPy instead, as it is usually done, for comparison. With ``--work`` scores, neighbours and the
-seconds spent are kept in that folder: the same command goes on after an interruption.
+Maps are small, so that the matching does not hide what comes after it: 4 locations of 16 channels.
+The matcher is a product of pooled maps unless ``--qaconv`` asks for the true one, or
+``--precision`` for it with its winners found in that type. ``--dense`` does the re-ranking on whole
+matrices in NumPy instead, as it is usually done, for comparison. With ``--work`` scores, neighbors
+and the seconds spent are kept in that folder: the same command goes on after an interruption.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CHANNELS, PLACES = 16, (2, 2)
 IMAGES_OF_ONE, CAMERAS = 27, 15
 QUERY_BLOCK = 256
 #: Parts that an interruption does not lose.
-MATCHING, NEIGHBOURS = "matching, plain", "neighbours, encoding"
+MATCHING, NEIGHBORS = "matching, plain", "neighbors, encoding"
 NOTE_SECONDS = 10.0
 
 
@@ -154,12 +154,12 @@ def streamed(
             gallery,
             stored,
             measures,
-            kept=None if work is None else work.neighbours(),
-            progress=lambda *_: watch.note(NEIGHBOURS),
+            kept=None if work is None else work.neighbors(),
+            progress=lambda *_: watch.note(NEIGHBORS),
         )
         for name, again in ways:
             if name == "re-ranked":
-                watch.done(NEIGHBOURS)
+                watch.done(NEIGHBORS)
             watch.done(name, mAP=measure(measures, again, identities).mAP)
     if folder is not None:
         shutil.rmtree(folder)

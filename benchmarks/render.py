@@ -39,10 +39,10 @@ def milliseconds(seconds: float) -> str:
     return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
-def times_faster(other: dict[str, Any], quickest: bool) -> str:
-    """The ratio with its spread, bold for the quickest of a case, and its upper bound."""
+def times_faster(other: dict[str, Any], fastest: bool) -> str:
+    """The ratio with its spread, bold for the fastest of a case, and its upper bound."""
     ratio = other["times_faster"]
-    mark = "**" if quickest else ""
+    mark = "**" if fastest else ""
     spread = f"({ratio['minimum']:.1f} – {ratio['maximum']:.1f})"
     at_most = other.get("at_most")
     bound = "–" if at_most is None else f"{at_most:.1f}"
@@ -65,12 +65,12 @@ def rows(results: list[dict[str, Any]]) -> list[str]:
             f"| {mebibytes(result['peak_extra_bytes'])} | | |"
         )
         others = result["baselines"]
-        quickest = min(others, key=lambda name: others[name]["seconds"]["median"])
+        fastest = min(others, key=lambda name: others[name]["seconds"]["median"])
         for name, other in others.items():
             lines.append(
                 f"| | | {name} | {milliseconds(other['seconds']['median'])} | | "
                 f"| {mebibytes(other['peak_extra_bytes'])} "
-                f"| {times_faster(other, name == quickest)} |"
+                f"| {times_faster(other, name == fastest)} |"
             )
         for name, reason in result.get("not_timed", {}).items():
             lines.append(f"| | | {name} | | | | | not timed: {reason} | |")

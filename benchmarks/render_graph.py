@@ -46,7 +46,7 @@ def table(data: dict[str, Any]) -> list[str]:
         return [f"{c[what]:{form}} / {c[what + PLAIN]:{form}}" for c in found]
 
     return [
-        f"Processor seconds; maps of {channels} channels, {rows}×{columns} places, batches of "
+        f"Processor seconds; maps of {channels} channels, {rows}×{columns} locations, batches of "
         f"{data['batch']}; two figures: our kernels / plain PyTorch.",
         "",
         line("classes", [f"{run['classes']:,}" for run in runs]),

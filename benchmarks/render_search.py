@@ -37,7 +37,7 @@ def scale(data: dict[str, Any]) -> list[str]:
     """Time and memory of a search."""
     channels, rows, columns = data["shape"]
     lines = [
-        f"{data['rows']:,} random maps of {channels} channels, {rows}×{columns} places; "
+        f"{data['rows']:,} random maps of {channels} channels, {rows}×{columns} locations; "
         f"{data['scored']:,} of them are scored.",
         "",
         "| what | median s | at most s | times |",
@@ -95,7 +95,7 @@ def probe(found: Sequence[dict[str, Any]]) -> list[str]:
     }
     lines += [
         "",
-        "| rank correlation with mAP | sets | agreement | distance to training, turned round |",
+        "| rank correlation with mAP | sets | agreement | distance to training, negated |",
         "|---|---|---|---|",
     ]
     for name, entries in kinds.items():

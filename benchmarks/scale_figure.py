@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "benchmarks" / "study" / "scale.json"
 FIGURE = ROOT / "docs" / "images" / "scale.svg"
 
-#: Sampler, whether the scale is held, what the figure says, colour and dashes.
+#: Sampler, whether the scale is held, what the figure says, color and dashes.
 LINES = (
     ("pk", False, "PK, free", "#0072b2", "6 4"),
     ("graph", False, "graph, free", "#d55e00", "6 4"),
@@ -88,15 +88,15 @@ def panel(
         (y(run["points"][-1][key]), run["sampler"], run["held"], run["points"]) for run in runs
     )
     for height, sampler, held, points in ends:
-        name, colour, dashes = next(
+        name, color, dashes = next(
             look for kind, hold, *look in LINES if (kind, hold) == (sampler, held)
         )
         lowest = max(height, lowest + 14)
         line = " ".join(f"{x(p['batches'])},{y(p[key])}" for p in points)
         parts.append(
-            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2" '
+            f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2" '
             f'stroke-dasharray="{dashes}"/>'
-            f'<text x="{x(last) + 6}" y="{lowest + 4:.1f}" fill="{colour}">{name}</text>'
+            f'<text x="{x(last) + 6}" y="{lowest + 4:.1f}" fill="{color}">{name}</text>'
         )
     return parts
 

@@ -39,7 +39,7 @@ _EXPORTS = {
             "ordinary_maximum",
         ),
         "graph": (
-            "ClassDecks",
+            "ClassQueues",
             "EpochBatchSampler",
             "GraphSampler",
             "PKSampler",

@@ -38,7 +38,7 @@ def floating(name: str, value: object) -> Tensor:
 
 
 def feature_maps(name: str, value: object) -> Tensor:
-    """``value`` as ``[N, C, places]``, from ``[N, C, places]`` or ``[N, C, h, w]``."""
+    """``value`` as ``[N, C, locations]``, from ``[N, C, locations]`` or ``[N, C, h, w]``."""
     maps = floating(name, value)
     _checks.map_shape(name, maps.shape)
     return maps.flatten(2) if maps.dim() == 4 else maps

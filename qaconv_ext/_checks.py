@@ -11,7 +11,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-#: Positions are stored in int16 above 256 places.
+#: Positions are stored in int16 above 256 locations.
 MAX_PLACES = 32767
 
 
@@ -138,16 +138,19 @@ def function(name: str, value: object, wanted: str) -> None:
 
 
 def map_shape(name: str, shape: Sequence[int]) -> None:
-    """That maps are ``[N, C, places]`` or ``[N, C, h, w]``, with a channel and a place at least."""
+    """That maps are ``[N, C, locations]`` or ``[N, C, h, w]``, with a channel and a location at
+    least."""
     if len(shape) not in (3, 4):
-        raise ValueError(f"{name}: got shape {list(shape)}, wanted [N, C, places] or [N, C, h, w]")
-    places = math.prod(shape[2:])
-    if shape[1] == 0 or places == 0:
         raise ValueError(
-            f"{name}: got shape {list(shape)}, wanted at least one channel and one place"
+            f"{name}: got shape {list(shape)}, wanted [N, C, locations] or [N, C, h, w]"
         )
-    if places > MAX_PLACES:
-        raise ValueError(f"{name}: got {places} places a map, wanted at most {MAX_PLACES}")
+    locations = math.prod(shape[2:])
+    if shape[1] == 0 or locations == 0:
+        raise ValueError(
+            f"{name}: got shape {list(shape)}, wanted at least one channel and one location"
+        )
+    if locations > MAX_PLACES:
+        raise ValueError(f"{name}: got {locations} locations a map, wanted at most {MAX_PLACES}")
 
 
 def matching(probe: Any, gallery: Any) -> None:
@@ -161,9 +164,9 @@ def matching(probe: Any, gallery: Any) -> None:
 
 
 def one_weight(probe: Sequence[int], gallery: Sequence[int]) -> None:
-    """That one weight for each place serves maps of both shapes, ``gallery_weight`` being None.
+    """That one weight for each location serves maps of both shapes, ``gallery_weight`` being None.
 
-    Maps of 4 × 2 and of 2 × 4 places have as many, but not the same ones.
+    Maps of 4 × 2 and of 2 × 4 locations have as many, but not the same ones.
     """
     ours, theirs = probe[2:], gallery[2:]
     alike = ours == theirs if len(ours) == len(theirs) else math.prod(ours) == math.prod(theirs)
@@ -171,7 +174,7 @@ def one_weight(probe: Sequence[int], gallery: Sequence[int]) -> None:
         sizes = (" × ".join(map(str, sides)) for sides in (theirs, ours))
         raise ValueError(
             f"gallery_weight: got None, wanted {math.prod(theirs)} numbers: the maps differ in "
-            f"size ({' and '.join(sizes)} places), so weight cannot serve both"
+            f"size ({' and '.join(sizes)} locations), so weight cannot serve both"
         )
 
 

@@ -117,7 +117,7 @@ def _nearest_others(
     for row, (begin, end) in enumerate(_blocks(count, block)):
         for column, (first, last) in enumerate(_blocks(count, block)):
             if column < row:
-                continue  # met already, turned round
+                continue  # met already, transposed
             part = distances(begin, end, first, last)
             held[row].offer(part, first)
             if column > row:

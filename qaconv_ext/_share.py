@@ -44,7 +44,7 @@ class BatchShare:
 
     def __init__(self, total: int, group: distributed.ProcessGroup | None = None) -> None:
         if not (distributed.is_available() and distributed.is_initialized()):
-            raise RuntimeError("group: got no process group, wanted torch.distributed initialised")
+            raise RuntimeError("group: got no process group, wanted torch.distributed initialized")
         self.group = group
         self.total = total = _checks.whole_number("total", total, 1)
         self.rank, world = distributed.get_rank(group), distributed.get_world_size(group)

@@ -2,8 +2,8 @@
 
 The same CPU kernels as `qaconv_ext.qaconv`, with threads of their own; on one machine and one
 instruction set the scores have the same bits. Maps are float32, float64 or float16 arrays with any
-strides, ``[N, C, h, w]`` or ``[N, C, places]``; the head is one weight per place and a bias, as
-`qaconv_ext.qaconv.QAConv.folded` gives them.
+strides, ``[N, C, h, w]`` or ``[N, C, locations]``; the head is one weight per location and a bias,
+as `qaconv_ext.qaconv.QAConv.folded` gives them.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def match_scores(
     *,
     gallery_weight: Array | None = None,
 ) -> Array:
-    """The weighed sum of both maxima of every pair: see `qaconv_ext.qaconv.match_scores`.
+    """The weighted sum of both maxima of every pair: see `qaconv_ext.qaconv.match_scores`.
 
     Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, places]``, float32, float64 or float16.
-        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype as ``probe``.
-        weight: ``[places]``.
+        probe: ``[P, C, h, w]`` or ``[P, C, locations]``, float32, float64 or float16.
+        gallery: ``[G, C, h', w']`` or ``[G, C, locations']``, dtype as ``probe``.
+        weight: ``[locations]``.
         bias: added to every score.
-        gallery_weight: ``[places']``; by default ``weight``, which needs maps of equal size.
+        gallery_weight: ``[locations']``; by default ``weight``, which needs maps of equal size.
 
     Returns:
         ``[P, G]`` float32 (float64 for float64 inputs).
@@ -102,8 +102,8 @@ def pairwise_distance(features: Array, weight: Array, bias: float = 0.0) -> Arra
     """Minus the score of every map with every other: `qaconv_ext.qaconv.pairwise_distance`.
 
     Args:
-        features: ``[N, C, h, w]`` or ``[N, C, places]``, float32, float64 or float16.
-        weight: ``[places]``.
+        features: ``[N, C, h, w]`` or ``[N, C, locations]``, float32, float64 or float16.
+        weight: ``[locations]``.
         bias: added to every score.
 
     Returns:
@@ -134,10 +134,10 @@ def nearest_matches(
     """The k best matches of every probe: see `qaconv_ext.qaconv.nearest_matches`.
 
     Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, places]``.
+        probe: ``[P, C, h, w]`` or ``[P, C, locations]``.
         gallery: as for `match_scores`; None matches ``probe`` with itself, every map's own number
             left out.
-        weight: ``[places]``.
+        weight: ``[locations]``.
         bias: added to every score.
         k: from 0 to the number of candidates.
         gallery_weight: as for `match_scores`; not for a self match.
@@ -188,7 +188,7 @@ def _maps(name: str, value: Any) -> Array:
         wanted = ", ".join(np.dtype(dtype).name for dtype in _DTYPES)
         raise TypeError(f"{name}: got dtype {value.dtype}, wanted one of {wanted}")
     _checks.map_shape(name, value.shape)
-    # Not -1 for the places: numpy cannot infer them of an empty array.
+    # Not -1 for the locations: numpy cannot infer them of an empty array.
     maps = value.reshape(*value.shape[:2], int(np.prod(value.shape[2:])))
     # The kernels read elements in the machine's order, at multiples of their size.
     aligned = maps.flags.aligned and maps.dtype.isnative

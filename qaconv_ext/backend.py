@@ -3,8 +3,8 @@
 ``auto``, the default, takes the kernels of the tensor's device, and falls back on the reference
 where they were not compiled, with one warning. ``cpu`` and ``cuda`` insist on that device's
 kernels, ``reference`` on the reference. The environment variables ``QACONV_BACKEND`` and
-``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set; ``QACONV_CUDA_TEXT``, read by
-the CUDA kernels themselves, chooses among their texts.
+``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set; ``QACONV_CUDA_VARIANT``, read
+by the CUDA kernels themselves, chooses among their texts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from qaconv_ext._library import LIBRARY
 __all__ = [
     "BackendError",
     "get_backend",
-    "last_cuda_text",
+    "last_cuda_variant",
     "set_backend",
     "set_simd_level",
     "simd_levels",
@@ -32,7 +32,7 @@ __all__ = [
 Name = Literal["auto", "cpu", "cuda", "reference"]
 NAMES: tuple[str, ...] = get_args(Name)
 CUDA_TEXTS = ("auto", "tensor", "plain")
-"""What ``QACONV_CUDA_TEXT`` may be; ``enum class Text`` in csrc/cuda/kernels.h says more."""
+"""What ``QACONV_CUDA_VARIANT`` may be; ``enum class Text`` in csrc/cuda/kernels.h says more."""
 
 
 class Operators(Protocol):
@@ -138,13 +138,13 @@ def set_simd_level(name: str) -> None:
     torch.ops.qaconv.set_simd_level(levels.index(name))
 
 
-def last_cuda_text() -> str:
+def last_cuda_variant() -> str:
     """Which text of the CUDA kernels this thread's last forward took.
 
     ``hopper``, ``resident`` or ``streamed``, on tensor cores, or ``plain`` (docs/kernels.md); empty
     before the first, and without kernels.
     """
-    return str(torch.ops.qaconv.last_cuda_text()) if LIBRARY.loaded else ""
+    return str(torch.ops.qaconv.last_cuda_variant()) if LIBRARY.loaded else ""
 
 
 def ops_for(tensor: Tensor) -> Operators:
@@ -177,9 +177,9 @@ def _without_kernels(device: str) -> Operators:
     return REFERENCE
 
 
-_text = os.environ.get("QACONV_CUDA_TEXT")
+_text = os.environ.get("QACONV_CUDA_VARIANT")
 if _text is not None and _text not in CUDA_TEXTS:
-    raise ValueError(f"QACONV_CUDA_TEXT: got {_text!r}, wanted one of {', '.join(CUDA_TEXTS)}")
+    raise ValueError(f"QACONV_CUDA_VARIANT: got {_text!r}, wanted one of {', '.join(CUDA_TEXTS)}")
 if LIBRARY.loaded:
     _level = os.environ.get("QACONV_SIMD_LEVEL")
     if _level is not None and _level not in simd_levels():

@@ -38,7 +38,7 @@ def main() -> int:
     ):
         _section(title, rows)
     print(
-        "\nself-check against the reference in float64, and speed (C=128, 24x8 places, 16x16 maps)"
+        "\nself-check against the reference in float64, and speed (C=128, 24x8 locations, 16x16 maps)"
     )
     for name, device, operators in _backends():
         wrong = _errors(operators, device)
@@ -104,8 +104,8 @@ def _runs_here() -> Iterator[tuple[str, str]]:
         slow = why_slow(precision)
         yield f"{precision} winners", f"no: {slow}" if slow else "yes (evaluation.precision)"
     reason = _why_no_cuda()
-    text = os.environ.get("QACONV_CUDA_TEXT")
-    forced = "" if text is None else f" (QACONV_CUDA_TEXT={text})"
+    text = os.environ.get("QACONV_CUDA_VARIANT")
+    forced = "" if text is None else f" (QACONV_CUDA_VARIANT={text})"
     yield (
         "cuda kernels",
         f"no: {reason}" if reason else f"yes: {torch.cuda.get_device_name()}{forced}",
@@ -146,9 +146,9 @@ def _backends() -> Iterator[tuple[str, str, Operators]]:
         yield "cuda", "cuda", KERNELS
 
 
-def _maps(count: int, places: int, channels: int, seed: int) -> Tensor:
+def _maps(count: int, locations: int, channels: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.randn(count, channels, places, generator=generator, dtype=torch.float64)
+    maps = torch.randn(count, channels, locations, generator=generator, dtype=torch.float64)
     return nn.functional.normalize(maps, dim=1)
 
 

@@ -1,10 +1,10 @@
 """Scores whose winners are found by narrow products: faster on some processors, for evaluation.
 
-A score is made of the greatest product of every place. Which product is the greatest can be found
-on rounded maps, in bfloat16 or in bytes, of which a processor multiplies two or four times as many
-as of float32; what it is worth is then taken in float32, of the winners alone. So a score differs
-from that of `qaconv_ext.qaconv.match_scores` only where two places nearly tie, and then by no more
-than what lies between them (docs/algorithm.md has the bound).
+A score is made of the greatest product of every location. Which product is the greatest can be
+found on rounded maps, in bfloat16 or in bytes, of which a processor multiplies two or four times as
+many as of float32; what it is worth is then taken in float32, of the winners alone. So a score
+differs from that of `qaconv_ext.qaconv.match_scores` only where two locations nearly tie, and then
+by no more than what lies between them (docs/algorithm.md has the bound).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def why_slow(precision: Precision, device: str = "cpu") -> str:
         return f"narrow products are for the CPU and not for {device}"
     if not LIBRARY.loaded:
         return LIBRARY.reason
-    if torch.ops.qaconv.narrow_text(code) != "scalar":
+    if torch.ops.qaconv.narrow_variant(code) != "scalar":
         return ""
     level = backend.simd_level()
     if level != "avx512":
@@ -65,13 +65,13 @@ def match_scores_narrow(
     `match_scores`. There is no gradient.
 
     Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, places]``, float32, float16 or bfloat16, on the CPU; C
-            up to `MAX_CHANNELS`.
-        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype and device as ``probe``.
-        weight: ``[places]``, any floating type; used in float32.
+        probe: ``[P, C, h, w]`` or ``[P, C, locations]``, float32, float16 or bfloat16, on the CPU;
+            C up to `MAX_CHANNELS`.
+        gallery: ``[G, C, h', w']`` or ``[G, C, locations']``, dtype and device as ``probe``.
+        weight: ``[locations]``, any floating type; used in float32.
         bias: a number, or a tensor of one.
         precision: ``bfloat16`` or ``int8``, by which each map has a scale of its own.
-        gallery_weight: ``[places']``; by default ``weight``, which needs maps of equal size.
+        gallery_weight: ``[locations']``; by default ``weight``, which needs maps of equal size.
 
     Returns:
         ``[P, G]`` float32.

@@ -37,17 +37,20 @@ class CorrelationMax(NamedTuple):
     """Both maxima of the correlation of every pair of maps, and where they are."""
 
     over_gallery: Tensor
-    """``[P, G, probe places]``: for each probe place, its best correlation with the gallery map."""
+    """``[P, G, probe locations]``: for each probe location, its best correlation with the gallery
+    map."""
     over_probe: Tensor
-    """``[P, G, gallery places]``: for each gallery place, its best with the probe map."""
+    """``[P, G, gallery locations]``: for each gallery location, its best with the probe map."""
     gallery_index: Tensor
-    """``[P, G, probe places]`` uint8 (int16 above 256 places): the gallery place that was best."""
+    """``[P, G, probe locations]`` uint8 (int16 above 256 locations): the gallery location that was
+    best."""
     probe_index: Tensor
-    """``[P, G, gallery places]``: the probe place that was best."""
+    """``[P, G, gallery locations]``: the probe location that was best."""
 
 
 def correlation_max(probe: Tensor, gallery: Tensor) -> CorrelationMax:
-    """Correlate every place of every probe map with every place of every gallery map; keep maxima.
+    """Correlate every location of every probe map with every location of every gallery map; keep
+    maxima.
 
     The hw × hw correlation of a pair is never stored. Sums run in float32 (float64 for float64
     inputs) and the maxima come in that type. Of equal values the lowest position wins; a NaN wins
@@ -55,8 +58,8 @@ def correlation_max(probe: Tensor, gallery: Tensor) -> CorrelationMax:
     run to run.
 
     Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, places]``, float32, float64, float16 or bfloat16.
-        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype and device as ``probe``.
+        probe: ``[P, C, h, w]`` or ``[P, C, locations]``, float32, float64, float16 or bfloat16.
+        gallery: ``[G, C, h', w']`` or ``[G, C, locations']``, dtype and device as ``probe``.
 
     Returns:
         `CorrelationMax`; empty where P or G is 0.
@@ -78,12 +81,12 @@ def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
     ``maxima.transpose(0, 1)``, bit for bit.
 
     Args:
-        features: ``[N, C, h, w]`` or ``[N, C, places]``, float32, float64, float16 or bfloat16.
+        features: ``[N, C, h, w]`` or ``[N, C, locations]``, float32, float64, float16 or bfloat16.
 
     Returns:
-        ``maxima [N, N, places]`` float32 (float64 for float64 inputs): for each place of the first
-        map, its best correlation with the second; and the second's position of it, uint8 (int16
-        above 256 places).
+        ``maxima [N, N, locations]`` float32 (float64 for float64 inputs): for each location of the
+        first map, its best correlation with the second; and the second's position of it, uint8
+        (int16 above 256 locations).
 
     Raises:
         TypeError, ValueError: ``features`` is not one of the above.
@@ -100,18 +103,18 @@ def match_scores(
     *,
     gallery_weight: Tensor | None = None,
 ) -> Tensor:
-    """The weighed sum of both maxima of every pair, fused: nothing per place reaches memory.
+    """The weighted sum of both maxima of every pair, fused: nothing per location reaches memory.
 
     ``score[p, g] = Σ_s weight[s]·max_r S + Σ_r gallery_weight[r]·max_s S + bias`` with
     ``S[s, r] = <probe[p, :, s], gallery[g, :, r]>``. The bits of a pair's score do not depend on
     the other pairs nor on the number of threads.
 
     Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, places]``, float32, float64, float16 or bfloat16.
-        gallery: ``[G, C, h', w']`` or ``[G, C, places']``, dtype and device as ``probe``.
-        weight: ``[places]``, any floating type; used in the type of the sums.
+        probe: ``[P, C, h, w]`` or ``[P, C, locations]``, float32, float64, float16 or bfloat16.
+        gallery: ``[G, C, h', w']`` or ``[G, C, locations']``, dtype and device as ``probe``.
+        weight: ``[locations]``, any floating type; used in the type of the sums.
         bias: a number, or a tensor of one.
-        gallery_weight: ``[places']``; by default ``weight``, which needs maps of equal size.
+        gallery_weight: ``[locations']``; by default ``weight``, which needs maps of equal size.
 
     Returns:
         ``[P, G]`` float32 (float64 for float64 inputs).
@@ -142,8 +145,8 @@ def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor | float = 0
     score is symmetric, so one triangle is computed and mirrored.
 
     Args:
-        features: ``[N, C, h, w]`` or ``[N, C, places]``, float32, float64, float16 or bfloat16.
-        weight: ``[places]``, any floating type.
+        features: ``[N, C, h, w]`` or ``[N, C, locations]``, float32, float64, float16 or bfloat16.
+        weight: ``[locations]``, any floating type.
         bias: a number, or a tensor of one.
 
     Returns:
@@ -190,8 +193,8 @@ def nearest_matches(
     block`` scores (for a self match, of ``probes × k`` more). No gradient.
 
     Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, places]``, as for `match_scores`.
-        gallery: ``[G, C, h', w']`` or ``[G, C, places']``; None matches ``probe`` with itself,
+        probe: ``[P, C, h, w]`` or ``[P, C, locations]``, as for `match_scores`.
+        gallery: ``[G, C, h', w']`` or ``[G, C, locations']``; None matches ``probe`` with itself,
             every map's own number left out, at half the work.
         weight: as for `match_scores`.
         bias: as for `match_scores`.
@@ -251,7 +254,7 @@ def _torch_arrays(device: torch.device) -> Arrays:
 
 
 class QAConv(nn.Module):
-    """The QAConv matcher with its head: batch norm, one weight per place, batch norm.
+    """The QAConv matcher with its head: batch norm, one weight per location, batch norm.
 
     Parameters and buffers carry the names and shapes of the authors' checkpoints (``bn``, ``fc``,
     ``logit_bn``), so their ``state_dict`` loads unchanged. In training mode both batch norms use
@@ -266,8 +269,8 @@ class QAConv(nn.Module):
         num_features: channels C of the feature maps.
         height: rows of the feature maps.
         width: columns of the feature maps.
-        separate_weights: a weight for each place of either side, ``2·height·width`` in all, from a
-            random start, as the authors' releases before 2.1 had it. The score is then no longer
+        separate_weights: a weight for each location of either side, ``2·height·width`` in all, from
+            a random start, as the authors' releases before 2.1 had it. The score is then no longer
             the same with the sides exchanged, and a self match takes all pairs.
     """
 
@@ -296,7 +299,7 @@ class QAConv(nn.Module):
         return not self.separate_weights
 
     def reset_parameters(self) -> None:
-        """Start as the plain mean of the maxima: every place weighs 1 / (height · width).
+        """Start as the plain mean of the maxima: every location weighs 1 / (height · width).
 
         Separate weights start at random, as `torch.nn.Linear` does.
         """
@@ -314,7 +317,7 @@ class QAConv(nn.Module):
         """Scores of every pair, higher for more alike.
 
         Args:
-            probe: ``[P, C, height, width]``, each place an L2-normalised vector of C channels.
+            probe: ``[P, C, height, width]``, each location an L2-normalized vector of C channels.
             gallery: ``[G, C, height, width]``; None matches ``probe`` with itself at half the work.
             share: of a batch that several processes have divided, in training mode: ``probe`` is
                 this one's part. Each process computes the rows of its own part and gets the scores
@@ -367,7 +370,7 @@ class QAConv(nn.Module):
         )
 
     def sides(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """The weights of the probe's places and of the gallery's, ``[height·width]`` each.
+        """The weights of the probe's locations and of the gallery's, ``[height·width]`` each.
 
         Args:
             weight: as `folded` gives it: ``[height·width]``, or twice as many where they are apart.
@@ -425,9 +428,9 @@ class QAConv(nn.Module):
     ) -> Tensor:
         """The training-mode scores, from both maxima of every pair and no copy of them.
 
-        Both norms and the weights are linear in the maxima, so a pair needs only its weighed sum
+        Both norms and the weights are linear in the maxima, so a pair needs only its weighted sum
         ``Σ_s w_s·(over_gallery_s + over_probe_s)``, and all pairs together one mean and variance.
-        In a self match the second plane of maxima is the first with the pairs turned round, and is
+        In a self match the second plane of maxima is the first with the pairs transposed, and is
         not made at all.
         """
         if share is not None:
@@ -469,7 +472,7 @@ class QAConv(nn.Module):
             scale = self.bn.weight * (variance + self.bn.eps).rsqrt()
             constant = (self.bn.bias - scale * mean) * weight.sum() + self.fc.bias
             shift = self._halves * constant
-            # One channel, all numbers along the length: the layout batch_norm is quickest on.
+            # One channel, all numbers along the length: the layout batch_norm is fastest on.
             scores: Tensor = self.logit_bn((scale * sums + shift).reshape(1, 1, -1))
         return scores.reshape(pairs).to(compute_dtype(probe.dtype))
 

@@ -5,7 +5,7 @@ or in float64 for float64 inputs; a test that wants the most exact answer passes
 This file is also what runs where nothing was compiled, and what the benchmarks compare with.
 
 Notation (Liao & Shao, ECCV 2020, section 3): ``probe`` is ``[P, C, s]``, ``gallery`` ``[G, C, r]``,
-``s`` and ``r`` the places of the flattened maps.
+``s`` and ``r`` the locations of the flattened maps.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def index_dtype(places: int) -> torch.dtype:
-    """The type that stores a position among ``places``: uint8 up to 256 places, int16 above."""
-    return torch.uint8 if places <= 256 else torch.int16
+def index_dtype(locations: int) -> torch.dtype:
+    """The type that stores a position among ``locations``: uint8 up to 256 locations, int16
+    above."""
+    return torch.uint8 if locations <= 256 else torch.int16
 
 
 def correlation(probe: Tensor, gallery: Tensor) -> Tensor:
-    """Every place of every probe with every place of every gallery map: ``[P, G, r, s]``."""
+    """Every location of every probe with every location of every gallery map: ``[P, G, r, s]``."""
     dtype = compute_dtype(probe.dtype)
     return torch.einsum("pcs,gcr->pgrs", probe.to(dtype), gallery.to(dtype))
 
@@ -49,7 +50,7 @@ def correlation_max(probe: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor, Ten
         gallery: ``[G, C, r]`` floating.
 
     Returns:
-        ``over_gallery [P, G, s]`` (for each probe place its best gallery place), ``over_probe
+        ``over_gallery [P, G, s]`` (for each probe location its best gallery location), ``over_probe
         [P, G, r]`` (the other way round), and the positions of the two, as `index_dtype` says.
     """
     scores = correlation(probe, gallery)  # [P, G, r, s]
@@ -66,7 +67,7 @@ def correlation_max(probe: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor, Ten
 def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
     """``over_gallery [N, N, s]`` of maps matched with themselves, and its positions.
 
-    ``over_probe`` of such a match is the same with the pairs turned round.
+    ``over_probe`` of such a match is the same with the pairs transposed.
     """
     over_gallery, _, gallery_index, _ = correlation_max(features, features)
     return over_gallery, gallery_index
@@ -75,7 +76,7 @@ def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
 def match_scores(
     probe: Tensor, gallery: Tensor, probe_weight: Tensor, gallery_weight: Tensor, bias: Tensor
 ) -> Tensor:
-    """One number per pair, ``[P, G]``: the weighed sum of all its maxima, plus the bias.
+    """One number per pair, ``[P, G]``: the weighted sum of all its maxima, plus the bias.
 
     ``probe_weight [s]`` weighs ``over_gallery``, ``gallery_weight [r]`` weighs ``over_probe``.
     """
@@ -92,9 +93,9 @@ def match_scores(
 BFLOAT16, INT8 = 0, 1
 
 
-def position_bits(places: int, other_places: int) -> int:
+def position_bits(locations: int, other_locations: int) -> int:
     """Bits that tell the positions of the larger map apart."""
-    return (max(places, other_places) - 1).bit_length()
+    return (max(locations, other_locations) - 1).bit_length()
 
 
 def narrow_steps(channels: int, bits: int) -> int:
@@ -131,7 +132,7 @@ def match_scores_narrow(
 ) -> Tensor:
     """`match_scores` whose winners are found on rounded maps; what they win is taken in float32.
 
-    The law is in csrc/core/narrow.h. Pairs with a map that is not finite are not rounded.
+    The contract is in csrc/core/narrow.h. Pairs with a map that is not finite are not rounded.
     """
     bits = position_bits(probe.shape[2], gallery.shape[2])
     steps = narrow_steps(probe.shape[1], bits)
@@ -164,7 +165,7 @@ class PlainQAConv(nn.Module):
         height: rows of the feature maps.
         width: columns of the feature maps.
         amax: take the maxima by ``amax`` and not by ``max``, as the published formula is written:
-            quicker in evaluation, for it finds no positions, and slower in training.
+            faster in evaluation, for it finds no positions, and slower in training.
         separate_weights: of the two directions, as before the authors' release 2.1.
     """
 
@@ -179,11 +180,11 @@ class PlainQAConv(nn.Module):
 
     def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
         """Scores ``[P, G]`` of maps ``[P, C, h, w]`` and ``[G, C, h, w]``."""
-        places = probe.shape[2] * probe.shape[3]
+        locations = probe.shape[2] * probe.shape[3]
         scores = torch.einsum("pcs,gcr->pgrs", probe.flatten(2), gallery.flatten(2))
         maxima = torch.cat((self._maxima(scores, 2), self._maxima(scores, 3)), dim=-1)
-        normalised = self.bn(maxima.reshape(-1, 1, places)).reshape(-1, self.fc.in_features)
-        halves = self.fc(normalised).reshape(maxima.shape[0] * maxima.shape[1], -1)
+        normalized = self.bn(maxima.reshape(-1, 1, locations)).reshape(-1, self.fc.in_features)
+        halves = self.fc(normalized).reshape(maxima.shape[0] * maxima.shape[1], -1)
         score: Tensor = self.logit_bn(halves.sum(dim=1, keepdim=True))
         return score.reshape(len(probe), len(gallery))
 

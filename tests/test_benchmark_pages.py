@@ -79,7 +79,7 @@ def test_a_processor_stands_in_its_block(render, tmp_path):
     cpu, gpu = text.split("<!-- rendered gpu: begin -->")
     assert "| `qaconv_eval` | P=2 G=2 | ours | 2000 | 1 | 50 % | 1.0 | | |" in cpu
     assert "| | | max | 8000 | | | – | 4.0 (1.0 – 3.0) | 6.0 |" in cpu
-    assert "| | | amax | 2000 | | | – | **2.0** (1.0 – 3.0) | – |" in cpu  # the quickest is bold
+    assert "| | | amax | 2000 | | | – | **2.0** (1.0 – 3.0) | – |" in cpu  # the fastest is bold
     assert "| | | a package | | | | | not timed: not installed | |" in cpu
     assert "No GPU has been measured" in gpu
 

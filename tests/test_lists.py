@@ -106,10 +106,10 @@ def test_every_operator_is_opchecked():
     assert sorted(re.findall(r'"(\w+)"', names)) == sorted(tensor_operators())
 
 
-def test_every_operator_has_its_law():
-    laws = "".join(f.read_text() for f in (CSRC / "core").glob("*.h"))
+def test_every_operator_has_its_contract():
+    contracts = "".join(f.read_text() for f in (CSRC / "core").glob("*.h"))
     for name in tensor_operators():
-        assert re.search(rf"^// {name}: ", laws, re.MULTILINE), name
+        assert re.search(rf"^// {name}: ", contracts, re.MULTILINE), name
 
 
 def test_dtypes_agree():

@@ -44,13 +44,13 @@ def run(name, seed, epochs=4):
 
 
 def test_seeds_of_one_method_share_a_row(render):
-    figures = measured("colours", 0.3, 0.4, 0.1, 0.2)
+    figures = measured("colors", 0.3, 0.4, 0.1, 0.2)
     figures += measured("run x", 0.9, 0.8, 0.4, 0.6) + measured("run y", 0.7, 0.8, 0.2, 0.2)
     lines = render.by_place({"runs": [run("x", 0), run("y", 1)], "figures": figures})
     assert lines == [
         "| Rank-1 / mAP | within a | within the others | across domains |",
         "|---|---|---|---|",
-        "| colours | 30.0 / 15.0 | 40.0 / 20.0 | 15.0 / 7.5 |",
+        "| colors | 30.0 / 15.0 | 40.0 / 20.0 | 15.0 / 7.5 |",
         "| trained, graph sampler, 2 seeds | 80.0 (70.0–90.0) / 40.0 (35.0–45.0) "
         "| 80.0 (80.0–80.0) / 40.0 (40.0–40.0) | 35.0 (20.0–50.0) / 17.5 (10.0–25.0) |",
     ]

@@ -33,14 +33,14 @@ def test_variants_stand_beside_each_other_and_domains_apart():
     figures = [
         figure(variant, method, query, gallery, 0.5 if variant == "plain" else 0.25)
         for variant in ("plain", "shaken=0.1")
-        for method in ("colours", "stripes")
+        for method in ("colors", "stripes")
         for query, gallery in (("a", "a"), ("a", "b"), ("b", "b"))
     ]
     lines = load_script(SCRIPT).tables({"every_crop": False, "figures": figures})
     assert lines[:4] == [
         "| a, queries: 300 | plain | shaken=0.1 |",
         "|---|---|---|",
-        "| colours | 50.0 / 25.0 ± 3.0 | 25.0 / 12.5 ± 3.0 |",
+        "| colors | 50.0 / 25.0 ± 3.0 | 25.0 / 12.5 ± 3.0 |",
         "| stripes | 50.0 / 25.0 ± 3.0 | 25.0 / 12.5 ± 3.0 |",
     ]
     assert lines[5] == "| b, queries: 300 | plain | shaken=0.1 |"

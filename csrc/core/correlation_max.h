@@ -8,7 +8,7 @@
 //          tensor cores add several channels at once, and take float32 numbers as two of float16
 //          (cuda/operands.h).
 // Ties     the lowest position wins.  NaN: wins its maximum, the first of several.
-// Empty    P or G may be 0: nothing is written. C and places are at least 1.
+// Empty    P or G may be 0: nothing is written. C and locations are at least 1.
 // Bits     of a pair do not depend on P, G, blocks or threads (one instruction set, one device).
 // Cost     2*P*G*C*s*r operations; reads each map once per block of partners; workspace is
 //          bounded by blocks of maps, not by P*G.
@@ -52,7 +52,7 @@ struct CorrelationMaxBackwardParams {
 //   maxima[p, g, s] = max_r S[p, g, r, s]      index[p, g, s] = the r of it
 //
 // over_gallery of the maps given twice, bit for bit; over_probe is the same plane with the pairs
-// turned round, [g, p], and is not stored. One triangle is computed: half the work.
+// transposed, [g, p], and is not stored. One triangle is computed: half the work.
 struct CorrelationMaxSelfParams {
     Maps features;  // [N, C, s]
     void* maxima;   // [N, N, s] float or double, contiguous

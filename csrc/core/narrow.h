@@ -5,10 +5,10 @@
 //                 + sum_r gallery_weight[r] * S[p, g, r, s*]) + bias
 //
 // S (match_scores.h) is taken at the winners only, in float. Channels come in slices of 32, of
-// which channels c and c + 16 are multiplied and added, then weighed and added to sum (k % 4, c) of
-// their side, k being the place: slices ascending, then places. The four sums of a channel are
-// added two by two, the sixteen of the channels by halves. Every multiply-add rounds once. N are
-// the products of rounded maps:
+// which channels c and c + 16 are multiplied and added, then weighted and added to sum (k % 4, c)
+// of their side, k being the location: slices ascending, then locations. The four sums of a channel
+// are added two by two, the sixteen of the channels by halves. Every multiply-add rounds once. N
+// are the products of rounded maps:
 //   kBFloat16  numbers to bfloat16, ties to even; sums in float, channels ascending, of which all
 //   but
 //              the last position_bits bits are compared. Below 2^-126 numbers may count as zero.
@@ -36,9 +36,9 @@ struct MatchScoresNarrowParams {
 };
 
 // Bits that tell the positions of the larger map apart.
-inline int64_t position_bits(int64_t places, int64_t other_places) {
+inline int64_t position_bits(int64_t locations, int64_t other_locations) {
     int64_t bits = 0;
-    while (int64_t{1} << bits < std::max(places, other_places)) ++bits;
+    while (int64_t{1} << bits < std::max(locations, other_locations)) ++bits;
     return bits;
 }
 

@@ -1,7 +1,7 @@
 // The backward of correlation_max: gradients gathered by their owner (core/correlation_max.h).
 //
-// Maps are read and summed as [places][channels], so that each winner is one contiguous line of
-// channels added to another: target[own place] += gradient * partner[winning place].
+// Maps are read and summed as [locations][channels], so that each winner is one contiguous line of
+// channels added to another: target[own location] += gradient * partner[winning location].
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -13,18 +13,18 @@
 namespace qaconv::cpu {
 namespace {
 
-// The gradient of one direction's maxima, [pairs][places], and where they were found. The pair of
-// own map n and partner m is n * own_step + m * partner_step.
+// The gradient of one direction's maxima, [pairs][locations], and where they were found. The pair
+// of own map n and partner m is n * own_step + m * partner_step.
 template <typename T>
 struct Winners {
     const T* gradient;
     const void* index;
-    int64_t places;  // that have a maximum each
-    int64_t among;   // places of the other map: how the index is stored
+    int64_t locations;  // that have a maximum each
+    int64_t among;      // locations of the other map: how the index is stored
     int64_t own_step, partner_step;
 
     int64_t at(int64_t own, int64_t partner) const {
-        return (own * own_step + partner * partner_step) * places;
+        return (own * own_step + partner * partner_step) * locations;
     }
     int64_t winner(int64_t position) const {
         return index_is_byte(among) ? static_cast<const uint8_t*>(index)[position]
@@ -38,23 +38,23 @@ struct Side {
     const Isa<T>* isa;
     Maps own;
     int64_t partners, stride;
-    Winners<T> at_own;      // maxima at own places, won by partner places
+    Winners<T> at_own;      // maxima at own locations, won by partner locations
     Winners<T> at_partner;  // the other way round
-    T* out;                 // [own, channels, own places]
-    const T* partner_data;  // [partners][partner places][stride]
+    T* out;                 // [own, channels, own locations]
+    const T* partner_data;  // [partners][partner locations][stride]
     std::atomic<bool>* out_of_memory;
 
     void add_pair(int64_t n, int64_t m, T* sums) const {
-        const T* partner = partner_data + m * at_partner.places * stride;
+        const T* partner = partner_data + m * at_partner.locations * stride;
         int64_t first = at_own.at(n, m);
-        for (int64_t s = 0; s < at_own.places; ++s) {
+        for (int64_t s = 0; s < at_own.locations; ++s) {
             const T gradient = at_own.gradient[first + s];
             if (gradient == 0) continue;
             isa->add_scaled(sums + s * stride, partner + at_own.winner(first + s) * stride,
                             gradient, stride);
         }
         first = at_partner.at(n, m);
-        for (int64_t r = 0; r < at_partner.places; ++r) {
+        for (int64_t r = 0; r < at_partner.locations; ++r) {
             const T gradient = at_partner.gradient[first + r];
             if (gradient == 0) continue;
             isa->add_scaled(sums + at_partner.winner(first + r) * stride, partner + r * stride,
@@ -64,7 +64,7 @@ struct Side {
 
     static void run(int64_t begin, int64_t end, void* context) {
         const auto& side = *static_cast<const Side*>(context);
-        const int64_t size = side.own.places * side.stride;
+        const int64_t size = side.own.locations * side.stride;
         Buffer<T> sums(size);
         if (!sums) {
             *side.out_of_memory = true;
@@ -73,10 +73,10 @@ struct Side {
         for (int64_t n = begin; n < end; ++n) {
             std::fill(sums.get(), sums.get() + size, T(0));
             for (int64_t m = 0; m < side.partners; ++m) side.add_pair(n, m, sums.get());
-            T* out = side.out + n * side.own.channels * side.own.places;
+            T* out = side.out + n * side.own.channels * side.own.locations;
             for (int64_t c = 0; c < side.own.channels; ++c) {
-                for (int64_t s = 0; s < side.own.places; ++s) {
-                    out[c * side.own.places + s] = sums.get()[s * side.stride + c];
+                for (int64_t s = 0; s < side.own.locations; ++s) {
+                    out[c * side.own.locations + s] = sums.get()[s * side.stride + c];
                 }
             }
         }
@@ -84,15 +84,16 @@ struct Side {
 };
 
 template <typename T>
-struct PlacesJob {
+struct LocationsJob {
     Maps maps;
     int64_t stride;
     T* out;
 
     static void run(int64_t begin, int64_t end, void* context) {
-        const auto& job = *static_cast<const PlacesJob*>(context);
+        const auto& job = *static_cast<const LocationsJob*>(context);
         for (int64_t n = begin; n < end; ++n) {
-            pack_places<T>(job.maps, n, job.stride, job.out + n * job.maps.places * job.stride);
+            pack_locations<T>(job.maps, n, job.stride,
+                              job.out + n * job.maps.locations * job.stride);
         }
     }
 };
@@ -101,10 +102,10 @@ template <typename T>
 Status gather(Side<T> side, const Maps& partner, ParallelFor parallel_for) {
     if (side.own.count == 0) return Status::kOk;
     std::atomic<bool> out_of_memory{false};
-    Buffer<T> partner_data(partner.count * partner.places * side.stride);
+    Buffer<T> partner_data(partner.count * partner.locations * side.stride);
     if (!partner_data) return Status::kOutOfMemory;
-    PlacesJob<T> job{partner, side.stride, partner_data.get()};
-    parallel_for(0, partner.count, 1, &PlacesJob<T>::run, &job);
+    LocationsJob<T> job{partner, side.stride, partner_data.get()};
+    parallel_for(0, partner.count, 1, &LocationsJob<T>::run, &job);
     side.partner_data = partner_data.get();
     side.out_of_memory = &out_of_memory;
     parallel_for(0, side.own.count, 1, &Side<T>::run, &side);
@@ -119,14 +120,14 @@ Status backward_as(const CorrelationMaxBackwardParams& params, ParallelFor paral
     // Both as seen from a probe; from a gallery map the steps are exchanged.
     Winners<T> at_probe{static_cast<const T*>(params.grad_over_gallery),
                         params.gallery_index,
-                        probe.places,
-                        gallery.places,
+                        probe.locations,
+                        gallery.locations,
                         gallery.count,
                         1};
     Winners<T> at_gallery{static_cast<const T*>(params.grad_over_probe),
                           params.probe_index,
-                          gallery.places,
-                          probe.places,
+                          gallery.locations,
+                          probe.locations,
                           gallery.count,
                           1};
     Status status = Status::kOk;
@@ -150,9 +151,10 @@ Status self_backward_as(const CorrelationMaxSelfBackwardParams& params, Parallel
     const Maps& maps = params.features;
     const Isa<T>& isa = current_isa<T>();
     const T* gradient = static_cast<const T*>(params.grad_maxima);
-    // One plane: what a partner's places won is found with the pair turned round.
-    const Winners<T> at_own{gradient, params.index, maps.places, maps.places, maps.count, 1};
-    const Winners<T> at_partner{gradient, params.index, maps.places, maps.places, 1, maps.count};
+    // One plane: what a partner's locations won is found with the pair transposed.
+    const Winners<T> at_own{gradient, params.index, maps.locations, maps.locations, maps.count, 1};
+    const Winners<T> at_partner{gradient, params.index, maps.locations, maps.locations,
+                                1,        maps.count};
     return gather<T>({&isa, maps, maps.count, round_up(maps.channels, isa.lanes), at_own,
                       at_partner, static_cast<T*>(params.grad_features), nullptr, nullptr},
                      maps, parallel_for);

@@ -17,9 +17,10 @@ void store_indices(void* target, int64_t offset, const int32_t* indices, int64_t
 // Stores one direction of one pair: `values` and the partner's positions they were found at.
 template <typename T>
 void store(void* values_out, void* indices_out, int64_t pair, const T* values,
-           const int32_t* indices, int64_t places, int64_t partner_places) {
-    std::copy(values, values + places, static_cast<T*>(values_out) + pair * places);
-    store_indices(indices_out, pair * places, indices, places, index_is_byte(partner_places));
+           const int32_t* indices, int64_t locations, int64_t partner_locations) {
+    std::copy(values, values + locations, static_cast<T*>(values_out) + pair * locations);
+    store_indices(indices_out, pair * locations, indices, locations,
+                  index_is_byte(partner_locations));
 }
 
 template <typename T>
@@ -29,10 +30,10 @@ Status correlation_max_as(const CorrelationMaxParams& params, ParallelFor parall
                       [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
                           const int64_t pair = p * gallery.count + g;
                           store(params.over_gallery, params.gallery_index, pair,
-                                maxima.over_columns, maxima.column_index, probe.places,
-                                gallery.places);
+                                maxima.over_columns, maxima.column_index, probe.locations,
+                                gallery.locations);
                           store(params.over_probe, params.probe_index, pair, maxima.over_rows,
-                                maxima.row_index, gallery.places, probe.places);
+                                maxima.row_index, gallery.locations, probe.locations);
                       });
 }
 
@@ -42,10 +43,11 @@ Status correlation_max_self_as(const CorrelationMaxSelfParams& params, ParallelF
     return walk_pairs(FullPairs<T, true>(), maps, maps, true, parallel_for,
                       [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
                           store(params.maxima, params.index, p * maps.count + g,
-                                maxima.over_columns, maxima.column_index, maps.places, maps.places);
+                                maxima.over_columns, maxima.column_index, maps.locations,
+                                maps.locations);
                           if (p == g) return;
                           store(params.maxima, params.index, g * maps.count + p, maxima.over_rows,
-                                maxima.row_index, maps.places, maps.places);
+                                maxima.row_index, maps.locations, maps.locations);
                       });
 }
 

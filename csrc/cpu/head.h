@@ -6,9 +6,9 @@
 
 namespace qaconv::cpu {
 
-// Four running sums: quick, and the same order whichever side of a pair it is called for.
+// Four running sums: fast, and the same order whichever side of a pair it is called for.
 template <typename T>
-T weighed_sum(const T* weight, const T* maxima, int64_t count) {
+T weighted_sum(const T* weight, const T* maxima, int64_t count) {
     T sums[4] = {};
     int64_t k = 0;
     for (; k + 4 <= count; k += 4) {
@@ -27,8 +27,8 @@ struct Head {
     T bias;
 
     T score(const PairMaxima<T>& maxima, int64_t rows, int64_t columns) const {
-        return (weighed_sum(row_weight, maxima.over_columns, rows) +
-                weighed_sum(column_weight, maxima.over_rows, columns)) +
+        return (weighted_sum(row_weight, maxima.over_columns, rows) +
+                weighted_sum(column_weight, maxima.over_rows, columns)) +
                bias;
     }
 };

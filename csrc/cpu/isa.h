@@ -10,13 +10,13 @@
 
 namespace qaconv::cpu {
 
-// One packed map: panels of `width` neighbouring places, [panels][channels][width]; the last
-// panel repeats the map's last place (a copy changes neither a maximum nor its first position,
+// One packed map: panels of `width` neighboring locations, [panels][channels][width]; the last
+// panel repeats the map's last location (a copy changes neither a maximum nor its first position,
 // whereas zeros would win over negative values).
 template <typename T>
 struct PackedMap {
     const T* data;
-    int64_t places;
+    int64_t locations;
 };
 
 // Of a policy (tile_simd.inl) whose numbers are packed as they are, channel by channel.
@@ -26,11 +26,11 @@ struct PackedAsIs {
     using Packed = T;
 };
 
-// The maxima of one pair. Lengths are rounded up to whole panels; what lies beyond the places is
+// The maxima of one pair. Lengths are rounded up to whole panels; what lies beyond the locations is
 // scratch. The indices may be null where the function was asked for values only.
 template <typename T>
 struct PairMaxima {
-    T* over_columns;        // [rows]: for each row place the maximum over the columns
+    T* over_columns;        // [rows]: for each row location the maximum over the columns
     T* over_rows;           // [columns]
     int32_t* column_index;  // [rows]: where
     int32_t* row_index;     // [columns]
@@ -39,8 +39,8 @@ struct PairMaxima {
 
 template <typename T>
 struct Isa {
-    int64_t row_width;     // places in a panel of the row map (the probe)
-    int64_t column_width;  // places in a panel of the column map (the gallery)
+    int64_t row_width;     // locations in a panel of the row map (the probe)
+    int64_t column_width;  // locations in a panel of the column map (the gallery)
     int64_t lanes;         // numbers in a vector
 
     // Wants finite sums: inputs for which every partial sum is finite.

@@ -15,7 +15,7 @@ Status match_scores_as(const MatchScoresParams& params, ParallelFor parallel_for
     return walk_pairs(FullPairs<T, false>(), probe, gallery, false, parallel_for,
                       [=](int64_t p, int64_t g, const PairMaxima<T>& maxima) {
                           scores[p * gallery.count + g] =
-                              head.score(maxima, probe.places, gallery.places);
+                              head.score(maxima, probe.locations, gallery.locations);
                       });
 }
 
@@ -28,7 +28,7 @@ Status pairwise_distance_as(const PairwiseDistanceParams& params, ParallelFor pa
     return walk_pairs(FullPairs<T, false>(), maps, maps, true, parallel_for,
                       [=](int64_t i, int64_t j, const PairMaxima<T>& maxima) {
                           distances[i * maps.count + j] = distances[j * maps.count + i] =
-                              -head.score(maxima, maps.places, maps.places);
+                              -head.score(maxima, maps.locations, maps.locations);
                       });
 }
 

@@ -29,8 +29,8 @@ class NarrowMaps {
         : maps_(maps),
           packing_(packing),
           slices_((maps.channels + kSlice - 1) / kSlice),
-          floats_size_(slices_ * kSlice * maps.places),
-          words_size_(round_up(packing.map_size(maps.places), 16)),  // whole cache lines
+          floats_size_(slices_ * kSlice * maps.locations),
+          words_size_(round_up(packing.map_size(maps.locations), 16)),  // whole cache lines
           floats_(floats_size_ * std::min(maps.count, kMapsPerBlock)),
           words_(words_size_ * std::min(maps.count, kMapsPerBlock)),
           largest_(std::min(maps.count, kMapsPerBlock)) {}
@@ -41,7 +41,8 @@ class NarrowMaps {
         pack_slices<float>(maps_, n, kSlice, map);
         largest_.get()[slot] = largest_of(map, floats_size_);
         if (!has_words(slot)) return;
-        packing_.pack(map, maps_.places, largest_.get()[slot], words_.get() + slot * words_size_);
+        packing_.pack(map, maps_.locations, largest_.get()[slot],
+                      words_.get() + slot * words_size_);
     }
 
     // False where a number is not finite, or so large that rounding might make it so.
@@ -49,16 +50,16 @@ class NarrowMaps {
         return largest_.get()[slot] <= std::numeric_limits<float>::max() / 2;
     }
     double magnitude(int64_t slot) const { return largest_.get()[slot]; }
-    int64_t places() const { return maps_.places; }
+    int64_t locations() const { return maps_.locations; }
     int64_t slices() const { return slices_; }
     const float* floats(int64_t slot) const { return floats_.get() + slot * floats_size_; }
     int64_t numbers() const { return floats_size_; }
     int64_t words() const { return packing_.words(); }
     PackedMap<uint32_t> packed(int64_t slot) const {
-        return {words_.get() + slot * words_size_, maps_.places};
+        return {words_.get() + slot * words_size_, maps_.locations};
     }
     const int32_t* starts(int64_t slot) const {
-        return packing_.starts(packed(slot).data, maps_.places);
+        return packing_.starts(packed(slot).data, maps_.locations);
     }
 
   private:
@@ -102,7 +103,7 @@ class NarrowPairs {
     NarrowPairs(const MatchScoresParams& params, Precision precision)
         : isa_(narrow_isa(precision)),
           precision_(precision),
-          keys_{position_bits(params.probe.places, params.gallery.places)},
+          keys_{position_bits(params.probe.locations, params.gallery.locations)},
           steps_(narrow_steps(params.probe.channels, keys_.bits)),
           head_{static_cast<const float*>(params.probe_weight),
                 static_cast<const float*>(params.gallery_weight),
@@ -123,9 +124,9 @@ class NarrowPairs {
         const Winners found = scratch.winners();
         isa_.winners(rows.packed(p), rows.starts(p), columns.packed(g), rows.words(), keys_,
                      {own, other, rows.numbers(), columns.numbers()}, found);
-        return isa_.weighed({own, rows.places(), head_.row_weight, found.columns},
-                            {other, columns.places(), head_.column_weight, found.rows},
-                            rows.slices()) +
+        return isa_.weighted({own, rows.locations(), head_.row_weight, found.columns},
+                             {other, columns.locations(), head_.column_weight, found.rows},
+                             rows.slices()) +
                head_.bias;
     }
 
@@ -138,12 +139,12 @@ class NarrowPairs {
     // Any input.
     float match_in_float(const Packing& rows, const float* own, const Packing& columns,
                          const float* other, PairMaxima<float> out) const {
-        for (int64_t s = 0; s < rows.places(); ++s) {
-            for (int64_t r = 0; r < columns.places(); ++r) {
+        for (int64_t s = 0; s < rows.locations(); ++s) {
+            for (int64_t r = 0; r < columns.locations(); ++r) {
                 float sum = 0;
                 for (int64_t slice = 0; slice < rows.slices(); ++slice) {
-                    const float* a = own + (slice * rows.places() + s) * kSlice;
-                    const float* b = other + (slice * columns.places() + r) * kSlice;
+                    const float* a = own + (slice * rows.locations() + s) * kSlice;
+                    const float* b = other + (slice * columns.locations() + r) * kSlice;
                     for (int64_t c = 0; c < kSlice; ++c) sum += a[c] * b[c];
                 }
                 if (r == 0) out.over_columns[s] = sum;
@@ -155,7 +156,7 @@ class NarrowPairs {
                 }
             }
         }
-        return head_.score(out, rows.places(), columns.places());
+        return head_.score(out, rows.locations(), columns.locations());
     }
 
     const NarrowIsa& isa_;

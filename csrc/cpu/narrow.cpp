@@ -14,7 +14,7 @@ bool at_level(const char* name) {
     return std::strcmp(simd_levels()[static_cast<size_t>(simd_level())].name, name) == 0;
 }
 
-// Of every set that has such a text: the level that it belongs to, and what it wants beside.
+// Of every set that has such a variant: the level that it belongs to, and what it wants beside.
 struct NarrowText {
     const char* name;
     const char* level;
@@ -43,8 +43,9 @@ constexpr NarrowText kTexts[] = {
 #endif
 
 const NarrowText* vector_text(Precision precision) {
-    for (const NarrowText& text : kTexts) {
-        if (text.precision == precision && text.is_here() && at_level(text.level)) return &text;
+    for (const NarrowText& variant : kTexts) {
+        if (variant.precision == precision && variant.is_here() && at_level(variant.level))
+            return &variant;
     }
     return nullptr;
 }
@@ -98,35 +99,35 @@ int32_t sum_of_bytes(uint32_t word) {
 
 }  // namespace
 
-const char* narrow_text(Precision precision) {
-    const NarrowText* text = vector_text(precision);
-    return text == nullptr ? "scalar" : text->name;
+const char* narrow_variant(Precision precision) {
+    const NarrowText* variant = vector_text(precision);
+    return variant == nullptr ? "scalar" : variant->name;
 }
 
 const NarrowIsa& narrow_isa(Precision precision) {
-    const NarrowText* text = vector_text(precision);
-    if (text != nullptr) return *text->isa;
+    const NarrowText* variant = vector_text(precision);
+    if (variant != nullptr) return *variant->isa;
     return precision == Precision::kBFloat16 ? kScalarBFloat16 : kScalarInt8;
 }
 
-int64_t WordPacking::map_size(int64_t places) const {
-    return round_up(places, width_) * (words() + (has_starts() ? 1 : 0));
+int64_t WordPacking::map_size(int64_t locations) const {
+    return round_up(locations, width_) * (words() + (has_starts() ? 1 : 0));
 }
 
-const int32_t* WordPacking::starts(const uint32_t* packed, int64_t places) const {
+const int32_t* WordPacking::starts(const uint32_t* packed, int64_t locations) const {
     if (!has_starts()) return nullptr;
-    return reinterpret_cast<const int32_t*>(packed + round_up(places, width_) * words());
+    return reinterpret_cast<const int32_t*>(packed + round_up(locations, width_) * words());
 }
 
 template <typename Word>
-void WordPacking::pack_with(Word word, const float* map, int64_t places, uint32_t* out) const {
-    const int64_t padded = round_up(places, width_), count = words();
+void WordPacking::pack_with(Word word, const float* map, int64_t locations, uint32_t* out) const {
+    const int64_t padded = round_up(locations, width_), count = words();
     for (int64_t k = 0; k < padded; ++k) {
-        const float* place = map + std::min(k, places - 1) * kSlice;
+        const float* location = map + std::min(k, locations - 1) * kSlice;
         uint32_t* to = out + k / width_ * width_ * count + k % width_;
-        for (int64_t slice = 0; slice < slices_; ++slice, place += places * kSlice) {
+        for (int64_t slice = 0; slice < slices_; ++slice, location += locations * kSlice) {
             for (int64_t c = 0; c < kSlice; c += Word::kChannels, to += width_) {
-                *to = word(place + c);
+                *to = word(location + c);
             }
         }
         if (has_starts()) {
@@ -137,10 +138,10 @@ void WordPacking::pack_with(Word word, const float* map, int64_t places, uint32_
     }
 }
 
-void WordPacking::pack(const float* map, int64_t places, float largest, uint32_t* out) const {
-    if (precision_ == Precision::kBFloat16) return pack_with(Halves{}, map, places, out);
+void WordPacking::pack(const float* map, int64_t locations, float largest, uint32_t* out) const {
+    if (precision_ == Precision::kBFloat16) return pack_with(Halves{}, map, locations, out);
     const uint32_t more = side_ == Side::kColumns ? static_cast<uint32_t>(steps_) : 0;
-    pack_with(Bytes{scale_of(largest, steps_), more}, map, places, out);
+    pack_with(Bytes{scale_of(largest, steps_), more}, map, locations, out);
 }
 
 }  // namespace qaconv::cpu

@@ -1,4 +1,4 @@
-// Winners by keys and their weighed products in vectors of 512 bits. Included inside the region of
+// Winners by keys and their weighted products in vectors of 512 bits. Included inside the region of
 // a file that raises the instruction set, after a policy type V with what tile_simd.inl wants and
 //
 //   Merge         a sum and a position's code make a key (Keys): merge(merge.prepared(sum), code)
@@ -36,8 +36,8 @@ void winners_simd(PackedMap<uint32_t> rows, const int32_t* starts, PackedMap<uin
                   int64_t words, Keys keys, Ahead ahead, Winners out) {
     using Vector = typename V::Vector;
     constexpr int64_t kLanes = V::kLanes, kRows = V::kRows, kColumnWidth = 2 * kLanes;
-    const int64_t row_tiles = (rows.places + kRows - 1) / kRows;
-    const int64_t column_tiles = (columns.places + kColumnWidth - 1) / kColumnWidth;
+    const int64_t row_tiles = (rows.locations + kRows - 1) / kRows;
+    const int64_t column_tiles = (columns.locations + kColumnWidth - 1) / kColumnWidth;
     const Vector lowest = V::lowest();
     const typename V::Merge merge(keys);
     Bringer bring_row_map(ahead.rows, ahead.row_count, column_tiles * row_tiles);
@@ -68,23 +68,23 @@ void winners_simd(PackedMap<uint32_t> rows, const int32_t* starts, PackedMap<uin
             }
         }
         const __m512i top = _mm512_set1_epi32(keys.top());
-        const __m512i last = _mm512_set1_epi32(static_cast<int32_t>(rows.places - 1));
+        const __m512i last = _mm512_set1_epi32(static_cast<int32_t>(rows.locations - 1));
         int32_t* const winners = out.rows + j * kColumnWidth;
         const __m512i left = _mm512_andnot_si512(V::as_integers(left_best), top);
         const __m512i right = _mm512_andnot_si512(V::as_integers(right_best), top);
         _mm512_storeu_si512(winners, _mm512_min_epi32(left, last));
         _mm512_storeu_si512(winners + kLanes, _mm512_min_epi32(right, last));
     }
-    for (int64_t s = 0; s < rows.places; ++s) {
+    for (int64_t s = 0; s < rows.locations; ++s) {
         const Vector values = V::load(out.lanes + s * kLanes);
         const Vector best = V::largest_everywhere(values);
         const uint32_t lanes = V::equal(values, best);
         const int32_t key = _mm_cvtsi128_si32(_mm512_castsi512_si128(V::as_integers(best)));
         const int32_t lane = V::last_wins(key) ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
         const int32_t column = (keys.top() & ~key) * static_cast<int32_t>(kLanes) + lane;
-        // A copy of the last place is that place.
+        // A copy of the last location is that location.
         out.columns[s] =
-            column < columns.places ? column : static_cast<int32_t>(columns.places - 1);
+            column < columns.locations ? column : static_cast<int32_t>(columns.locations - 1);
     }
 }
 
@@ -96,7 +96,7 @@ inline float sum_by_halves(__m512 v) {
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
 
-// Adds one place of one slice: its products with the winner, weighed.
+// Adds one location of one slice: its products with the winner, weighted.
 inline void add_winner(const Winning& own, const float* map, const float* other, int64_t k,
                        __m512& sum) {
     const float* a = map + k * kSlice;
@@ -107,45 +107,46 @@ inline void add_winner(const Winning& own, const float* map, const float* other,
     sum = _mm512_fmadd_ps(_mm512_set1_ps(own.weight[k]), product, sum);
 }
 
-// Places [first, own.places) of one slice.
+// Locations [first, own.locations) of one slice.
 inline void add_winners(const Winning& own, const float* map, const float* other, int64_t first,
-                        __m512 (&sums)[kSumPlaces]) {
+                        __m512 (&sums)[kSumLocations]) {
     int64_t k = first;
-    for (; k + kSumPlaces <= own.places; k += kSumPlaces) {
+    for (; k + kSumLocations <= own.locations; k += kSumLocations) {
 #pragma GCC unroll 4
-        for (int64_t lane = 0; lane < kSumPlaces; ++lane) {
+        for (int64_t lane = 0; lane < kSumLocations; ++lane) {
             add_winner(own, map, other, k + lane, sums[lane]);
         }
     }
-    if (k < own.places) add_winner(own, map, other, k, sums[0]);
-    if (k + 1 < own.places) add_winner(own, map, other, k + 1, sums[1]);
-    if (k + 2 < own.places) add_winner(own, map, other, k + 2, sums[2]);
+    if (k < own.locations) add_winner(own, map, other, k, sums[0]);
+    if (k + 1 < own.locations) add_winner(own, map, other, k + 1, sums[1]);
+    if (k + 2 < own.locations) add_winner(own, map, other, k + 2, sums[2]);
 }
 
-inline float sum_of(const __m512 (&sums)[kSumPlaces]) {
+inline float sum_of(const __m512 (&sums)[kSumLocations]) {
     return sum_by_halves(
         _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
 }
 
-inline float weighed_simd(const Winning& rows, const Winning& columns, int64_t slices) {
-    __m512 row_sums[kSumPlaces], column_sums[kSumPlaces];
+inline float weighted_simd(const Winning& rows, const Winning& columns, int64_t slices) {
+    __m512 row_sums[kSumLocations], column_sums[kSumLocations];
 #pragma GCC unroll 4
-    for (int64_t k = 0; k < kSumPlaces; ++k) row_sums[k] = column_sums[k] = _mm512_setzero_ps();
+    for (int64_t k = 0; k < kSumLocations; ++k) row_sums[k] = column_sums[k] = _mm512_setzero_ps();
     for (int64_t slice = 0; slice < slices; ++slice) {
-        const float* row_slice = rows.map + slice * rows.places * kSlice;
-        const float* column_slice = columns.map + slice * columns.places * kSlice;
+        const float* row_slice = rows.map + slice * rows.locations * kSlice;
+        const float* column_slice = columns.map + slice * columns.locations * kSlice;
         // Both sides in turn: a line that one has read is near when the other wants it.
         const int64_t both =
-            (rows.places < columns.places ? rows.places : columns.places) / kSumPlaces;
-        for (int64_t k = 0; k < both * kSumPlaces; k += kSumPlaces) {
+            (rows.locations < columns.locations ? rows.locations : columns.locations) /
+            kSumLocations;
+        for (int64_t k = 0; k < both * kSumLocations; k += kSumLocations) {
 #pragma GCC unroll 4
-            for (int64_t lane = 0; lane < kSumPlaces; ++lane) {
+            for (int64_t lane = 0; lane < kSumLocations; ++lane) {
                 add_winner(rows, row_slice, column_slice, k + lane, row_sums[lane]);
                 add_winner(columns, column_slice, row_slice, k + lane, column_sums[lane]);
             }
         }
-        add_winners(rows, row_slice, column_slice, both * kSumPlaces, row_sums);
-        add_winners(columns, column_slice, row_slice, both * kSumPlaces, column_sums);
+        add_winners(rows, row_slice, column_slice, both * kSumLocations, row_sums);
+        add_winners(columns, column_slice, row_slice, both * kSumLocations, column_sums);
     }
     return sum_of(row_sums) + sum_of(column_sums);
 }
@@ -156,5 +157,5 @@ constexpr NarrowIsa kNarrowTable = {
     2 * V::kLanes,    // column_width
     V::kLanes,        // lanes
     winners_simd<V>,  // winners
-    weighed_simd,     // weighed
+    weighted_simd,    // weighted
 };

@@ -31,7 +31,7 @@ struct Ahead {
 
 // The winners of one pair; lengths rounded up to whole panels.
 struct Winners {
-    int32_t* columns;  // [rows]: for each row place the column that is best
+    int32_t* columns;  // [rows]: for each row location the column that is best
     int32_t* rows;     // [columns]
     int32_t* codes;    // scratch, [rows]: what a row adds to the key of its sums
     int32_t* lanes;    // scratch, [rows][lanes]
@@ -39,19 +39,19 @@ struct Winners {
 
 // One side of a pair's winning products.
 struct Winning {
-    const float* map;  // [slices][places][kSlice], channels past the last zero
-    int64_t places;
-    const float* weight;   // [places]
-    const int32_t* index;  // [places]: of the other map
+    const float* map;  // [slices][locations][kSlice], channels past the last zero
+    int64_t locations;
+    const float* weight;   // [locations]
+    const int32_t* index;  // [locations]: of the other map
 };
 
 // Channels of a slice: so few that the slices of both maps stay in the first-level cache while
 // winners point here and there in them.
 constexpr int64_t kSlice = 32;
-// Sums that run side by side: channel c of a slice to sum c % kSumChannels, place k to k %
-// kSumPlaces.
+// Sums that run side by side: channel c of a slice to sum c % kSumChannels, location k to k %
+// kSumLocations.
 constexpr int64_t kSumChannels = 16;
-constexpr int64_t kSumPlaces = 4;
+constexpr int64_t kSumLocations = 4;
 
 struct NarrowIsa {
     int64_t row_width;  // as in Isa
@@ -61,9 +61,9 @@ struct NarrowIsa {
     // `starts` is null for bfloat16.
     void (*winners)(PackedMap<uint32_t> rows, const int32_t* starts, PackedMap<uint32_t> columns,
                     int64_t words, Keys keys, Ahead ahead, Winners out);
-    // Of both sides together the sum of weight[k] * <map place k, other map place index[k]>; the
-    // order of the sum: core/narrow.h.
-    float (*weighed)(const Winning& rows, const Winning& columns, int64_t slices);
+    // Of both sides together the sum of weight[k] * <map location k, other map location index[k]>;
+    // the order of the sum: core/narrow.h.
+    float (*weighted)(const Winning& rows, const Winning& columns, int64_t slices);
 };
 
 extern const NarrowIsa kScalarBFloat16;

@@ -1,4 +1,4 @@
-// Winners by narrow products in plain loops: what the vector texts are held to (core/narrow.h).
+// Winners by narrow products in plain loops: what the vector variants are held to (core/narrow.h).
 #include <cmath>
 #include <cstring>
 
@@ -53,9 +53,9 @@ struct Bytes {
 };
 
 template <typename V>
-int32_t position(typename V::Sum key, Keys keys, int64_t places) {
+int32_t position(typename V::Sum key, Keys keys, int64_t locations) {
     const int64_t found = ~V::bits(key) & static_cast<uint32_t>(keys.top());
-    return static_cast<int32_t>(found < places ? found : places - 1);
+    return static_cast<int32_t>(found < locations ? found : locations - 1);
 }
 
 template <typename V>
@@ -63,10 +63,10 @@ void winners(PackedMap<uint32_t> rows, const int32_t* starts, PackedMap<uint32_t
              int64_t words, Keys keys, Ahead, Winners out) {
     using Sum = typename V::Sum;
     Sum* const best_rows = reinterpret_cast<Sum*>(out.rows);  // keys until the end
-    for (int64_t s = 0; s < rows.places; ++s) {
+    for (int64_t s = 0; s < rows.locations; ++s) {
         const uint32_t* row = rows.data + s / kRowWidth * kRowWidth * words + s % kRowWidth;
         Sum best_column = 0;
-        for (int64_t r = 0; r < columns.places; ++r) {
+        for (int64_t r = 0; r < columns.locations; ++r) {
             const uint32_t* column =
                 columns.data + r / kColumnWidth * kColumnWidth * words + r % kColumnWidth;
             Sum sum = starts == nullptr ? Sum(0) : static_cast<Sum>(starts[s]);
@@ -77,23 +77,23 @@ void winners(PackedMap<uint32_t> rows, const int32_t* starts, PackedMap<uint32_t
             if (r == 0 || over_columns > best_column) best_column = over_columns;
             if (s == 0 || over_rows > best_rows[r]) best_rows[r] = over_rows;
         }
-        out.columns[s] = position<V>(best_column, keys, columns.places);
+        out.columns[s] = position<V>(best_column, keys, columns.locations);
     }
-    for (int64_t r = 0; r < columns.places; ++r) {
-        out.rows[r] = position<V>(best_rows[r], keys, rows.places);
+    for (int64_t r = 0; r < columns.locations; ++r) {
+        out.rows[r] = position<V>(best_rows[r], keys, rows.locations);
     }
 }
 
-float weighed_side(const Winning& own, const Winning& other, int64_t slices) {
-    float sums[kSumPlaces][kSumChannels] = {};
+float weighted_side(const Winning& own, const Winning& other, int64_t slices) {
+    float sums[kSumLocations][kSumChannels] = {};
     for (int64_t slice = 0; slice < slices; ++slice) {
-        for (int64_t k = 0; k < own.places; ++k) {
-            const float* a = own.map + (slice * own.places + k) * kSlice;
-            const float* b = other.map + (slice * other.places + own.index[k]) * kSlice;
+        for (int64_t k = 0; k < own.locations; ++k) {
+            const float* a = own.map + (slice * own.locations + k) * kSlice;
+            const float* b = other.map + (slice * other.locations + own.index[k]) * kSlice;
             for (int64_t c = 0; c < kSumChannels; ++c) {
                 const int64_t next = c + kSumChannels;
                 const float product = std::fma(a[next], b[next], a[c] * b[c]);
-                float& sum = sums[k % kSumPlaces][c];
+                float& sum = sums[k % kSumLocations][c];
                 sum = std::fma(own.weight[k], product, sum);
             }
         }
@@ -108,13 +108,14 @@ float weighed_side(const Winning& own, const Winning& other, int64_t slices) {
     return total[0];
 }
 
-float weighed(const Winning& rows, const Winning& columns, int64_t slices) {
-    return weighed_side(rows, columns, slices) + weighed_side(columns, rows, slices);
+float weighted(const Winning& rows, const Winning& columns, int64_t slices) {
+    return weighted_side(rows, columns, slices) + weighted_side(columns, rows, slices);
 }
 
 }  // namespace
 
-constexpr NarrowIsa kScalarBFloat16 = {kRowWidth, kColumnWidth, 1, winners<BFloat16Pairs>, weighed};
-constexpr NarrowIsa kScalarInt8 = {kRowWidth, kColumnWidth, 1, winners<Bytes>, weighed};
+constexpr NarrowIsa kScalarBFloat16 = {kRowWidth, kColumnWidth, 1, winners<BFloat16Pairs>,
+                                       weighted};
+constexpr NarrowIsa kScalarInt8 = {kRowWidth, kColumnWidth, 1, winners<Bytes>, weighted};
 
 }  // namespace qaconv::cpu

@@ -55,14 +55,14 @@ using BitsOf = decltype(magnitude_bits(T()));
 template <typename T, typename Source>
 double pack_panels_from(const Maps& maps, int64_t map, int64_t width, T* out) {
     const Source* source = static_cast<const Source*>(maps.data) + map * maps.map_stride;
-    const int64_t places = maps.places;
+    const int64_t locations = maps.locations;
     BitsOf<T> largest = 0;  // as integers: infinity and NaN compare above every number
-    for (int64_t first = 0; first < places; first += width) {
-        const int64_t present = places - first < width ? places - first : width;
+    for (int64_t first = 0; first < locations; first += width) {
+        const int64_t present = locations - first < width ? locations - first : width;
         for (int64_t c = 0; c < maps.channels; ++c) {
-            const Source* row = source + c * maps.channel_stride + first * maps.place_stride;
+            const Source* row = source + c * maps.channel_stride + first * maps.location_stride;
             for (int64_t k = 0; k < present; ++k) {
-                const T value = widen<T>(row[k * maps.place_stride]);
+                const T value = widen<T>(row[k * maps.location_stride]);
                 const BitsOf<T> bits = magnitude_bits(value);
                 largest = bits > largest ? bits : largest;
                 out[k] = value;
@@ -77,11 +77,12 @@ double pack_panels_from(const Maps& maps, int64_t map, int64_t width, T* out) {
 }
 
 template <typename T, typename Source>
-void pack_places_from(const Maps& maps, int64_t map, int64_t stride, T* out) {
+void pack_locations_from(const Maps& maps, int64_t map, int64_t stride, T* out) {
     const Source* source = static_cast<const Source*>(maps.data) + map * maps.map_stride;
-    for (int64_t s = 0; s < maps.places; ++s) {
+    for (int64_t s = 0; s < maps.locations; ++s) {
         for (int64_t c = 0; c < maps.channels; ++c) {
-            out[s * stride + c] = widen<T>(source[c * maps.channel_stride + s * maps.place_stride]);
+            out[s * stride + c] =
+                widen<T>(source[c * maps.channel_stride + s * maps.location_stride]);
         }
         for (int64_t c = maps.channels; c < stride; ++c) out[s * stride + c] = 0;
     }
@@ -92,9 +93,11 @@ void pack_slices_from(const Maps& maps, int64_t map, int64_t width, T* out) {
     const Source* source = static_cast<const Source*>(maps.data) + map * maps.map_stride;
     for (int64_t first = 0; first < maps.channels; first += width) {
         const int64_t present = maps.channels - first < width ? maps.channels - first : width;
-        for (int64_t s = 0; s < maps.places; ++s, out += width) {
-            const Source* place = source + first * maps.channel_stride + s * maps.place_stride;
-            for (int64_t c = 0; c < present; ++c) out[c] = widen<T>(place[c * maps.channel_stride]);
+        for (int64_t s = 0; s < maps.locations; ++s, out += width) {
+            const Source* location =
+                source + first * maps.channel_stride + s * maps.location_stride;
+            for (int64_t c = 0; c < present; ++c)
+                out[c] = widen<T>(location[c * maps.channel_stride]);
             for (int64_t c = present; c < width; ++c) out[c] = 0;
         }
     }
@@ -133,16 +136,16 @@ void pack_slices(const Maps& maps, int64_t map, int64_t width, T* out) {
 }
 
 template <typename T>
-void pack_places(const Maps& maps, int64_t map, int64_t stride, T* out) {
+void pack_locations(const Maps& maps, int64_t map, int64_t stride, T* out) {
     with_source_type(maps.dtype, [&](auto source) {
-        pack_places_from<T, decltype(source)>(maps, map, stride, out);
+        pack_locations_from<T, decltype(source)>(maps, map, stride, out);
     });
 }
 
 template double pack_panels<float>(const Maps&, int64_t, int64_t, float*);
 template double pack_panels<double>(const Maps&, int64_t, int64_t, double*);
 template void pack_slices<float>(const Maps&, int64_t, int64_t, float*);
-template void pack_places<float>(const Maps&, int64_t, int64_t, float*);
-template void pack_places<double>(const Maps&, int64_t, int64_t, double*);
+template void pack_locations<float>(const Maps&, int64_t, int64_t, float*);
+template void pack_locations<double>(const Maps&, int64_t, int64_t, double*);
 
 }  // namespace qaconv::cpu

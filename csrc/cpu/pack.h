@@ -29,17 +29,18 @@ inline int64_t round_up(int64_t value, int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
 }
 
-// Packs one map into panels of `width` places (PackedMap in isa.h), repeating the last place.
+// Packs one map into panels of `width` locations (PackedMap in isa.h), repeating the last location.
 // Returns the largest magnitude, infinity where any element is infinite or NaN.
 template <typename T>
 double pack_panels(const Maps& maps, int64_t map, int64_t width, T* out);
 
-// Packs one map as [slices][places][width], channels past the last zero: `width` channels a slice.
+// Packs one map as [slices][locations][width], channels past the last zero: `width` channels a
+// slice.
 template <typename T>
 void pack_slices(const Maps& maps, int64_t map, int64_t width, T* out);
 
-// Packs one map as [places][stride], channels past the last zero.
+// Packs one map as [locations][stride], channels past the last zero.
 template <typename T>
-void pack_places(const Maps& maps, int64_t map, int64_t stride, T* out);
+void pack_locations(const Maps& maps, int64_t map, int64_t stride, T* out);
 
 }  // namespace qaconv::cpu

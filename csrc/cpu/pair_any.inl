@@ -1,13 +1,14 @@
-// The scalar text of one pair: any input, no intrinsics, the rule of core/maximum.h to the letter.
-// Included inside the namespace of an instruction set's file; kRows and kColumns are the panel
-// widths of the packing that set uses.
+// The scalar variant of one pair: any input, no intrinsics, the rule of core/maximum.h to the
+// letter. Included inside the namespace of an instruction set's file; kRows and kColumns are the
+// panel widths of the packing that set uses.
 
 template <typename T, int64_t kRows, int64_t kColumns>
 void pair_any(PackedMap<T> rows, PackedMap<T> columns, int64_t channels, PairMaxima<T> out) {
-    for (int64_t first = 0; first < columns.places; first += kColumns) {
+    for (int64_t first = 0; first < columns.locations; first += kColumns) {
         const T* column_panel = columns.data + first * channels;
-        const int64_t width = columns.places - first < kColumns ? columns.places - first : kColumns;
-        for (int64_t s = 0; s < rows.places; ++s) {
+        const int64_t width =
+            columns.locations - first < kColumns ? columns.locations - first : kColumns;
+        for (int64_t s = 0; s < rows.locations; ++s) {
             const T* row = rows.data + (s / kRows) * kRows * channels + s % kRows;
             T sums[kColumns] = {};
             for (int64_t c = 0; c < channels; ++c) {

@@ -1,15 +1,15 @@
-// The algorithm of one pair in vectors, one text for every instruction set. Included inside the
+// The algorithm of one pair in vectors, one variant for every instruction set. Included inside the
 // region of a file that raises the instruction set, after a policy type V with what tile_simd.inl
 // wants and
 //   Mask; store, store_index, fma, max, greater, select, largest (over the lanes), iota
 //
-// A tile is kRows rows (probe places) by two vectors of columns (gallery places). Its sums stay in
-// registers for all channels; then both maxima are taken from the registers:
+// A tile is kRows rows (probe locations) by two vectors of columns (gallery locations). Its sums
+// stay in registers for all channels; then both maxima are taken from the registers:
 //   - over rows: the column maxima of the panel are two registers, kept along all row tiles;
 //   - over columns: one vector per row, kept in `lanes` (first-level cache) along all column
 //     panels, reduced over its lanes once at the pair's end.
 // So nothing of the correlation is ever stored. Positions are numbers of the element type
-// (exact: places are few), which lets one mask select value and position.
+// (exact: locations are few), which lets one mask select value and position.
 //
 // Wants finite sums: then -infinity is below all of them and vector max needs no care for NaN.
 // Zeros of both signs tie (products may underflow), and vector max gives either of them: both
@@ -30,8 +30,8 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
     using Vector = typename V::Vector;
     constexpr int64_t kLanes = V::kLanes, kRows = V::kRows;
     constexpr int64_t kColumnWidth = 2 * kLanes;
-    const int64_t row_tiles = (rows.places + kRows - 1) / kRows;
-    const int64_t column_tiles = (columns.places + kColumnWidth - 1) / kColumnWidth;
+    const int64_t row_tiles = (rows.locations + kRows - 1) / kRows;
+    const int64_t column_tiles = (columns.locations + kColumnWidth - 1) / kColumnWidth;
     const Vector lowest = V::broadcast(-__builtin_inf());
     // lanes[row]: the best value of each lane, then its position.
     for (int64_t r = 0; r < row_tiles * kRows; ++r) {
@@ -74,7 +74,7 @@ void pair_simd(PackedMap<ElementOf<V>> rows, PackedMap<ElementOf<V>> columns, in
             V::store_index(out.row_index + j * kColumnWidth + kLanes, right_index);
         }
     }
-    for (int64_t s = 0; s < rows.places; ++s) {
+    for (int64_t s = 0; s < rows.locations; ++s) {
         const T* lane = out.lanes + s * 2 * kLanes;
         const Vector values = V::load(lane);
         const T best = V::largest(values);

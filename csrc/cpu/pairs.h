@@ -23,7 +23,7 @@ class Panels {
     Panels(const Maps& maps, int64_t width)
         : maps_(maps),
           width_(width),
-          map_size_(round_up(maps.places, width) * maps.channels),
+          map_size_(round_up(maps.locations, width) * maps.channels),
           data_(map_size_ * std::min(maps.count, kMapsPerBlock)),
           magnitude_(std::min(maps.count, kMapsPerBlock)) {}
 
@@ -31,7 +31,9 @@ class Panels {
     void pack_map(int64_t n, int64_t slot) {
         magnitude_.get()[slot] = pack_panels<T>(maps_, n, width_, data_.get() + slot * map_size_);
     }
-    PackedMap<T> map(int64_t slot) const { return {data_.get() + slot * map_size_, maps_.places}; }
+    PackedMap<T> map(int64_t slot) const {
+        return {data_.get() + slot * map_size_, maps_.locations};
+    }
     double magnitude(int64_t slot) const { return magnitude_.get()[slot]; }
 
   private:
@@ -171,7 +173,8 @@ class PairWalk {
 
     static void match_lots(int64_t, int64_t, void* context) {
         auto* self = static_cast<PairWalk*>(context);
-        const auto scratch = self->method_.scratch(self->probe_.places, self->gallery_.places);
+        const auto scratch =
+            self->method_.scratch(self->probe_.locations, self->gallery_.locations);
         if (!scratch.allocated()) {
             self->out_of_memory_ = true;
             return;

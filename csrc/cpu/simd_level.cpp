@@ -16,7 +16,7 @@ bool has_avx2() {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 #if defined(QACONV_SIMDE_AVX512)
-bool has_avx512() { return true; }  // the text in portable operations, for tests
+bool has_avx512() { return true; }  // the variant in portable operations, for tests
 #else
 bool has_avx512() {
     __builtin_cpu_init();

@@ -1,5 +1,5 @@
-// The sums of a tile in vectors, one text for every instruction set and type. Included inside the
-// region of a file that raises the instruction set, after a policy type V with
+// The sums of a tile in vectors, one variant for every instruction set and type. Included inside
+// the region of a file that raises the instruction set, after a policy type V with
 //   Element, Packed      of the sums, and of what maps are packed in (the same but for
 //   narrow_isa.h) kLanes, Vector       load, broadcast kRows                the rows of a tile: as
 //   many as leave room in the registers for the rest Factors, kFactors    row values that are

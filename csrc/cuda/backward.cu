@@ -20,31 +20,31 @@ namespace {
 // partners (docs/kernels.md has the figures).
 template <typename Element>
 int staged_partners(const Gather<Sum<Element>>& job, int64_t slab) {
-    if (sizeof(Element) != 2 || job.channels > kSlabChannels || !has_hopper_text()) return 0;
+    if (sizeof(Element) != 2 || job.channels > kSlabChannels || !has_hopper_variant()) return 0;
     if (job.own_maps < facts_of_device().processors) return 0;
     const int64_t room = facts_of_device().shared_memory - int64_t(sizeof(Shared<Element, true>));
-    const int64_t fit = (room - 128) / 2 / (job.at_partner.places * job.row_bytes);
-    return static_cast<int>(std::min(fit, kWindow / (slab + job.at_partner.places)));
+    const int64_t fit = (room - 128) / 2 / (job.at_partner.locations * job.row_bytes);
+    return static_cast<int>(std::min(fit, kWindow / (slab + job.at_partner.locations)));
 }
 
 template <typename Element, bool kStaged>
 Status launch_kernel(void (*kernel)(Gather<Sum<Element>>), Gather<Sum<Element>> job,
                      cudaStream_t stream) {
     using Of = Share<Element, kStaged>;
-    const int64_t places = job.at_own.places;
+    const int64_t locations = job.at_own.locations;
     const int64_t rest = job.own_maps * ((job.channels + kSlabChannels - 1) / kSlabChannels);
-    const int64_t least = (places + Of::kSlabPlaces - 1) / Of::kSlabPlaces;
-    const int64_t most = (places + Of::kGroups - 1) / Of::kGroups;
-    // Where maps are few, their places are cut into more slabs, down to one place a group of lanes,
-    // as long as the device holds all of them at once.
+    const int64_t least = (locations + Of::kSlabLocations - 1) / Of::kSlabLocations;
+    const int64_t most = (locations + Of::kGroups - 1) / Of::kGroups;
+    // Where maps are few, their places are cut into more slabs, down to one location a group of
+    // lanes, as long as the device holds all of them at once.
     const int64_t wanted = residency_of(reinterpret_cast<const void*>(kernel), kThreads, 0).slots();
     const int64_t slabs = std::clamp(wanted / rest, least, most);
-    const int64_t rounds = (places + slabs * Of::kGroups - 1) / (slabs * Of::kGroups);
+    const int64_t rounds = (locations + slabs * Of::kGroups - 1) / (slabs * Of::kGroups);
     job.slab = static_cast<int>(rounds * Of::kGroups);
-    job.slabs = (places + job.slab - 1) / job.slab;
-    job.reciprocal = reciprocal_of(job.slab + job.at_partner.places);
+    job.slabs = (locations + job.slab - 1) / job.slab;
+    job.reciprocal = reciprocal_of(job.slab + job.at_partner.locations);
     job.window_partners = kStaged ? staged_partners<Element>(job, job.slab) : 0;
-    const int64_t bytes = 2 * job.window_partners * job.at_partner.places * job.row_bytes;
+    const int64_t bytes = 2 * job.window_partners * job.at_partner.locations * job.row_bytes;
     const auto blocks = static_cast<unsigned>(std::min<int64_t>(rest * job.slabs, 1 << 20));
     return cuda::launch(kernel, blocks, kThreads, bytes, stream, job);
 }
@@ -53,7 +53,7 @@ template <typename Element>
 Status launch(const Gather<Sum<Element>>& job, cudaStream_t stream) {
     if constexpr (sizeof(Element) == 2) {
         // Of the widest slab the fewest partners fit a window.
-        if (staged_partners<Element>(job, Share<Element, true>::kSlabPlaces) > 0) {
+        if (staged_partners<Element>(job, Share<Element, true>::kSlabLocations) > 0) {
             return launch_kernel<Element, true>(staged_gather_kernel<Element>, job, stream);
         }
     }
@@ -77,15 +77,15 @@ Status launch(const Gather<double>& job, DType, cudaStream_t stream) {
     return launch<double>(job, stream);
 }
 
-// The maxima at the places of `winning` maps, found among the places of `others`.
+// The maxima at the locations of `winning` maps, found among the locations of `others`.
 template <typename T>
 Winners<T> winners(const void* gradient, const void* index, const Maps& winning,
                    const Maps& others) {
     Winners<T> result{};
     result.gradient = static_cast<const T*>(gradient);
     result.index = index;
-    result.places = winning.places;
-    result.byte = index_is_byte(others.places);
+    result.locations = winning.locations;
+    result.byte = index_is_byte(others.locations);
     return result;
 }
 
@@ -118,11 +118,11 @@ Status backward_as(const CorrelationMaxBackwardParams& params, void* workspace,
     const Maps &probe = params.probe, &gallery = params.gallery;
     // Both as seen from a probe; from a gallery map the strides are exchanged.
     auto at_probe = winners<T>(params.grad_over_gallery, params.gallery_index, probe, gallery);
-    at_probe.own_stride = gallery.count * probe.places;
-    at_probe.partner_stride = probe.places;
+    at_probe.own_stride = gallery.count * probe.locations;
+    at_probe.partner_stride = probe.locations;
     auto at_gallery = winners<T>(params.grad_over_probe, params.probe_index, gallery, probe);
-    at_gallery.own_stride = gallery.count * gallery.places;
-    at_gallery.partner_stride = gallery.places;
+    at_gallery.own_stride = gallery.count * gallery.locations;
+    at_gallery.partner_stride = gallery.locations;
     Status status = Status::kOk;
     if (params.grad_probe != nullptr) {
         status = gather<T>(owner(at_probe, at_gallery, probe), gallery, workspace,
@@ -142,10 +142,10 @@ template <typename T>
 Status self_backward_as(const CorrelationMaxSelfBackwardParams& params, void* workspace,
                         cudaStream_t stream) {
     const Maps& maps = params.features;
-    // One plane: what a partner's places won is found with the pair turned round.
+    // One plane: what a partner's locations won is found with the pair transposed.
     auto at_own = winners<T>(params.grad_maxima, params.index, maps, maps);
-    at_own.own_stride = maps.count * maps.places;
-    at_own.partner_stride = maps.places;
+    at_own.own_stride = maps.count * maps.locations;
+    at_own.partner_stride = maps.locations;
     auto at_partner = at_own;
     std::swap(at_partner.own_stride, at_partner.partner_stride);
     return gather<T>(owner(at_own, at_partner, maps), maps, workspace, params.grad_features,

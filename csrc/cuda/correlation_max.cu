@@ -1,4 +1,4 @@
-#include "cuda/device/sinks.cuh"
+#include "cuda/device/epilogues.cuh"
 #include "cuda/forward.h"
 #include "cuda/kernels.h"
 
@@ -7,8 +7,8 @@ namespace {
 
 template <typename T>
 Plane<T> plane(void* values, void* indices, const Maps& own, const Maps& partner) {
-    return {static_cast<T*>(values), indices, static_cast<int32_t>(own.places),
-            index_is_byte(partner.places)};
+    return {static_cast<T*>(values), indices, static_cast<int32_t>(own.locations),
+            index_is_byte(partner.locations)};
 }
 
 template <typename T>

@@ -1,10 +1,10 @@
-// The tensor-core text of sm_90a for float16 and bfloat16 maps of up to 128 channels.
+// The tensor-core variant of sm_90a for float16 and bfloat16 maps of up to 128 channels.
 //
 // A thread block takes two probe maps, one for each of two multiplying warpgroups, which keeps up
-// to 192 places of it in registers for a whole run of gallery maps. Gallery maps stream through a
-// ring of stages in shared memory, 64 places each, of which both warpgroups multiply every one: in
-// up to three blocks of 64 rows, so that while the maxima of one block are taken, the next are
-// being multiplied. The two take turns: one multiplies while the other ends its tile.
+// to 192 locations of it in registers for a whole run of gallery maps. Gallery maps stream through
+// a ring of stages in shared memory, 64 locations each, of which both warpgroups multiply every
+// one: in up to three blocks of 64 rows, so that while the maxima of one block are taken, the next
+// are being multiplied. The two take turns: one multiplies while the other ends its tile.
 //
 // A third warpgroup has the rest. One thread of it starts the copies; a warp for each multiplying
 // warpgroup hands finished pairs over, so that nobody who multiplies waits for memory.
@@ -29,12 +29,12 @@ constexpr int kFirstRegisters = 168;
 // Barriers of the thread block: 0 is of all its threads; two for each multiplying warpgroup.
 constexpr int kTurnBarrier = 1, kOwnBarrier = kTurnBarrier + kGroups;
 
-// The places of a probe map: sweeps of equal size over the gallery map, each of as many blocks of
-// rows as it needs.
+// The locations of a probe map: sweeps of equal size over the gallery map, each of as many blocks
+// of rows as it needs.
 struct SweepPlan {
     int sweeps, blocks;
-    __host__ __device__ explicit SweepPlan(int64_t places) {
-        const int tiles = tiles_of(places);
+    __host__ __device__ explicit SweepPlan(int64_t locations) {
+        const int tiles = tiles_of(locations);
         sweeps = (tiles + kMostBlocks - 1) / kMostBlocks;
         blocks = (tiles + sweeps - 1) / sweeps;
     }
@@ -44,9 +44,9 @@ struct SweepPlan {
 // What the block keeps of pairs, in shared memory: each warpgroup has a pair of its own, and each
 // of its warps bests of its own for the columns.
 template <bool kPositions>
-int64_t maxima_bytes(int64_t probe_places, int64_t gallery_places) {
-    return kGroups * PairMemory<kPositions>::bytes(SweepPlan(probe_places).rows(),
-                                                   tiles_of(gallery_places) * kTilePlaces,
+int64_t maxima_bytes(int64_t probe_locations, int64_t gallery_locations) {
+    return kGroups * PairMemory<kPositions>::bytes(SweepPlan(probe_locations).rows(),
+                                                   tiles_of(gallery_locations) * kTileLocations,
                                                    kGroupWarps);
 }
 
@@ -55,9 +55,9 @@ struct Barriers {
     uint64_t stored[kGroups][2], taken[kGroups][2];  // of the maxima of a pair
 };
 
-template <typename Type, int kSteps, int kBlocks, typename Sink>
+template <typename Type, int kSteps, int kBlocks, typename Epilogue>
 class Hopper {
-    static constexpr bool kPositions = Sink::kPositions;
+    static constexpr bool kPositions = Epilogue::kPositions;
     static constexpr int kTileBytes = 2 * kSteps * kPieceBytes;
     // Of a thread that multiplies, and of any other; planes take more to hand over than a score.
     static constexpr int kMultiplyRegisters = kPositions ? 224 : 232;
@@ -74,10 +74,10 @@ class Hopper {
     static constexpr int kRingBytes = kStages * kTileBytes;
     static constexpr int kMaximaAt = kRingBytes + kSharedBytes;
 
-    __device__ Hopper(const PairWork& work, const Sink& sink, Barriers& barriers,
+    __device__ Hopper(const PairWork& work, const Epilogue& epilogue, Barriers& barriers,
                       unsigned char* memory)
         : work_(work),
-          sink_(sink),
+          epilogue_(epilogue),
           barriers_(barriers),
           ring_(shared_address(memory)),
           memory_(memory) {}
@@ -119,7 +119,7 @@ class Hopper {
     // ---- the copying thread -----------------------------------------------------------------
 
     __device__ void copy() const {
-        const int tiles = tiles_of(work_.gallery.places);
+        const int tiles = tiles_of(work_.gallery.locations);
         Slot<kStages> slot;
         for (RunTask<kGroups> task(work_); task.is_there(); task.next()) {
             for (int32_t g = task.begin(); g < task.end(); ++g) {
@@ -148,10 +148,10 @@ class Hopper {
             for (int32_t g = task.begin(); g < task.end(); ++g) {
                 wait_for_phase(shared_address(&barriers_.stored[group][turn.number]), turn.parity);
                 if (task.is_wanted(p, g)) {
-                    sink_.take(p, g,
-                               {rows(group, turn.number), columns(group, turn.number), kGroupWarps,
-                                static_cast<int>(threadIdx.x % 32), 32, work_.column_pitch, 1.0f,
-                                work_.left_over});
+                    epilogue_.take(p, g,
+                                   {rows(group, turn.number), columns(group, turn.number),
+                                    kGroupWarps, static_cast<int>(threadIdx.x % 32), 32,
+                                    work_.column_pitch, 1.0f, work_.left_over});
                 }
                 __syncwarp();
                 if (threadIdx.x % 32 == 0) {
@@ -165,7 +165,7 @@ class Hopper {
     // ---- a multiplying warpgroup ------------------------------------------------------------
 
     __device__ void multiply(int group) {
-        const int tiles = tiles_of(work_.gallery.places);
+        const int tiles = tiles_of(work_.gallery.locations);
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % kGroupWarps;
         const int warp_row = warp * kGroupRows / kGroupWarps;
         Slot<kStages> slot;
@@ -200,7 +200,7 @@ class Hopper {
                         maxima.store_columns(
                             first_row + lane / 4, sweep == 0,
                             columns(group, turn.number)
-                                .from(warp * work_.column_pitch + tile * kTilePlaces));
+                                .from(warp * work_.column_pitch + tile * kTileLocations));
                     }
                     maxima.store_rows(tiles, rows(group, turn.number).from(first_row));
                 }
@@ -258,7 +258,7 @@ class Hopper {
     // beyond the last, where it wins nothing.
     __device__ void load_probe(int32_t p, int first_tile, int group) {
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % kGroupWarps;
-        const int last = tiles_of(work_.probe.places) - 1;
+        const int last = tiles_of(work_.probe.locations) - 1;
 #pragma unroll
         for (int m = 0; m < kHeld; ++m) {
             const char* rows =
@@ -292,7 +292,7 @@ class Hopper {
 
     __device__ static const char* tile_of(const Operand& operand, int64_t n, int tile) {
         return reinterpret_cast<const char*>(operand.high) +
-               (n * tiles_of(operand.places) + tile) * kTileBytes;
+               (n * tiles_of(operand.locations) + tile) * kTileBytes;
     }
     __device__ uint32_t stage(int slot) const { return ring_ + slot * kTileBytes; }
     __device__ uint32_t shared_rows(int group) const {
@@ -315,50 +315,52 @@ class Hopper {
     }
 
     const PairWork& work_;
-    const Sink& sink_;
+    const Epilogue& epilogue_;
     Barriers& barriers_;
     uint32_t ring_;
     unsigned char* memory_;
     uint32_t probe_[kHeld][kSteps][4];
 };
 
-template <typename Type, int kSteps, int kBlocks, typename Sink>
+template <typename Type, int kSteps, int kBlocks, typename Epilogue>
 __global__ void __launch_bounds__(kThreads, 1)
-    hopper_kernel(const __grid_constant__ PairWork work, const __grid_constant__ Sink sink) {
+    hopper_kernel(const __grid_constant__ PairWork work,
+                  const __grid_constant__ Epilogue epilogue) {
 #if QACONV_HOPPER
     __shared__ Barriers barriers;
     extern __shared__ __align__(128) unsigned char memory[];
-    Hopper<Type, kSteps, kBlocks, Sink>(work, sink, barriers, memory).run();
+    Hopper<Type, kSteps, kBlocks, Epilogue>(work, epilogue, barriers, memory).run();
 #endif
 }
 
-template <typename Type, int kSteps, int kBlocks, typename Sink>
-Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    const int64_t bytes = Hopper<Type, kSteps, kBlocks, Sink>::kMaximaAt +
-                          maxima_bytes<Sink::kPositions>(sets.probe.places, sets.gallery.places);
-    const auto kernel = hopper_kernel<Type, kSteps, kBlocks, Sink>;
+template <typename Type, int kSteps, int kBlocks, typename Epilogue>
+Status launch(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
+    const int64_t bytes =
+        Hopper<Type, kSteps, kBlocks, Epilogue>::kMaximaAt +
+        maxima_bytes<Epilogue::kPositions>(sets.probe.locations, sets.gallery.locations);
+    const auto kernel = hopper_kernel<Type, kSteps, kBlocks, Epilogue>;
     const Residency device = residency_of(reinterpret_cast<const void*>(kernel), kThreads, bytes);
     const PairWork work{sets.probe,
                         sets.gallery,
                         sets.triangle,
                         best_run(sets, kGroups, device.processors, 1.5),
-                        SweepPlan(sets.probe.places).sweeps,
-                        tiles_of(sets.gallery.places) * kTilePlaces,
+                        SweepPlan(sets.probe.locations).sweeps,
+                        tiles_of(sets.gallery.locations) * kTileLocations,
                         sets.left_over,
                         0.0f};
     const unsigned blocks = blocks_of(sets, kGroups, work.run, device.processors);
-    return cuda::launch(kernel, blocks, kThreads, bytes, stream, work, sink);
+    return cuda::launch(kernel, blocks, kThreads, bytes, stream, work, epilogue);
 }
 
-template <typename Type, int kSteps, typename Sink>
-Status launch_blocks(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    switch (SweepPlan(sets.probe.places).blocks) {
+template <typename Type, int kSteps, typename Epilogue>
+Status launch_blocks(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
+    switch (SweepPlan(sets.probe.locations).blocks) {
         case 1:
-            return launch<Type, kSteps, 1>(sets, sink, stream);
+            return launch<Type, kSteps, 1>(sets, epilogue, stream);
         case 2:
-            return launch<Type, kSteps, 2>(sets, sink, stream);
+            return launch<Type, kSteps, 2>(sets, epilogue, stream);
         default:
-            return launch<Type, kSteps, 3>(sets, sink, stream);
+            return launch<Type, kSteps, 3>(sets, epilogue, stream);
     }
 }
 
@@ -366,41 +368,41 @@ constexpr int kMost = kResidentChannels / 16, kFew = kResidentStep / 16;
 
 }  // namespace
 
-bool hopper_is_quicker(int64_t places, int64_t other_places) {
+bool hopper_is_quicker(int64_t locations, int64_t other_locations) {
     // Both multiply by what fills up their tiles too; for as much, an H100 took 2.4 times as long
-    // by the resident text.
+    // by the resident variant.
     const auto hopper = [](int64_t s, int64_t r) {
-        return SweepPlan(s).rows() * tiles_of(r) * kTilePlaces;
+        return SweepPlan(s).rows() * tiles_of(r) * kTileLocations;
     };
     const auto resident = [](int64_t s, int64_t r) { return RowPlan(s).rows() * up_to(r, kUnit); };
-    return 5 * (hopper(places, other_places) + hopper(other_places, places)) <=
-           12 * (resident(places, other_places) + resident(other_places, places));
+    return 5 * (hopper(locations, other_locations) + hopper(other_locations, locations)) <=
+           12 * (resident(locations, other_locations) + resident(other_locations, locations));
 }
 
-bool has_hopper_text() {
+bool has_hopper_variant() {
     // Machine code for any other architecture, 9.0 without the "a" too, is an empty kernel, which
     // shows by having no barriers.
     const auto kernel = hopper_kernel<Half, kMost, kMostBlocks, Scores<float>>;
     return static_shared_bytes(reinterpret_cast<const void*>(kernel)) > 0;
 }
 
-int64_t hopper_memory(int64_t probe_places, int64_t gallery_places, bool positions) {
+int64_t hopper_memory(int64_t probe_locations, int64_t gallery_locations, bool positions) {
     // The barriers, filled up to where dynamic memory may begin.
     constexpr int64_t kStatic = (sizeof(Barriers) + kMatrixBytes - 1) / kMatrixBytes * kMatrixBytes;
     return kStatic +
-           (positions ? maxima_bytes<true>(probe_places, gallery_places)
-                      : maxima_bytes<false>(probe_places, gallery_places)) +
+           (positions ? maxima_bytes<true>(probe_locations, gallery_locations)
+                      : maxima_bytes<false>(probe_locations, gallery_locations)) +
            Hopper<Half, kMost, kMostBlocks, Planes<float>>::kMaximaAt;
 }
 
-template <typename Sink>
-Status launch_hopper(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+template <typename Epilogue>
+Status launch_hopper(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
     if (sets.probe.channels == kResidentStep) {
-        return sets.bfloat16 ? launch_blocks<BFloat16, kFew>(sets, sink, stream)
-                             : launch_blocks<Half, kFew>(sets, sink, stream);
+        return sets.bfloat16 ? launch_blocks<BFloat16, kFew>(sets, epilogue, stream)
+                             : launch_blocks<Half, kFew>(sets, epilogue, stream);
     }
-    return sets.bfloat16 ? launch_blocks<BFloat16, kMost>(sets, sink, stream)
-                         : launch_blocks<Half, kMost>(sets, sink, stream);
+    return sets.bfloat16 ? launch_blocks<BFloat16, kMost>(sets, epilogue, stream)
+                         : launch_blocks<Half, kMost>(sets, epilogue, stream);
 }
 
 template Status launch_hopper(const PairSets&, const Scores<float>&, cudaStream_t);

@@ -1,10 +1,10 @@
-// The tensor-core text of sm_90a for what leaves no room in registers: more than 128 channels, and
-// float32 maps as two float16 numbers.
+// The tensor-core variant of sm_90a for what leaves no room in registers: more than 128 channels,
+// and float32 maps as two float16 numbers.
 //
-// A thread block takes a probe map, up to 192 places of it at a time, which lie in shared memory: a
-// warpgroup multiplies each 64 of them. Gallery maps stream through a ring of stages, 64 channels
-// of 64 places each, of which every warpgroup multiplies every one. A warpgroup that has all
-// channels of a tile takes its maxima, while the others multiply.
+// A thread block takes a probe map, up to 192 locations of it at a time, which lie in shared
+// memory: a warpgroup multiplies each 64 of them. Gallery maps stream through a ring of stages, 64
+// channels of 64 locations each, of which every warpgroup multiplies every one. A warpgroup that
+// has all channels of a tile takes its maxima, while the others multiply.
 //
 // One more warpgroup has the rest: a thread starts the copies, a warp hands finished pairs over.
 #include "cuda/device/hopper_pairs.cuh"
@@ -39,7 +39,7 @@ static_assert(Plain<Half>::kParts * Plain<Half>::kStages * kChunkBytes == kRingB
                   Split::kParts * Split::kStages * kChunkBytes == kRingBytes,
               "the rings are of one size");
 
-// The places of a probe map: sweeps of equal size over the gallery map, each of as many tiles as
+// The locations of a probe map: sweeps of equal size over the gallery map, each of as many tiles as
 // find room. `bytes`: of dynamic shared memory.
 struct WidePlan {
     int sweeps = 0, groups = 0;
@@ -47,14 +47,15 @@ struct WidePlan {
     static constexpr int64_t kStatic = 1024;  // the barriers, and up to where dynamic memory begins
     static constexpr int64_t kMostBytes = 227 * 1024 - kStatic;  // of sm_90
 
-    WidePlan(int64_t places, int64_t gallery_places, int64_t channels, bool split, bool positions) {
-        const int tiles = tiles_of(places);
+    WidePlan(int64_t locations, int64_t gallery_locations, int64_t channels, bool split,
+             bool positions) {
+        const int tiles = tiles_of(locations);
         for (int most = kMostGroups; most > 0; --most) {
             sweeps = (tiles + most - 1) / most;
             groups = (tiles + sweeps - 1) / sweeps;
             const int rows = sweeps * groups * kGroupRows, warps = groups * kGroupWarps;
-            const int pitch = tiles_of(gallery_places) * kTilePlaces;
-            bytes = kRingBytes + groups * channels * 2 * kTilePlaces * (split ? 2 : 1) +
+            const int pitch = tiles_of(gallery_locations) * kTileLocations;
+            bytes = kRingBytes + groups * channels * 2 * kTileLocations * (split ? 2 : 1) +
                     (positions ? PairMemory<true>::bytes(rows, pitch, warps)
                                : PairMemory<false>::bytes(rows, pitch, warps));
             if (bytes <= kMostBytes) return;
@@ -69,18 +70,19 @@ struct Barriers {
     uint64_t stored[2], taken[2];  // of the maxima of a pair
 };
 
-template <typename Scheme, typename Sink>
+template <typename Scheme, typename Epilogue>
 class Wide {
     using Number = typename Scheme::Number;
-    static constexpr bool kPositions = Sink::kPositions;
+    static constexpr bool kPositions = Epilogue::kPositions;
     static constexpr int kParts = Scheme::kParts, kStages = Scheme::kStages;
 
   public:
     using Bars = Barriers<kStages>;
 
-    __device__ Wide(const PairWork& work, const Sink& sink, Bars& barriers, unsigned char* memory)
+    __device__ Wide(const PairWork& work, const Epilogue& epilogue, Bars& barriers,
+                    unsigned char* memory)
         : work_(work),
-          sink_(sink),
+          epilogue_(epilogue),
           barriers_(barriers),
           memory_(memory),
           ring_(shared_address(memory)),
@@ -122,7 +124,7 @@ class Wide {
     // ---- the copying thread -----------------------------------------------------------------
 
     __device__ void copy() const {
-        const int tiles = tiles_of(work_.gallery.places);
+        const int tiles = tiles_of(work_.gallery.locations);
         Slot<kStages> slot;
         Slot<1> probe;
         for (RunTask<1> task(work_); task.is_there(); task.next()) {
@@ -143,7 +145,7 @@ class Wide {
     // nothing.
     __device__ void copy_probe(int32_t p, int sweep) const {
         const uint32_t filled = shared_address(&barriers_.probe_filled);
-        const int last = tiles_of(work_.probe.places) - 1;
+        const int last = tiles_of(work_.probe.locations) - 1;
         arrive_and_announce(filled, kParts * groups_ * tile_bytes());
         for (int part = 0; part < kParts; ++part) {
             for (int group = 0; group < groups_; ++group) {
@@ -155,7 +157,8 @@ class Wide {
     }
 
     __device__ void copy_tile(int32_t g, int tile, Slot<kStages>& slot) const {
-        const int64_t begin = (int64_t(g) * tiles_of(work_.gallery.places) + tile) * tile_bytes();
+        const int64_t begin =
+            (int64_t(g) * tiles_of(work_.gallery.locations) + tile) * tile_bytes();
         for (uint32_t at = 0; at < tile_bytes(); at += kChunkBytes) {
             const uint32_t filled = shared_address(&barriers_.filled[slot.number]);
             wait_for_phase(shared_address(&barriers_.emptied[slot.number]), slot.parity ^ 1);
@@ -178,10 +181,10 @@ class Wide {
             for (int32_t g = task.begin(); g < task.end(); ++g) {
                 wait_for_phase(shared_address(&barriers_.stored[turn.number]), turn.parity);
                 if (task.is_wanted(p, g)) {
-                    sink_.take(p, g,
-                               {rows(turn.number), columns(turn.number), groups_ * kGroupWarps,
-                                static_cast<int>(threadIdx.x % 32), 32, work_.column_pitch,
-                                scale_of(work_, p, g), work_.left_over});
+                    epilogue_.take(p, g,
+                                   {rows(turn.number), columns(turn.number), groups_ * kGroupWarps,
+                                    static_cast<int>(threadIdx.x % 32), 32, work_.column_pitch,
+                                    scale_of(work_, p, g), work_.left_over});
                 }
                 __syncwarp();
                 if (threadIdx.x % 32 == 0) arrive(shared_address(&barriers_.taken[turn.number]));
@@ -193,7 +196,7 @@ class Wide {
     // ---- a multiplying warpgroup ------------------------------------------------------------
 
     __device__ void multiply(int group) {
-        const int tiles = tiles_of(work_.gallery.places);
+        const int tiles = tiles_of(work_.gallery.locations);
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % kGroupWarps;
         Slot<kStages> slot;
         Slot<1> probe;
@@ -229,7 +232,7 @@ class Wide {
                             first_row + lane / 4, sweep == 0,
                             columns(turn.number)
                                 .from((group * kGroupWarps + warp) * work_.column_pitch +
-                                      tile * kTilePlaces));
+                                      tile * kTileLocations));
                     }
                     maxima.store_rows(tiles, rows(turn.number).from(first_row));
                     if (g == end - 1 || work_.row_blocks > 1) {
@@ -305,9 +308,9 @@ class Wide {
     __device__ static const char* numbers(const Operand& operand, int part) {
         return reinterpret_cast<const char*>(part == 0 ? operand.high : operand.low);
     }
-    __device__ uint32_t tile_bytes() const { return work_.probe.channels * 2 * kTilePlaces; }
+    __device__ uint32_t tile_bytes() const { return work_.probe.channels * 2 * kTileLocations; }
     __device__ const char* tile_of(const Operand& operand, int part, int64_t n, int tile) const {
-        return numbers(operand, part) + (n * tiles_of(operand.places) + tile) * tile_bytes();
+        return numbers(operand, part) + (n * tiles_of(operand.locations) + tile) * tile_bytes();
     }
     __device__ uint32_t stage(int slot, int part) const {
         return ring_ + (slot * kParts + part) * kChunkBytes;
@@ -332,53 +335,54 @@ class Wide {
     }
 
     const PairWork& work_;
-    const Sink& sink_;
+    const Epilogue& epilogue_;
     Bars& barriers_;
     unsigned char* memory_;
     uint32_t ring_;
     int groups_;
 };
 
-template <typename Scheme, typename Sink>
+template <typename Scheme, typename Epilogue>
 __global__ void __launch_bounds__((kMostGroups + 1) * kGroupThreads, 1)
-    hopper_wide_kernel(const __grid_constant__ PairWork work, const __grid_constant__ Sink sink) {
+    hopper_wide_kernel(const __grid_constant__ PairWork work,
+                       const __grid_constant__ Epilogue epilogue) {
 #if QACONV_HOPPER
-    __shared__ typename Wide<Scheme, Sink>::Bars barriers;
+    __shared__ typename Wide<Scheme, Epilogue>::Bars barriers;
     extern __shared__ __align__(128) unsigned char memory[];
-    Wide<Scheme, Sink>(work, sink, barriers, memory).run();
+    Wide<Scheme, Epilogue>(work, epilogue, barriers, memory).run();
 #endif
 }
 
-template <typename Scheme, typename Sink>
-Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    const WidePlan plan(sets.probe.places, sets.gallery.places, sets.probe.channels,
-                        Scheme::kParts == 2, Sink::kPositions);
-    const auto kernel = hopper_wide_kernel<Scheme, Sink>;
+template <typename Scheme, typename Epilogue>
+Status launch(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
+    const WidePlan plan(sets.probe.locations, sets.gallery.locations, sets.probe.channels,
+                        Scheme::kParts == 2, Epilogue::kPositions);
+    const auto kernel = hopper_wide_kernel<Scheme, Epilogue>;
     const int threads = (plan.groups + 1) * kGroupThreads;
     const int64_t slots =
         residency_of(reinterpret_cast<const void*>(kernel), threads, plan.bytes).slots();
     const PairWork work{sets.probe,     sets.gallery,
                         sets.triangle,  best_run(sets, 1, slots, 1.0),
-                        plan.sweeps,    tiles_of(sets.gallery.places) * kTilePlaces,
+                        plan.sweeps,    tiles_of(sets.gallery.locations) * kTileLocations,
                         sets.left_over, 0.0f};
     return cuda::launch(kernel, blocks_of(sets, 1, work.run, slots), threads, plan.bytes, stream,
-                        work, sink);
+                        work, epilogue);
 }
 
 }  // namespace
 
-int64_t hopper_wide_memory(int64_t probe_places, int64_t gallery_places, int64_t channels,
+int64_t hopper_wide_memory(int64_t probe_locations, int64_t gallery_locations, int64_t channels,
                            bool positions, bool split) {
     const int64_t padded = up_to(channels, 16 * kChunkSteps);
-    return WidePlan(probe_places, gallery_places, padded, split, positions).bytes +
+    return WidePlan(probe_locations, gallery_locations, padded, split, positions).bytes +
            WidePlan::kStatic;
 }
 
-template <typename Sink>
-Status launch_hopper_wide(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    if (sets.probe.low != nullptr) return launch<Split>(sets, sink, stream);
-    return sets.bfloat16 ? launch<Plain<BFloat16>>(sets, sink, stream)
-                         : launch<Plain<Half>>(sets, sink, stream);
+template <typename Epilogue>
+Status launch_hopper_wide(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
+    if (sets.probe.low != nullptr) return launch<Split>(sets, epilogue, stream);
+    return sets.bfloat16 ? launch<Plain<BFloat16>>(sets, epilogue, stream)
+                         : launch<Plain<Half>>(sets, epilogue, stream);
 }
 
 template Status launch_hopper_wide(const PairSets&, const Scores<float>&, cudaStream_t);

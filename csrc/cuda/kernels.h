@@ -1,10 +1,10 @@
-// The CUDA entry points: (params, workspace, stream) -> Status. No torch, no synchronisation, no
-// allocation: the caller brings a workspace of the size the neighbouring function says (device
+// The CUDA entry points: (params, workspace, stream) -> Status. No torch, no synchronization, no
+// allocation: the caller brings a workspace of the size the neighboring function says (device
 // memory, 16-byte aligned). What they compute: core/<op>.h. last_error() explains kLaunchFailed.
 //
 // float16, bfloat16 and float32 maps are matched by tensor cores on sm_80 and later (hopper.cu,
-// resident.cu, streamed.cu); everything else, and what they leave over, by the plain text
-// (plain.cu). The backward is one text for all (backward.cu).
+// resident.cu, streamed.cu); everything else, and what they leave over, by the plain variant
+// (plain.cu). The backward is one variant for all (backward.cu).
 #pragma once
 
 #include "core/correlation_max.h"
@@ -34,16 +34,16 @@ Status match_scores(const MatchScoresParams& params, void* workspace, Stream str
 int64_t pairwise_distance_workspace(const PairwiseDistanceParams& params);
 Status pairwise_distance(const PairwiseDistanceParams& params, void* workspace, Stream stream);
 
-// kAuto: the quickest that the device, the type and the sizes of the maps allow. kTensor: the same
-// without hopper.cu. kPlain: the plain text for everything, to hold the others against it.
-// QACONV_CUDA_TEXT=auto, tensor or plain in the environment does the same; qaconv_ext/backend.py
+// kAuto: the fastest that the device, the type and the sizes of the maps allow. kTensor: the same
+// without hopper.cu. kPlain: the plain variant for everything, to hold the others against it.
+// QACONV_CUDA_VARIANT=auto, tensor or plain in the environment does the same; qaconv_ext/backend.py
 // refuses any other word.
-enum class Text { kAuto, kTensor, kPlain };
-void set_text(Text text);
+enum class Variant { kAuto, kTensor, kPlain };
+void set_variant(Variant variant);
 
-// Which text this thread's last forward took: "hopper", "resident", "streamed" or "plain"; ""
+// Which variant this thread's last forward took: "hopper", "resident", "streamed" or "plain"; ""
 // before the first.
-const char* last_text();
+const char* last_variant();
 
 // How many gallery maps a thread block takes in a row, for the tests: results do not depend on it.
 // 0, the default: as many as keep the device busy.

@@ -1,4 +1,4 @@
-#include "cuda/device/sinks.cuh"
+#include "cuda/device/epilogues.cuh"
 #include "cuda/forward.h"
 #include "cuda/kernels.h"
 
@@ -12,8 +12,8 @@ Status run(const MatchScoresParams& params, void* workspace, cudaStream_t stream
                            static_cast<const T*>(params.gallery_weight),
                            static_cast<const T*>(params.bias),
                            static_cast<T*>(params.scores),
-                           static_cast<int32_t>(probe.places),
-                           static_cast<int32_t>(gallery.places),
+                           static_cast<int32_t>(probe.locations),
+                           static_cast<int32_t>(gallery.locations),
                            gallery.count,
                            false};
     return for_each_pair(probe, gallery, false, scores, workspace, stream);
@@ -23,13 +23,13 @@ template <typename T>
 Status run(const PairwiseDistanceParams& params, void* workspace, cudaStream_t stream) {
     const Maps& maps = params.features;
     const auto* weight = static_cast<const T*>(params.weight);
-    const auto places = static_cast<int32_t>(maps.places);
+    const auto locations = static_cast<int32_t>(maps.locations);
     const Scores<T> scores{weight,
                            weight,
                            static_cast<const T*>(params.bias),
                            static_cast<T*>(params.distances),
-                           places,
-                           places,
+                           locations,
+                           locations,
                            maps.count,
                            true};
     return for_each_pair(maps, maps, true, scores, workspace, stream);

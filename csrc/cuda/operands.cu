@@ -11,14 +11,14 @@
 namespace qaconv::cuda {
 namespace {
 
-static_assert(kPatchPlaces == kTiledPlaces, "tiles begin where patches do");
+static_assert(kPatchLocations == kTiledLocations, "tiles begin where patches do");
 
 // A side of the match while it is packed.
 struct Side {
     Maps maps;
     Reading reading;
-    int64_t places;  // with those that fill up a tile
-    int64_t pieces;  // of 8 channels, with those that are zeros
+    int64_t locations;  // with those that fill up a tile
+    int64_t pieces;     // of 8 channels, with those that are zeros
     uint4 *high, *low;
     uint32_t* largest;  // of each map; 0 before
 };
@@ -38,12 +38,12 @@ __device__ void with_patch(const Job& job, Body body) {
     const Side& side = job.sides[second ? 1 : 0];
     if (second) n -= job.sides[0].maps.count;
     const Maps& maps = side.maps;
-    const int64_t place = int64_t(blockIdx.y) * kPatchPlaces;
-    if (place >= maps.places) return;
+    const int64_t location = int64_t(blockIdx.y) * kPatchLocations;
+    if (location >= maps.locations) return;
     const int64_t piece = int64_t(blockIdx.x) * kPatchPieces, channel = piece * kItemChannels;
-    constexpr int64_t kMostPlaces = kPatchPlaces, kMostPieces = kPatchPieces;
+    constexpr int64_t kMostLocations = kPatchLocations, kMostPieces = kPatchPieces;
     body(side, n,
-         Patch{place, channel, static_cast<int>(min(maps.places - place, kMostPlaces)),
+         Patch{location, channel, static_cast<int>(min(maps.locations - location, kMostLocations)),
                static_cast<int>(min(maps.channels - channel, kMostPieces * kItemChannels)),
                static_cast<int>(min(side.pieces - piece, kMostPieces))});
 }
@@ -129,28 +129,28 @@ struct CopyPacker {
 
 // ---- all -------------------------------------------------------------------------------------
 
-// Where the items of a patch wait between reading and writing. Eight neighbours along a piece, a
-// place or 8 places have different banks.
-__device__ int slot(int piece, int place) {
-    return piece * kPatchPlaces + (place & ~7) + ((place ^ place / 8 ^ piece) & 7);
+// Where the items of a patch wait between reading and writing. Eight neighbors along a piece, a
+// location or 8 locations have different banks.
+__device__ int slot(int piece, int location) {
+    return piece * kPatchLocations + (location & ~7) + ((location ^ location / 8 ^ piece) & 7);
 }
 
-// Writes a patch along whichever of places and pieces lie side by side in the operand.
+// Writes a patch along whichever of locations and pieces lie side by side in the operand.
 template <typename Bits>
 __device__ void write_patch(const uint4* items, const Side& side, bool tiles, int64_t n,
                             const Patch& patch, uint4* out) {
     using Share = PatchShare<Bits>;
-    const Share own(tiles ? Reading::kSinglePlaces : Reading::kSingleChannels);
+    const Share own(tiles ? Reading::kSingleLocations : Reading::kSingleChannels);
     uint4 lines[Share::kItems];  // all read before the first is written
 #pragma unroll
     for (int j = 0; j < Share::kItems; ++j) {
-        const int place = min(own.place + j * own.place_step, patch.places - 1);
-        lines[j] = items[slot(own.piece + j * own.piece_step, place)];
+        const int location = min(own.location + j * own.location_step, patch.locations - 1);
+        lines[j] = items[slot(own.piece + j * own.piece_step, location)];
     }
-    uint4* to = out + (n * side.places + patch.place) * side.pieces;
+    uint4* to = out + (n * side.locations + patch.location) * side.pieces;
     const int64_t first_piece = patch.channel / kItemChannels;
     if (tiles) {
-        to += first_piece * kTiledPlaces + threadIdx.x;
+        to += first_piece * kTiledLocations + threadIdx.x;
 #pragma unroll
         for (int j = 0; j < Share::kItems; ++j) {
             if (own.piece + j * own.piece_step < patch.pieces) to[j * Share::kThreads] = lines[j];
@@ -158,11 +158,11 @@ __device__ void write_patch(const uint4* items, const Side& side, bool tiles, in
         return;
     }
     if (own.piece >= patch.pieces) return;
-    to += own.place * side.pieces + first_piece + own.piece;
+    to += own.location * side.pieces + first_piece + own.piece;
 #pragma unroll
     for (int j = 0; j < Share::kItems; ++j) {
-        const int step = j * own.place_step;
-        if (own.place + step < patch.places) to[step * side.pieces] = lines[j];
+        const int step = j * own.location_step;
+        if (own.location + step < patch.locations) to[step * side.pieces] = lines[j];
     }
 }
 
@@ -170,16 +170,16 @@ template <typename Packer>
 __global__ void __launch_bounds__(PatchShare<typename Packer::Bits>::kThreads)
     pack_operands_kernel(const __grid_constant__ Job job) {
     using Bits = typename Packer::Bits;
-    __shared__ uint4 items[Packer::kParts][kPatchPlaces * kPatchPieces];
+    __shared__ uint4 items[Packer::kParts][kPatchLocations * kPatchPieces];
     with_patch(job, [&](const Side& side, int64_t n, const Patch& patch) {
         Packer packer(side, n);
         read_patch<Bits>(side.maps, side.reading, n, patch,
-                         [&](const Item<Bits>& item, int piece, int place) {
+                         [&](const Item<Bits>& item, int piece, int location) {
                              uint4 parts[Packer::kParts];
                              packer.pack(item, parts);
 #pragma unroll
                              for (int k = 0; k < Packer::kParts; ++k)
-                                 items[k][slot(piece, place)] = parts[k];
+                                 items[k][slot(piece, location)] = parts[k];
                          });
         __syncthreads();
         write_patch<Bits>(items[0], side, job.tiles, n, patch, side.high);
@@ -194,11 +194,11 @@ constexpr int64_t kMostBlocks = 65535;  // along the last axis of a grid
 
 template <typename Bits>
 Status launch_patches(void (*kernel)(Job), Job& job, cudaStream_t stream) {
-    const int64_t places = std::max(job.sides[0].maps.places, job.sides[1].maps.places);
+    const int64_t locations = std::max(job.sides[0].maps.locations, job.sides[1].maps.locations);
     const int64_t maps = job.sides[0].maps.count + job.sides[1].maps.count;
     const dim3 threads(PatchShare<Bits>::kThreads);
     dim3 blocks(static_cast<unsigned>((job.sides[0].pieces + kPatchPieces - 1) / kPatchPieces),
-                static_cast<unsigned>((places + kPatchPlaces - 1) / kPatchPlaces));
+                static_cast<unsigned>((locations + kPatchLocations - 1) / kPatchLocations));
     for (job.first_map = 0; job.first_map < maps; job.first_map += kMostBlocks) {
         blocks.z = static_cast<unsigned>(std::min(maps - job.first_map, kMostBlocks));
         const Status status = launch(kernel, blocks, threads, 0, stream, job);
@@ -224,12 +224,13 @@ Side side_of(const Maps& maps, const Packing& packing) {
     Side side{};
     side.maps = maps;
     side.reading = reading_of(maps, is_split(maps) ? 4 : 2);
-    side.places = packing.tiles ? padded(maps.places, kTiledPlaces) : maps.places;
+    side.locations = packing.tiles ? padded(maps.locations, kTiledLocations) : maps.locations;
     side.pieces = padded(maps.channels, packing.channel_step) / kItemChannels;
     return side;
 }
 int64_t number_bytes(const Side& side) {
-    return padded(side.maps.count * side.places * side.pieces * int64_t(sizeof(uint4)), kAlignment);
+    return padded(side.maps.count * side.locations * side.pieces * int64_t(sizeof(uint4)),
+                  kAlignment);
 }
 
 }  // namespace
@@ -265,7 +266,7 @@ Status pack_operands(const Maps* const* maps, int sides, const Packing& packing,
                        reinterpret_cast<const uint16_t*>(side.low),
                        {side.largest, set.dtype},
                        set.count,
-                       static_cast<int32_t>(set.places),
+                       static_cast<int32_t>(set.locations),
                        static_cast<int32_t>(side.pieces * kItemChannels)};
     }
     const cudaError_t error =
@@ -278,7 +279,7 @@ Status pack_operands(const Maps* const* maps, int sides, const Packing& packing,
             return launch_patches<uint16_t>(pack_operands_kernel<CopyPacker<__nv_bfloat16>>, job,
                                             stream);
         case DType::kFloat32:
-        case DType::kFloat64:  // has no tensor-core text
+        case DType::kFloat64:  // has no tensor-core variant
             break;
     }
     const Status status = launch_patches<uint32_t>(magnitudes_kernel, job, stream);

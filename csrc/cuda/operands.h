@@ -1,5 +1,5 @@
-// Copies of maps for the tensor cores: 16-bit numbers, a place's channels side by side, or as the
-// matrices that wgmma reads.
+// Copies of maps for the tensor cores: 16-bit numbers, a location's channels side by side, or as
+// the matrices that wgmma reads.
 //
 // float16 and bfloat16 are copied as they are. A float32 map is scaled by a power of two so that
 // its largest magnitude lies in [1, 2), and each number x becomes two float16 numbers,
@@ -7,8 +7,8 @@
 // so that x * y = high high' + (high low' + low high') 2^-11, but for a part in 2^22.
 //
 // The tensor cores are for ordinary maps only. A map with a NaN, an infinity or a largest magnitude
-// so far from 1 that sums could overflow or be lost below the smallest number is wild: its pairs
-// are left to the plain text, which needs no care.
+// so far from 1 that sums could overflow or be lost below the smallest number is out of range: its
+// pairs are left to the plain variant, which needs no care.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -20,13 +20,13 @@ namespace qaconv::cuda {
 constexpr float kLowStep = 0x1p-11f;  // what a number of `low` is worth
 
 // The channels are filled up to a multiple of the step, itself one of 8, with zeros. In tiles, what
-// 64 places have is side by side, as [piece of 8 channels][place][channel], which is to say in
-// matrices of 8 places times 8 channels; the last place is repeated to fill the last tile.
+// 64 locations have is side by side, as [piece of 8 channels][location][channel], which is to say
+// in matrices of 8 locations times 8 channels; the last location is repeated to fill the last tile.
 struct Packing {
     int64_t channel_step;
     bool tiles;
 };
-constexpr int kTiledPlaces = 64;
+constexpr int kTiledLocations = 64;
 
 // The bits of a map's largest magnitude as a float32 number: they rise with it, and a NaN's lie
 // above infinity's.
@@ -37,7 +37,7 @@ struct Magnitudes {
     const uint32_t* of_map;  // [count]
     DType dtype;
 
-    __host__ __device__ bool is_wild(int64_t n) const {
+    __host__ __device__ bool needs_fallback(int64_t n) const {
         const uint32_t largest = of_map[n];
         if (dtype == DType::kFloat16) return largest >= kInfinity;  // sums stay in range
         return largest != 0 && (largest < kSmallest || largest > kLargest);
@@ -45,18 +45,18 @@ struct Magnitudes {
     // The bits of what a float32 map is divided by, a power of two; 1 for others.
     __host__ __device__ uint32_t scale_bits(int64_t n) const {
         constexpr uint32_t kOne = 0x3f800000u;
-        if (dtype != DType::kFloat32 || of_map[n] == 0 || is_wild(n)) return kOne;
+        if (dtype != DType::kFloat32 || of_map[n] == 0 || needs_fallback(n)) return kOne;
         return of_map[n] & kInfinity;
     }
 };
 
 // One side of a match, in device memory.
 struct Operand {
-    const uint16_t* high;  // [count][places][channels], or [count] times the tiles of a map
+    const uint16_t* high;  // [count][locations][channels], or [count] times the tiles of a map
     const uint16_t* low;   // the same for float32, else null
     Magnitudes magnitudes;
     int64_t count;
-    int32_t places;
+    int32_t locations;
     int32_t channels;  // with the zeros that fill up a step
 };
 

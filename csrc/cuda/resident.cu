@@ -1,9 +1,10 @@
-// The tensor-core text for float16 and bfloat16 maps of up to 128 channels.
+// The tensor-core variant for float16 and bfloat16 maps of up to 128 channels.
 //
-// A thread block takes a probe map, up to 192 places of it at a time. Each of its warps loads the
-// fragments of 48 places into registers, once for a whole run of gallery maps. The gallery maps
-// stream through a ring of stages in shared memory, 48 places each; every warp multiplies all of
-// them with its own 48 places, 16 at a time, and takes both maxima from the sums in registers.
+// A thread block takes a probe map, up to 192 locations of it at a time. Each of its warps loads
+// the fragments of 48 locations into registers, once for a whole run of gallery maps. The gallery
+// maps stream through a ring of stages in shared memory, 48 locations each; every warp multiplies
+// all of them with its own 48 locations, 16 at a time, and takes both maxima from the sums in
+// registers.
 #include "cuda/device/tensor_core.cuh"
 #include "cuda/device/tensor_launch.cuh"
 
@@ -11,21 +12,21 @@ namespace qaconv::cuda {
 namespace {
 
 constexpr int kStages = 3;
-constexpr int kStageRows = 48;  // gallery places of a stage
+constexpr int kStageRows = 48;  // gallery locations of a stage
 
-template <typename Type, int kSteps, typename Sink>
+template <typename Type, int kSteps, typename Epilogue>
 class Resident {
-    static constexpr bool kPositions = Sink::kPositions;
-    static constexpr int kPieces = 2 * kSteps;  // of 16 bytes, in a place's channels
+    static constexpr bool kPositions = Epilogue::kPositions;
+    static constexpr int kPieces = 2 * kSteps;  // of 16 bytes, in a location's channels
     static constexpr int kPitch = kPieces * 16;
     static constexpr int kStageBytes = kStageRows * kPitch;
 
   public:
     static constexpr int kRingBytes = kStages * kStageBytes;
 
-    __device__ Resident(const PairWork& work, const Sink& sink, unsigned char* memory)
+    __device__ Resident(const PairWork& work, const Epilogue& epilogue, unsigned char* memory)
         : work_(work),
-          sink_(sink),
+          epilogue_(epilogue),
           ring_(shared_address(memory)),
           lane_(threadIdx.x % 32),
           warp_(threadIdx.x / 32),
@@ -35,7 +36,7 @@ class Resident {
     __device__ void run() {
         for (Task task(work_); task.is_there(work_); task.next(work_)) {
             const int begin = task.begin(work_), all = task.end(work_) - begin;
-            if (all <= 0 || is_wild_probe(work_, task.p)) continue;
+            if (all <= 0 || probe_needs_fallback(work_, task.p)) continue;
             // A map of several blocks of rows passes block after block for each gallery map.
             const int run = work_.row_blocks == 1 ? all : 1;
             for (int first = 0; first < all; first += run) {
@@ -49,13 +50,13 @@ class Resident {
   private:
     // One block of rows against `count` gallery maps.
     __device__ void sweep(int32_t p, int row_block, int32_t begin, int count) {
-        const int stages_of_map = (work_.gallery.places + kStageRows - 1) / kStageRows;
+        const int stages_of_map = (work_.gallery.locations + kStageRows - 1) / kStageRows;
         load_probe(p, row_block);
         int issued_map = 0, issued_stage = 0;
         const auto issue = [&](int slot) {
             if (issued_map < count) {
                 copy_rows(ring_ + slot * kStageBytes, map_of(work_.gallery, begin + issued_map),
-                          issued_stage * kStageRows, kStageRows, work_.gallery.places);
+                          issued_stage * kStageRows, kStageRows, work_.gallery.locations);
                 if (++issued_stage == stages_of_map) {
                     issued_stage = 0;
                     ++issued_map;
@@ -89,7 +90,7 @@ class Resident {
 
     // Then the other half of the memory is written.
     __device__ void hand_over_pair(int32_t p, int32_t g) {
-        hand_over(work_, sink_, p, g, maxima_);
+        hand_over(work_, epilogue_, p, g, maxima_);
         maxima_.next_pair();
     }
 
@@ -98,20 +99,20 @@ class Resident {
     }
 
     __device__ static const uint16_t* map_of(const Operand& operand, int64_t n) {
-        return operand.high + n * operand.places * (kSteps * 16);
+        return operand.high + n * operand.locations * (kSteps * 16);
     }
 
     // Rows [first, first + count) of a map to shared memory; beyond the last the last is repeated,
     // which changes neither a maximum nor its lowest position. A row's 16-byte pieces are permuted
     // by the row, so that the eight rows of a matrix lie in different banks.
     __device__ void copy_rows(uint32_t to, const uint16_t* map, int first, int count,
-                              int places) const {
+                              int locations) const {
         const auto* bytes = reinterpret_cast<const char*>(map);
         const int piece = threadIdx.x % kPieces;
         for (int row = threadIdx.x / kPieces; row < count; row += blockDim.x / kPieces) {
-            copy_16_bytes(
-                to + row * kPitch + ((piece ^ (row & 7)) << 4),
-                bytes + static_cast<uint32_t>(min(first + row, places - 1) * kPitch + piece * 16));
+            copy_16_bytes(to + row * kPitch + ((piece ^ (row & 7)) << 4),
+                          bytes + static_cast<uint32_t>(min(first + row, locations - 1) * kPitch +
+                                                        piece * 16));
         }
     }
 
@@ -128,7 +129,7 @@ class Resident {
         constexpr int kWarpsAtOnce = kRingBytes / (kWarpRows * kPitch);
         for (int first = 0; first < warps_; first += kWarpsAtOnce) {
             copy_rows(ring_, map_of(work_.probe, p), (row_block * warps_ + first) * kWarpRows,
-                      min(kWarpsAtOnce, warps_ - first) * kWarpRows, work_.probe.places);
+                      min(kWarpsAtOnce, warps_ - first) * kWarpRows, work_.probe.locations);
             commit_copies();
             wait_for_copies<0>();
             __syncthreads();
@@ -147,11 +148,11 @@ class Resident {
         }
     }
 
-    // The warp's rows against a stage of gallery places, of which the first is `column`.
+    // The warp's rows against a stage of gallery locations, of which the first is `column`.
     __device__ void multiply_stage(uint32_t stage, int row_block, int column,
                                    RowBests<kPositions>& rows) {
         const int units =
-            min(kStageRows / kUnit, (work_.gallery.places - column + kUnit - 1) / kUnit);
+            min(kStageRows / kUnit, (work_.gallery.locations - column + kUnit - 1) / kUnit);
         for (int unit = 0; unit < units; ++unit) {
             const uint32_t columns = first_step(stage + unit * kUnit * kPitch,
                                                 lane_ % 8 + lane_ / 16 * 8, lane_ / 8 % 2);
@@ -172,46 +173,47 @@ class Resident {
     }
 
     const PairWork& work_;
-    const Sink& sink_;
+    const Epilogue& epilogue_;
     uint32_t ring_;
     int lane_, warp_, warps_;
     PairMemory<kPositions> maxima_;
     uint32_t probe_[kSteps][kRowTiles][4];
 };
 
-template <typename Type, int kSteps, typename Sink>
+template <typename Type, int kSteps, typename Epilogue>
 __global__ void __launch_bounds__(kMaxWarps * 32, 2)
-    resident_kernel(const __grid_constant__ PairWork work, const __grid_constant__ Sink sink) {
+    resident_kernel(const __grid_constant__ PairWork work,
+                    const __grid_constant__ Epilogue epilogue) {
 #if QACONV_TENSOR_CORES
     extern __shared__ __align__(256) unsigned char memory[];
-    Resident<Type, kSteps, Sink>(work, sink, memory).run();
+    Resident<Type, kSteps, Epilogue>(work, epilogue, memory).run();
 #endif
 }
 
-template <typename Type, int kSteps, typename Sink>
-Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+template <typename Type, int kSteps, typename Epilogue>
+Status launch(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
     const int64_t bytes =
-        Resident<Type, kSteps, Sink>::kRingBytes +
-        pair_memory_bytes(sets.probe.places, sets.gallery.places, Sink::kPositions);
-    return launch_pairs(resident_kernel<Type, kSteps, Sink>, sets, sink, bytes, stream);
+        Resident<Type, kSteps, Epilogue>::kRingBytes +
+        pair_memory_bytes(sets.probe.locations, sets.gallery.locations, Epilogue::kPositions);
+    return launch_pairs(resident_kernel<Type, kSteps, Epilogue>, sets, epilogue, bytes, stream);
 }
 
 }  // namespace
 
-int64_t resident_memory(int64_t probe_places, int64_t gallery_places, bool positions) {
+int64_t resident_memory(int64_t probe_locations, int64_t gallery_locations, bool positions) {
     return Resident<Half, kResidentChannels / 16, Scores<float>>::kRingBytes +
-           pair_memory_bytes(probe_places, gallery_places, positions);
+           pair_memory_bytes(probe_locations, gallery_locations, positions);
 }
 
-template <typename Sink>
-Status launch_resident(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+template <typename Epilogue>
+Status launch_resident(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
     constexpr int kMost = kResidentChannels / 16, kFew = kResidentStep / 16;
     if (sets.probe.channels == kResidentStep) {
-        return sets.bfloat16 ? launch<BFloat16, kFew>(sets, sink, stream)
-                             : launch<Half, kFew>(sets, sink, stream);
+        return sets.bfloat16 ? launch<BFloat16, kFew>(sets, epilogue, stream)
+                             : launch<Half, kFew>(sets, epilogue, stream);
     }
-    return sets.bfloat16 ? launch<BFloat16, kMost>(sets, sink, stream)
-                         : launch<Half, kMost>(sets, sink, stream);
+    return sets.bfloat16 ? launch<BFloat16, kMost>(sets, epilogue, stream)
+                         : launch<Half, kMost>(sets, epilogue, stream);
 }
 
 template Status launch_resident(const PairSets&, const Scores<float>&, cudaStream_t);

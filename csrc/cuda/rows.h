@@ -1,6 +1,6 @@
-// Copies of maps as rows: [count][places][pitch], a place's channels side by side in the maps' own
-// type (the half types widen exactly where they are read, at half the traffic). A row begins on a
-// sector of 32 bytes; what pads it is zero.
+// Copies of maps as rows: [count][locations][pitch], a location's channels side by side in the
+// maps' own type (the half types widen exactly where they are read, at half the traffic). A row
+// begins on a sector of 32 bytes; what pads it is zero.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -29,7 +29,9 @@ inline int64_t row_bytes(const Maps& maps) {
     return (bytes + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
 }
 
-inline int64_t rows_bytes(const Maps& maps) { return maps.count * maps.places * row_bytes(maps); }
+inline int64_t rows_bytes(const Maps& maps) {
+    return maps.count * maps.locations * row_bytes(maps);
+}
 
 Status copy_rows(const Maps& maps, void* out, cudaStream_t stream);
 

@@ -1,8 +1,8 @@
-// The tensor-core text for any number of channels, and for float32 maps as two float16 numbers.
+// The tensor-core variant for any number of channels, and for float32 maps as two float16 numbers.
 //
-// As in resident.cu a thread block takes up to 192 places of a probe map, 48 for each warp. But
-// nothing stays: 32 channels of the rows and of some gallery places at a time stream through a ring
-// in shared memory, and the sums stay in registers until all channels have passed.
+// As in resident.cu a thread block takes up to 192 locations of a probe map, 48 for each warp. But
+// nothing stays: 32 channels of the rows and of some gallery locations at a time stream through a
+// ring in shared memory, and the sums stay in registers until all channels have passed.
 #include "cuda/device/tensor_core.cuh"
 #include "cuda/device/tensor_launch.cuh"
 
@@ -46,7 +46,7 @@ struct Position {
     __device__ void advance(const PairWork& work, int columns_at_once) {
         if ((channel += kStreamedStep) < work.probe.channels) return;
         channel = 0;
-        if ((column += columns_at_once) < work.gallery.places) return;
+        if ((column += columns_at_once) < work.gallery.locations) return;
         column = 0;
         if (++row_block < work.row_blocks) return;
         row_block = 0;
@@ -54,9 +54,9 @@ struct Position {
     }
 };
 
-template <typename Scheme, typename Sink>
+template <typename Scheme, typename Epilogue>
 class Streamed {
-    static constexpr bool kPositions = Sink::kPositions;
+    static constexpr bool kPositions = Epilogue::kPositions;
     static constexpr int kParts = Scheme::kParts;
     static constexpr int kColumns = Scheme::kUnits * kUnit;
 
@@ -68,9 +68,9 @@ class Streamed {
         return Scheme::kStages * kParts * part_bytes(warps);
     }
 
-    __device__ Streamed(const PairWork& work, const Sink& sink, unsigned char* memory)
+    __device__ Streamed(const PairWork& work, const Epilogue& epilogue, unsigned char* memory)
         : work_(work),
-          sink_(sink),
+          epilogue_(epilogue),
           ring_(shared_address(memory)),
           lane_(threadIdx.x % 32),
           warp_(threadIdx.x / 32),
@@ -80,7 +80,7 @@ class Streamed {
     __device__ void run() {
         for (Task task(work_); task.is_there(work_); task.next(work_)) {
             const int begin = task.begin(work_), end = task.end(work_);
-            if (begin < end && !is_wild_probe(work_, task.p)) sweep(task.p, begin, end);
+            if (begin < end && !probe_needs_fallback(work_, task.p)) sweep(task.p, begin, end);
         }
     }
 
@@ -116,7 +116,7 @@ class Streamed {
             multiply(slot, sums);
             if (now.channel + kStreamedStep >= work_.probe.channels) {
                 offer(sums, now, rows);
-                if (now.column + kColumns >= work_.gallery.places) {
+                if (now.column + kColumns >= work_.gallery.locations) {
                     store_rows<kPositions>(rows, maxima_.rows().from(first_row(now)));
                 }
             }
@@ -129,7 +129,7 @@ class Streamed {
 
     // Then the other half of the memory is written.
     __device__ void hand_over_pair(int32_t p, int32_t g) {
-        hand_over(work_, sink_, p, g, maxima_);
+        hand_over(work_, epilogue_, p, g, maxima_);
         maxima_.next_pair();
     }
 
@@ -159,18 +159,19 @@ class Streamed {
         }
     }
 
-    // Beyond the last place the last is repeated, which changes neither a maximum nor its lowest
+    // Beyond the last location the last is repeated, which changes neither a maximum nor its lowest
     // position.
     __device__ void copy_rows(uint32_t to, const Operand& operand, int part, int64_t n, int first,
                               int count, int channel) const {
         const auto* bytes = reinterpret_cast<const char*>((part == 0 ? operand.high : operand.low) +
-                                                          n * operand.places * operand.channels);
+                                                          n * operand.locations * operand.channels);
         const int piece = threadIdx.x % kPieces, own = threadIdx.x / kPieces;
         const int64_t pitch = int64_t(2) * operand.channels;
         bytes += 2 * channel + piece * 16;
         to += offset_of(own, piece) - own * kPitch;  // the same for all rows of a thread, 8 k apart
         for (int row = own; row < count; row += blockDim.x / kPieces) {
-            copy_16_bytes(to + row * kPitch, bytes + min(first + row, operand.places - 1) * pitch);
+            copy_16_bytes(to + row * kPitch,
+                          bytes + min(first + row, operand.locations - 1) * pitch);
         }
     }
 
@@ -218,7 +219,7 @@ class Streamed {
 #pragma unroll
         for (int unit = 0; unit < Scheme::kUnits; ++unit) {
             const int column = now.column + unit * kUnit;
-            if (column >= work_.gallery.places) return;
+            if (column >= work_.gallery.locations) return;
             if constexpr (kParts == 2) {
 #pragma unroll
                 for (int m = 0; m < kRowTiles; ++m) {
@@ -236,43 +237,45 @@ class Streamed {
     }
 
     const PairWork& work_;
-    const Sink& sink_;
+    const Epilogue& epilogue_;
     uint32_t ring_;
     int lane_, warp_, warps_;
     PairMemory<kPositions> maxima_;
 };
 
-template <typename Scheme, typename Sink>
+template <typename Scheme, typename Epilogue>
 __global__ void __launch_bounds__(kMaxWarps * 32, 2)
-    streamed_kernel(const __grid_constant__ PairWork work, const __grid_constant__ Sink sink) {
+    streamed_kernel(const __grid_constant__ PairWork work,
+                    const __grid_constant__ Epilogue epilogue) {
 #if QACONV_TENSOR_CORES
     extern __shared__ __align__(128) unsigned char memory[];
-    Streamed<Scheme, Sink>(work, sink, memory).run();
+    Streamed<Scheme, Epilogue>(work, epilogue, memory).run();
 #endif
 }
 
-template <typename Scheme, typename Sink>
-Status launch(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
+template <typename Scheme, typename Epilogue>
+Status launch(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
     const int64_t bytes =
-        Streamed<Scheme, Sink>::ring_bytes(RowPlan(sets.probe.places).warps) +
-        pair_memory_bytes(sets.probe.places, sets.gallery.places, Sink::kPositions);
-    return launch_pairs(streamed_kernel<Scheme, Sink>, sets, sink, bytes, stream);
+        Streamed<Scheme, Epilogue>::ring_bytes(RowPlan(sets.probe.locations).warps) +
+        pair_memory_bytes(sets.probe.locations, sets.gallery.locations, Epilogue::kPositions);
+    return launch_pairs(streamed_kernel<Scheme, Epilogue>, sets, epilogue, bytes, stream);
 }
 
 }  // namespace
 
-int64_t streamed_memory(int64_t probe_places, int64_t gallery_places, bool positions, bool split) {
-    const int warps = RowPlan(probe_places).warps;
-    return pair_memory_bytes(probe_places, gallery_places, positions) +
+int64_t streamed_memory(int64_t probe_locations, int64_t gallery_locations, bool positions,
+                        bool split) {
+    const int warps = RowPlan(probe_locations).warps;
+    return pair_memory_bytes(probe_locations, gallery_locations, positions) +
            (split ? Streamed<Split, Scores<float>>::ring_bytes(warps)
                   : Streamed<Plain<Half>, Scores<float>>::ring_bytes(warps));
 }
 
-template <typename Sink>
-Status launch_streamed(const PairSets& sets, const Sink& sink, cudaStream_t stream) {
-    if (sets.probe.low != nullptr) return launch<Split>(sets, sink, stream);
-    return sets.bfloat16 ? launch<Plain<BFloat16>>(sets, sink, stream)
-                         : launch<Plain<Half>>(sets, sink, stream);
+template <typename Epilogue>
+Status launch_streamed(const PairSets& sets, const Epilogue& epilogue, cudaStream_t stream) {
+    if (sets.probe.low != nullptr) return launch<Split>(sets, epilogue, stream);
+    return sets.bfloat16 ? launch<Plain<BFloat16>>(sets, epilogue, stream)
+                         : launch<Plain<Half>>(sets, epilogue, stream);
 }
 
 template Status launch_streamed(const PairSets&, const Scores<float>&, cudaStream_t);

@@ -21,7 +21,7 @@ Maps maps_of(const py::array& array) {
     Maps maps;
     const py::ssize_t size = array.itemsize();
     if (array.ndim() != 3 || array.dtype().kind() != 'f') {
-        throw std::invalid_argument("maps must be floating arrays [N, C, places]");
+        throw std::invalid_argument("maps must be floating arrays [N, C, locations]");
     }
     for (py::ssize_t axis = 0; axis < 3; ++axis) {
         if (array.strides(axis) % size != 0) {
@@ -32,12 +32,12 @@ Maps maps_of(const py::array& array) {
     maps.dtype = size == 8 ? DType::kFloat64 : size == 2 ? DType::kFloat16 : DType::kFloat32;
     maps.count = array.shape(0);
     maps.channels = array.shape(1);
-    maps.places = array.shape(2);
+    maps.locations = array.shape(2);
     maps.map_stride = array.strides(0) / size;
     maps.channel_stride = array.strides(1) / size;
-    maps.place_stride = array.strides(2) / size;
-    if (maps.channels < 1 || maps.places < 1 || maps.places > kMaxPlaces) {
-        throw std::invalid_argument("maps without channels or places, or with more than 32767");
+    maps.location_stride = array.strides(2) / size;
+    if (maps.channels < 1 || maps.locations < 1 || maps.locations > kMaxLocations) {
+        throw std::invalid_argument("maps without channels or locations, or with more than 32767");
     }
     return maps;
 }
@@ -69,8 +69,8 @@ py::array match_scores(const py::array& probe, const py::array& gallery,
         params.probe.channels != params.gallery.channels) {
         throw std::invalid_argument("maps differ in type or channels");
     }
-    params.probe_weight = numbers_of(probe_weight, params.probe.places, params.probe);
-    params.gallery_weight = numbers_of(gallery_weight, params.gallery.places, params.probe);
+    params.probe_weight = numbers_of(probe_weight, params.probe.locations, params.probe);
+    params.gallery_weight = numbers_of(gallery_weight, params.gallery.locations, params.probe);
     params.bias = numbers_of(bias, 1, params.probe);
     py::array scores(sum_type(params.probe), {params.probe.count, params.gallery.count});
     params.scores = scores.mutable_data();
@@ -85,7 +85,7 @@ py::array pairwise_distance(const py::array& features, const py::array& weight,
                             const py::array& bias) {
     PairwiseDistanceParams params;
     params.features = maps_of(features);
-    params.weight = numbers_of(weight, params.features.places, params.features);
+    params.weight = numbers_of(weight, params.features.locations, params.features);
     params.bias = numbers_of(bias, 1, params.features);
     py::array distances(sum_type(params.features), {params.features.count, params.features.count});
     params.distances = distances.mutable_data();
@@ -107,7 +107,7 @@ void set_threads(int count) {
 PYBIND11_MODULE(_core, m) {
     namespace cpu = qaconv::cpu;
     m.doc() = "The build, and the CPU kernels on numpy arrays. Does not import torch.";
-    m.attr("MAX_PLACES") = qaconv::kMaxPlaces;
+    m.attr("MAX_PLACES") = qaconv::kMaxLocations;
     m.def(
         "build_info", [] { return qaconv::build_info(cpu::names_of(cpu::compiled_simd_levels())); },
         "The build as key=value lines.");

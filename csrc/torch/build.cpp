@@ -17,9 +17,9 @@ std::string simd_levels() { return cpu::names_of(cpu::simd_levels()); }
 int64_t simd_level() { return static_cast<int64_t>(cpu::simd_level()); }
 bool set_simd_level(int64_t level) { return cpu::set_simd_level(static_cast<int>(level)); }
 
-std::string last_cuda_text() {
+std::string last_cuda_variant() {
 #ifdef USE_CUDA
-    return cuda::last_text();
+    return cuda::last_variant();
 #else
     return "";
 #endif
@@ -49,7 +49,7 @@ STABLE_TORCH_LIBRARY_IMPL(qaconv, CompositeExplicitAutograd, m) {
     m.impl("simd_levels", TORCH_BOX(&simd_levels));
     m.impl("simd_level", TORCH_BOX(&simd_level));
     m.impl("set_simd_level", TORCH_BOX(&set_simd_level));
-    m.impl("last_cuda_text", TORCH_BOX(&last_cuda_text));
+    m.impl("last_cuda_variant", TORCH_BOX(&last_cuda_variant));
     m.impl("fma_operations", TORCH_BOX(&fma_operations));
 }
 

@@ -22,7 +22,9 @@ Tensor match_scores_narrow(const Tensor& probe, const Tensor& gallery, const Ten
     return request.scores;
 }
 
-std::string narrow_text(int64_t precision) { return cpu::narrow_text(precision_of(precision)); }
+std::string narrow_variant(int64_t precision) {
+    return cpu::narrow_variant(precision_of(precision));
+}
 
 }  // namespace
 
@@ -31,7 +33,7 @@ STABLE_TORCH_LIBRARY_IMPL(qaconv, CPU, m) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(qaconv, CompositeExplicitAutograd, m) {
-    m.impl("narrow_text", TORCH_BOX(&narrow_text));
+    m.impl("narrow_variant", TORCH_BOX(&narrow_variant));
 }
 
 }  // namespace qaconv

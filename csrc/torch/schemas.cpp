@@ -28,7 +28,7 @@ STABLE_TORCH_LIBRARY(qaconv, m) {
     m.def("simd_levels() -> str");
     m.def("simd_level() -> int");
     m.def("set_simd_level(int level) -> bool");
-    m.def("narrow_text(int precision) -> str");
-    m.def("last_cuda_text() -> str");
+    m.def("narrow_variant(int precision) -> str");
+    m.def("last_cuda_variant() -> str");
     m.def("fma_operations(int rounds, int parts) -> float");
 }

@@ -36,29 +36,30 @@ inline ScalarType sum_type(const Tensor& maps) {
     return maps.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
 }
 
-inline ScalarType index_type(int64_t places) {
-    return index_is_byte(places) ? ScalarType::Byte : ScalarType::Short;
+inline ScalarType index_type(int64_t locations) {
+    return index_is_byte(locations) ? ScalarType::Byte : ScalarType::Short;
 }
 
 inline Maps maps_of(const Tensor& tensor) {
-    STD_TORCH_CHECK(tensor.dim() == 3, "qaconv: maps must be [N, C, places]");
+    STD_TORCH_CHECK(tensor.dim() == 3, "qaconv: maps must be [N, C, locations]");
     Maps maps;
     maps.data = tensor.const_data_ptr();
     maps.dtype = dtype_of(tensor);
     maps.count = tensor.size(0);
     maps.channels = tensor.size(1);
-    maps.places = tensor.size(2);
+    maps.locations = tensor.size(2);
     maps.map_stride = tensor.stride(0);
     maps.channel_stride = tensor.stride(1);
-    maps.place_stride = tensor.stride(2);
-    STD_TORCH_CHECK(maps.channels > 0 && maps.places > 0,
-                    "qaconv: maps without channels or places");
-    STD_TORCH_CHECK(maps.places <= kMaxPlaces, "qaconv: more than 32767 places");
+    maps.location_stride = tensor.stride(2);
+    STD_TORCH_CHECK(maps.channels > 0 && maps.locations > 0,
+                    "qaconv: maps without channels or locations");
+    STD_TORCH_CHECK(maps.locations <= kMaxLocations, "qaconv: more than 32767 locations");
     return maps;
 }
 
 inline void check_pair(const Tensor& probe, const Tensor& gallery) {
-    STD_TORCH_CHECK(probe.dim() == 3 && gallery.dim() == 3, "qaconv: maps must be [N, C, places]");
+    STD_TORCH_CHECK(probe.dim() == 3 && gallery.dim() == 3,
+                    "qaconv: maps must be [N, C, locations]");
     STD_TORCH_CHECK(probe.scalar_type() == gallery.scalar_type(), "qaconv: maps differ in dtype");
     STD_TORCH_CHECK(probe.size(1) == gallery.size(1), "qaconv: maps differ in channels");
     STD_TORCH_CHECK(probe.device() == gallery.device(), "qaconv: maps differ in device");

@@ -137,13 +137,13 @@ def build_matcher(config: RunConfig, network: FeatureMapNetwork) -> PairMatcher:
     """The matcher that the settings name, for the maps of the network; on the CPU.
 
     Raises:
-        ConfigError: the maps have more places than it can number.
+        ConfigError: the maps have more locations than it can number.
     """
     rows, columns = network.map_size(config.model.height, config.model.width)
     channels, kind = network.num_features, config.matcher.kind
     matcher: PairMatcher
     if kind == "qaconv":
-        _check_places(config, rows, columns)
+        _check_locations(config, rows, columns)
         separate = config.matcher.separate_weights
         matcher = QAConv(channels, rows, columns, separate_weights=separate)
     else:
@@ -158,12 +158,12 @@ def build_matcher(config: RunConfig, network: FeatureMapNetwork) -> PairMatcher:
     return matcher
 
 
-def _check_places(config: RunConfig, rows: int, columns: int) -> None:
+def _check_locations(config: RunConfig, rows: int, columns: int) -> None:
     if rows * columns > _MOST_PLACES:
         model = config.model
         raise ConfigError(
             f"model.height, model.width: got {model.height} × {model.width} pixels, of which "
-            f"{model.backbone} makes a map of {rows} × {columns} = {rows * columns:,} places, "
+            f"{model.backbone} makes a map of {rows} × {columns} = {rows * columns:,} locations, "
             f"wanted at most {_MOST_PLACES:,} for matcher.kind=qaconv: a smaller input, or a later "
             "model.stage"
         )

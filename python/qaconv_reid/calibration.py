@@ -1,4 +1,4 @@
-"""Is it the same person? Probabilities and thresholds from scores, fitted on labelled pairs.
+"""Is it the same person? Probabilities and thresholds from scores, fitted on labeled pairs.
 
 The probability is Platt's (*Probabilistic Outputs for Support Vector Machines*, 1999): a sigmoid of
 an affine map of the score, fitted by Newton's method, his smoothed targets keeping it finite where
@@ -61,7 +61,7 @@ def sigmoid(x: ArrayLike) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What scores of one matcher mean, as fitted on labelled pairs."""
+    """What scores of one matcher mean, as fitted on labeled pairs."""
 
     slope: float
     offset: float
@@ -283,8 +283,8 @@ def _platt(x: Floats, y: NDArray[np.bool_], same: int, different: int) -> tuple[
     """Slope and offset of greatest likelihood, both kinds of pairs weighing alike."""
     target = np.where(y, (same + 1) / (same + 2), 1 / (different + 2))
     weight = np.where(y, 0.5 / same, 0.5 / different)
-    centre, spread = float(weight @ x), float(np.sqrt(weight @ (x - weight @ x) ** 2)) or 1.0
-    design = np.stack([(x - centre) / spread, np.ones_like(x)])
+    center, spread = float(weight @ x), float(np.sqrt(weight @ (x - weight @ x) ** 2)) or 1.0
+    design = np.stack([(x - center) / spread, np.ones_like(x)])
 
     def loss(theta: Floats) -> float:
         z = theta @ design
@@ -301,4 +301,4 @@ def _platt(x: Floats, y: NDArray[np.bool_], same: int, different: int) -> tuple[
         theta = theta - length * step
         if np.abs(length * step).max() < 1e-10:
             break
-    return float(theta[0] / spread), float(theta[1] - theta[0] * centre / spread)
+    return float(theta[0] / spread), float(theta[1] - theta[0] * center / spread)

@@ -35,7 +35,8 @@ OPSETS = range(18, 24)
 _FORMAT = 1
 _NETWORK, _MATCHER, _HEAD, _ABOUT = "network.onnx", "matcher.onnx", "head.npz", "export.json"
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-#: Greatest difference to torch in float32: of a number of a map, whose places have length 1, and of
+#: Greatest difference to torch in float32: of a number of a map, whose locations have length 1, and
+#: of
 #: a score for each unit of the sum of the weights. A wrong graph is wrong by far more.
 _TOLERANCE = 1e-4
 
@@ -89,11 +90,11 @@ class PlainScores(nn.Module):
 
     def forward(self, probe: Tensor, gallery: Tensor) -> Tensor:
         """``[P, G]`` of float32 maps ``[P, C, h, w]`` and ``[G, C, h, w]``."""
-        channels, places = probe.shape[1], len(self.probe_weight)
+        channels, locations = probe.shape[1], len(self.probe_weight)
         rows = probe.flatten(2).transpose(1, 2).reshape(-1, channels)
         columns = gallery.flatten(2).permute(1, 0, 2).reshape(channels, -1)
         # Not len(): it would fix the number for good.
-        scores = (rows @ columns).reshape(-1, places, gallery.shape[0], places)
+        scores = (rows @ columns).reshape(-1, locations, gallery.shape[0], locations)
         # Not by a product with the vector: onnxruntime 1.32 fuses the transposition of the one
         # plane into it and gives other numbers.
         over_gallery = (scores.amax(3) * self.probe_weight[:, None]).sum(1)
@@ -102,7 +103,8 @@ class PlainScores(nn.Module):
 
 
 def _head(matcher: QAConv) -> dict[str, Tensor]:
-    """The folded head, in float64: a weight for each place of either side, which may be alike."""
+    """The folded head, in float64: a weight for each location of either side, which may be
+    alike."""
     weight, bias = (part.detach().cpu() for part in matcher.folded())
     sides = weight.reshape(-1, matcher.height * matcher.width)
     return {"probe_weight": sides[0], "gallery_weight": sides[-1], "bias": bias}

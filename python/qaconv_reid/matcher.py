@@ -58,7 +58,7 @@ class MatchResult:
     probabilities: Tensor
     """``[A, B]`` float32: of being one identity, at even odds."""
     calibrated: bool
-    """Whether the probabilities were fitted on labelled pairs; else they are the sigmoid of the
+    """Whether the probabilities were fitted on labeled pairs; else they are the sigmoid of the
     scores, which is in order but not a probability that holds."""
 
 
@@ -223,7 +223,7 @@ class Matcher:
 
     @property
     def calibrated(self) -> bool:
-        """Whether probabilities were fitted on labelled pairs."""
+        """Whether probabilities were fitted on labeled pairs."""
         return self.calibration is not None
 
     @property
@@ -344,7 +344,7 @@ class Matcher:
         cameras: Cameras | None = None,
         identities: ArrayLike | None = None,
     ) -> Calibration:
-        """Fit probabilities and thresholds on labelled pairs, and keep them.
+        """Fit probabilities and thresholds on labeled pairs, and keep them.
 
         They lie in the folder that this was loaded from as well, as ``calibration.json``, and
         `save_pretrained` writes them. Take pairs of identities that were not trained on, such as

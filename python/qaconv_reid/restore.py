@@ -63,8 +63,8 @@ class Foreign:
         model = {"backbone": found.backbone, "neck_features": str(found.neck_features)}
         if found.stage is not None:
             model["stage"] = found.stage
-        recognised = [f"model.{key}={value}" for key, value in model.items()]
-        config = load(None, [f"name={name}", *recognised, *overrides])
+        recognized = [f"model.{key}={value}" for key, value in model.items()]
+        config = load(None, [f"name={name}", *recognized, *overrides])
         for key, value in model.items():
             if str(getattr(config.model, key)) != value:
                 raise ConfigError(
@@ -100,14 +100,14 @@ def restore_run(folder: Path, config: RunConfig, device: torch.device) -> Restor
         ConfigError, CheckpointError: the settings cannot be used, or do not fit what lies there.
     """
     network, matcher = build_models(config, device, pretrained=False)
-    place = folder / (BEST if config.evaluation.weights == "best" else CHECKPOINT)
-    saved = checkpoint.load(place, SAVED_WEIGHTS)
+    location = folder / (BEST if config.evaluation.weights == "best" else CHECKPOINT)
+    saved = checkpoint.load(location, SAVED_WEIGHTS)
     try:
         for part, module in (("network", network), ("matcher", matcher)):
             check_fit(module.state_dict(), saved[part], part)
             module.load_state_dict(saved[part], strict=False)  # counters may be missing
     except ValueError as error:
-        raise CheckpointError(f"{place}: does not fit the model: {error}") from None
+        raise CheckpointError(f"{location}: does not fit the model: {error}") from None
     return Restored(network, matcher, saved["epoch"])
 
 
@@ -115,17 +115,18 @@ def restore_foreign(foreign: Foreign, device: torch.device) -> Restored:
     """The models of the authors' checkpoint.
 
     Raises:
-        ConfigError: the image size of the settings does not give as many places as its matcher has.
+        ConfigError: the image size of the settings does not give as many locations as its matcher
+            has.
         CheckpointError: keys or shapes are not those of its own network.
     """
     found, model = foreign.checkpoint, foreign.config.model
     network, matcher = build_models(foreign.config, device, pretrained=False)
     rows, columns = network.map_size(model.height, model.width)
-    if rows * columns != found.places:
+    if rows * columns != found.locations:
         raise ConfigError(
             f"model.height, model.width: got {model.height} × {model.width}, which is a map of "
-            f"{rows}·{columns} places, wanted {found.places} places, as in {found.path}"
-            f"{_sizes(found.places, network.stride)}"
+            f"{rows}·{columns} locations, wanted {found.locations} locations, as in {found.path}"
+            f"{_sizes(found.locations, network.stride)}"
         )
     try:
         report = found.fill(network, matcher, model.stage)
@@ -134,11 +135,11 @@ def restore_foreign(foreign: Foreign, device: torch.device) -> Restored:
     return Restored(network, matcher, found.epochs, report)
 
 
-def _sizes(places: int, stride: int) -> str:
-    """Image sizes of a standing person that have so many places."""
+def _sizes(locations: int, stride: int) -> str:
+    """Image sizes of a standing person that have so many locations."""
     fitting = [
-        f"{rows * stride} × {places // rows * stride}"
-        for rows in range(1, places + 1)
-        if places % rows == 0 and 1.5 <= rows * rows / places <= 4
+        f"{rows * stride} × {locations // rows * stride}"
+        for rows in range(1, locations + 1)
+        if locations % rows == 0 and 1.5 <= rows * rows / locations <= 4
     ]
     return f" ({' or '.join(fitting)})" if fitting else ""

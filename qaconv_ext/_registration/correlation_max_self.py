@@ -14,10 +14,10 @@ from qaconv_ext.reference import compute_dtype, index_dtype
 
 @torch.library.register_fake("qaconv::correlation_max_self")  # type: ignore[untyped-decorator]
 def _fake(features: Tensor) -> tuple[Tensor, Tensor]:
-    count, _, places = features.shape
+    count, _, locations = features.shape
     return (
-        features.new_empty((count, count, places), dtype=compute_dtype(features.dtype)),
-        features.new_empty((count, count, places), dtype=index_dtype(places)),
+        features.new_empty((count, count, locations), dtype=compute_dtype(features.dtype)),
+        features.new_empty((count, count, locations), dtype=index_dtype(locations)),
     )
 
 

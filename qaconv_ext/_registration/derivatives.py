@@ -150,14 +150,14 @@ def _at_winners(first: Tensor, second: Tensor, index: Tensor) -> Tensor:
     and needs less memory than the winners' vectors of all channels side by side.
     """
     dtype = compute_dtype(first.dtype)
-    (_, count, places), (_, channels, among) = index.shape, second.shape
+    (_, count, locations), (_, channels, among) = index.shape, second.shape
     columns = second.to(dtype).transpose(0, 1).reshape(channels, -1)  # [C, G·r]
-    size = max(1, _BLOCK // max(1, count * places * among))
+    size = max(1, _BLOCK // max(1, count * locations * among))
     blocks = []
     for i in range(0, max(1, len(first)), size):
         rows, where = first[i : i + size].to(dtype), index[i : i + size].long()
         products = rows.transpose(1, 2).reshape(-1, channels) @ columns  # [rows·s, G·r]
-        correlations = products.reshape(len(rows), places, count, among).transpose(1, 2)
+        correlations = products.reshape(len(rows), locations, count, among).transpose(1, 2)
         blocks.append(correlations.gather(3, where[..., None]).squeeze(3))  # [rows, G, s]
     return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 

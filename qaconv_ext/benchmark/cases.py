@@ -23,14 +23,14 @@ class Size(NamedTuple):
     width: int
 
     @property
-    def places(self) -> int:
-        """Places of a map."""
+    def locations(self) -> int:
+        """Locations of a map."""
         return self.height * self.width
 
     @property
     def operations(self) -> float:
         """Multiplications and additions of one pair's correlation."""
-        return 2.0 * self.places**2 * self.channels
+        return 2.0 * self.locations**2 * self.channels
 
 
 #: That of the paper's network, images of 384 × 128.
@@ -46,7 +46,7 @@ Run = Callable[[nn.Module], list[Tensor]]
 
 
 def unit_maps(count: int, device: str, seed: int, size: Size = PAPER) -> Tensor:
-    """Maps ``[count, C, h, w]`` float32 whose places are unit vectors."""
+    """Maps ``[count, C, h, w]`` float32 whose locations are unit vectors."""
     generator = torch.Generator().manual_seed(seed)
     maps = torch.randn(count, *size, generator=generator)
     return nn.functional.normalize(maps, dim=1).to(device)
@@ -148,7 +148,7 @@ def nearest_error(result: list[Tensor], truth: list[Tensor]) -> float:
     return max(largest_error([result[0]], [truth[0]]), largest_error([named], [truth[0]]))
 
 
-def nearest_by_matrix(maps: Tensor, matcher: nn.Module, neighbours: int, block: int) -> Work:
+def nearest_by_matrix(maps: Tensor, matcher: nn.Module, neighbors: int, block: int) -> Work:
     """Scores and numbers of the best others of each, by the whole matrix, which comes third."""
 
     @torch.no_grad()
@@ -156,25 +156,25 @@ def nearest_by_matrix(maps: Tensor, matcher: nn.Module, neighbours: int, block: 
         blocks = torch.split(maps, block)
         scores = torch.cat([torch.cat([matcher(a, b) for b in blocks], dim=1) for a in blocks])
         scores.fill_diagonal_(-torch.inf)
-        values, index = scores.topk(neighbours, dim=1)
+        values, index = scores.topk(neighbors, dim=1)
         return [values, index, scores]
 
     return work
 
 
-def nearest_streamed(maps: Tensor, matcher: QAConv, neighbours: int) -> Work:
+def nearest_streamed(maps: Tensor, matcher: QAConv, neighbors: int) -> Work:
     """The same by ours, without the matrix."""
-    return lambda: list(matcher.nearest_matches(maps, k=neighbours))
+    return lambda: list(matcher.nearest_matches(maps, k=neighbors))
 
 
-def nearest_classes(count: int, neighbours: int, block: int) -> Case:
+def nearest_classes(count: int, neighbors: int, block: int) -> Case:
     """The nearest classes of each, against the whole matrix in blocks, and topk of it."""
     maps = unit_maps(count, "cpu", 5)
-    by_matrix = nearest_by_matrix(maps, plain(amax=False).eval(), neighbours, block)
+    by_matrix = nearest_by_matrix(maps, plain(amax=False).eval(), neighbors, block)
     return Case(
         "nearest_classes",
-        f"N={count} k={neighbours}",
-        nearest_streamed(maps, ours().eval(), neighbours),
+        f"N={count} k={neighbors}",
+        nearest_streamed(maps, ours().eval(), neighbors),
         {f"max, blocks of {block}, topk": Baseline(by_matrix)},
         PAPER.operations * count * count,
         PAPER.operations * pairs_of_triangle(count),
@@ -187,7 +187,9 @@ def _block_that_fits(count: int) -> int:
     block, available = 256, available_bytes()
     # The correlations of a block, and room for its copies by parts.
     while (
-        available is not None and block > 32 and 1.2 * 4 * (block * PAPER.places) ** 2 > available
+        available is not None
+        and block > 32
+        and 1.2 * 4 * (block * PAPER.locations) ** 2 > available
     ):
         block //= 2
     return min(block, count)
@@ -200,7 +202,7 @@ def _one_way(count: int) -> Case:
     """
     maps = unit_maps(count, "cpu", 6).flatten(2)
     query = maps[:1]
-    weight, nothing = torch.ones(PAPER.places), torch.zeros(PAPER.places)
+    weight, nothing = torch.ones(PAPER.locations), torch.zeros(PAPER.locations)
 
     def formula() -> list[Tensor]:
         scores = torch.einsum("pcs,gcr->pgrs", query, maps)
@@ -245,7 +247,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
             train=True,
             compile=() if quick or count == more else forms,
         )
-    classes, neighbours = (12, 3) if quick else (512, 31)
+    classes, neighbors = (12, 3) if quick else (512, 31)
     block = 8 if quick else _block_that_fits(classes)
-    yield nearest_classes(classes, neighbours, block)
+    yield nearest_classes(classes, neighbors, block)
     yield _one_way(16 if quick else 256)

@@ -194,17 +194,17 @@ def _compiled_step(count: int, size: Size, dtype: torch.dtype) -> Case:
     return ways.case("qaconv_train_step", _step_of_loss(maps), (count,), train=True)
 
 
-def _nearest_classes(count: int, neighbours: int, block: int, size: Size) -> Case:
+def _nearest_classes(count: int, neighbors: int, block: int, size: Size) -> Case:
     maps = unit_maps(count, "cuda", 5, size).to(HALF)
 
     def by_matrix(dtype: torch.dtype) -> Work:
         matcher = plain(size, amax=False).to("cuda", dtype).eval()
-        return nearest_by_matrix(maps.to(dtype), matcher, neighbours, block)
+        return nearest_by_matrix(maps.to(dtype), matcher, neighbors, block)
 
     return Case(
         "nearest_classes float16",
-        f"N={count} k={neighbours}",
-        nearest_streamed(maps, ours(size).cuda().eval(), neighbours),
+        f"N={count} k={neighbors}",
+        nearest_streamed(maps, ours(size).cuda().eval(), neighbors),
         {
             f"max, float32, blocks of {block}, topk": Baseline(by_matrix(FULL)),
             f"max, float16, blocks of {block}, topk": Baseline(by_matrix(HALF), HALF_ERROR),
@@ -219,7 +219,7 @@ def _count_that_fits(wanted: int, size: Size, copies: int) -> int:
     """So many maps, or fewer where ``copies`` of their correlations in float32 do not fit."""
     torch.cuda.empty_cache()  # what earlier work left is free as well
     free, _ = torch.cuda.mem_get_info()
-    while wanted > 32 and copies * 4 * (wanted * size.places) ** 2 > free:
+    while wanted > 32 and copies * 4 * (wanted * size.locations) ** 2 > free:
         wanted //= 2
     return wanted
 
@@ -239,8 +239,8 @@ def cuda_cases(*, quick: bool) -> Iterator[Case]:
     yield score_gradients(few, size)
     for dtype in (HALF, FULL):
         yield _self_match(many, size, dtype)
-    classes, neighbours = (5, 2) if quick else (1024, 31)
-    yield _nearest_classes(classes, neighbours, 3 if quick else many, size)
+    classes, neighbors = (5, 2) if quick else (1024, 31)
+    yield _nearest_classes(classes, neighbors, 3 if quick else many, size)
     yield _compiled_evaluation(many, size, HALF, target="eval compiled")
     if quick:
         return  # one shows that compiling works

@@ -2,7 +2,7 @@
 
 * `CudaClock`: how long does one call take a user? One run between two events, the cache emptied
   before it. For comparisons with other ways, whose intermediates are larger than any cache: what is
-  left in it after a run differs from way to way and would favour some.
+  left in it after a run differs from way to way and would favor some.
 * `Bursts`: what does the card do when it has nothing else to do? Many calls on end, on several
   copies of the inputs in turn, which together are twice the cache, so that no call finds its own
   where it left them. Emptying the cache between calls would make each begin with an idle card,

@@ -73,4 +73,4 @@ def gpu_facts() -> dict[str, Any]:
 
 def text_that_ran() -> str | None:
     """Which text of the kernels this thread's last forward took; None where nothing tells."""
-    return backend.last_cuda_text() or None
+    return backend.last_cuda_variant() or None

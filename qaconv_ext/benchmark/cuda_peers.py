@@ -27,8 +27,8 @@ from qaconv_ext.benchmark.tolerances import (
 from qaconv_ext.qaconv import QAConv, match_scores
 
 
-def places_first(maps: Tensor) -> Tensor:
-    """``[N, places, C]``, as the packages want them: not a part of what is timed."""
+def locations_first(maps: Tensor) -> Tensor:
+    """``[N, locations, C]``, as the packages want them: not a part of what is timed."""
     return maps.flatten(2).transpose(1, 2).contiguous()
 
 
@@ -40,14 +40,14 @@ def one_way_figures(ceilings: Ceilings, bursts: Bursts, *, quick: bool) -> Itera
     size = TINY if quick else PAPER
     counts = (3, 5) if quick else (256, 1024)
     ways, missing = one_way_on_cuda(train=False)
-    shape = f"{counts[0]} x {counts[1]}, C={size.channels} hw={size.places}"
+    shape = f"{counts[0]} x {counts[1]}, C={size.channels} hw={size.locations}"
     for name, why in missing.items():
         yield Figure(f"{name}, one direction", shape, why_not=why)
     for name, way in ways.items():
 
         def take(blank: Figure, way: Sums = way) -> Figure:
             maps = [device_maps(count, size, HALF, seed) for seed, count in enumerate(counts)]
-            inputs = [places_first(tensor) for tensor in maps]
+            inputs = [locations_first(tensor) for tensor in maps]
             rows, columns = (some(count) for count in counts)
             truth = correlations(maps[0][rows], maps[1][columns]).amax(dim=2).sum(dim=-1)
             prove([way(*inputs)[rows][:, columns]], [truth], PEER_ERROR)
@@ -63,13 +63,13 @@ def one_way_figures(ceilings: Ceilings, bursts: Bursts, *, quick: bool) -> Itera
 def two_calls(
     matcher: QAConv, probe: Tensor, gallery: Tensor
 ) -> tuple[dict[str, Baseline], dict[str, str]]:
-    """The scores of a matcher that weighs all places alike, as a new one does.
+    """The scores of a matcher that weighs all locations alike, as a new one does.
 
     Two calls and the head, which is one affine map then; and why packages are missing.
     """
     weight, bias = (float(part.detach()[0]) for part in matcher.folded())
     sums, missing = both_ways_on_cuda(train=False)
-    maps = places_first(probe), places_first(gallery)
+    maps = locations_first(probe), locations_first(gallery)
 
     def scores(both: Sums) -> Work:
         return lambda: [both(*maps) * weight + bias]
@@ -85,7 +85,7 @@ def score_gradients(count: int, size: Size) -> Case:
     """Scores with fixed weights and the gradients to both sets of maps: what the packages have."""
     probe, gallery = (unit_maps(count, "cuda", seed, size).to(HALF) for seed in (0, 1))
     factor = torch.randn(count, count, generator=torch.Generator().manual_seed(4)).cuda()
-    ones = torch.ones(size.places, device="cuda")
+    ones = torch.ones(size.locations, device="cuda")
 
     def step(scores: Sums, *maps: Tensor) -> list[Tensor]:
         leaves = [tensor.detach().requires_grad_() for tensor in maps]
@@ -100,7 +100,7 @@ def score_gradients(count: int, size: Size) -> Case:
         return lambda: step(formula, probe.to(dtype), gallery.to(dtype))
 
     def by_package(both: Sums) -> Work:
-        maps = places_first(probe), places_first(gallery)
+        maps = locations_first(probe), locations_first(gallery)
 
         def run() -> list[Tensor]:
             scores, *gradients = step(both, *maps)

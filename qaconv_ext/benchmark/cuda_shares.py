@@ -36,7 +36,7 @@ class _Sizes(NamedTuple):
     classes: int
     backward: tuple[int, int]
     small: int
-    places: tuple[int, ...]
+    locations: tuple[int, ...]
     channels: tuple[int, ...]
 
 
@@ -65,18 +65,18 @@ def device_maps(count: int, size: Size, dtype: torch.dtype, seed: int) -> Tensor
 
 
 def correlations(probe: Tensor, gallery: Tensor) -> Tensor:
-    """``[P, G, gallery places, probe places]`` in float32."""
+    """``[P, G, gallery locations, probe locations]`` in float32."""
     return torch.einsum("pcs,gcr->pgrs", probe.flatten(2).float(), gallery.flatten(2).float())
 
 
-def _weighed(probe: Tensor, gallery: Tensor, weight: Tensor) -> Tensor:
+def _weighted(probe: Tensor, gallery: Tensor, weight: Tensor) -> Tensor:
     scores = correlations(probe, gallery)
     return scores.amax(dim=2) @ weight + scores.amax(dim=3) @ weight
 
 
 def _prove_scores(scores: Tensor, probe: Tensor, gallery: Tensor, weight: Tensor) -> None:
     rows, columns = some(len(probe)), some(len(gallery))
-    prove([scores[rows][:, columns]], [_weighed(probe[rows], gallery[columns], weight)])
+    prove([scores[rows][:, columns]], [_weighted(probe[rows], gallery[columns], weight)])
 
 
 def _prove_maxima(result: tuple[Tensor, ...], probe: Tensor, gallery: Tensor) -> None:
@@ -97,8 +97,8 @@ def _prove_backward(result: Tensor, gradient: Tensor, maps: Tensor, index: Tenso
         partners = maps.float().gather(2, winners[chosen][:, None].expand_as(maps))
         as_first = (partners * gradient[chosen][:, None]).sum(dim=0)
         rows = maps.float() * gradient[:, chosen][:, None]
-        places = winners[:, chosen][:, None].expand_as(maps)
-        as_second = torch.zeros_like(rows).scatter_add_(2, places, rows).sum(dim=0)
+        locations = winners[:, chosen][:, None].expand_as(maps)
+        as_second = torch.zeros_like(rows).scatter_add_(2, locations, rows).sum(dim=0)
         prove([result[chosen]], [as_first + as_second])
 
 
@@ -129,8 +129,8 @@ class KernelFigures:
         yield self._captured(sizes.small)
         yield self._module(sizes.small)
         yield from self._backward(sizes.backward[0], FULL)
-        for places in sizes.places:
-            yield self._shape(Size(sizes.size.channels, places, 1), "places")
+        for locations in sizes.locations:
+            yield self._shape(Size(sizes.size.channels, locations, 1), "locations")
         for channels in sizes.channels:
             yield self._shape(sizes.size._replace(channels=channels), "channels")
 
@@ -152,7 +152,7 @@ class KernelFigures:
     ) -> Figure:
         def take(blank: Figure) -> Figure:
             maps = self._two_sets(probes, gallery, dtype, size)
-            weight = torch.rand(size.places, device="cuda")
+            weight = torch.rand(size.locations, device="cuda")
             _prove_scores(match_scores(*maps, weight), *maps, weight)
             return self._figures.share(
                 blank,
@@ -169,7 +169,7 @@ class KernelFigures:
 
         def take(blank: Figure) -> Figure:
             maps = device_maps(count, size, HALF, 0)
-            weight = torch.rand(size.places, device="cuda")
+            weight = torch.rand(size.locations, device="cuda")
             _prove_scores(-pairwise_distance(maps, weight), maps, maps, weight)
             return self._figures.share(
                 blank,
@@ -258,7 +258,7 @@ class KernelFigures:
             if is_emulated():
                 raise RuntimeError("the emulator has no CUDA graphs")
             inputs = copies(*self._two_sets(count, count, HALF))
-            weight = torch.rand(size.places, device="cuda")
+            weight = torch.rand(size.locations, device="cuda")
             match_scores(inputs[0][0], inputs[0][1], weight)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
@@ -290,10 +290,10 @@ class KernelFigures:
     def _shape(self, size: Size, series: str) -> Figure:
         """So many maps of a size that all sizes have about the work of a square of ``probes``."""
         least = self._sizes.size
-        factor = least.places / size.places * (least.channels / size.channels) ** 0.5
+        factor = least.locations / size.locations * (least.channels / size.channels) ** 0.5
         count = max(2, round(self._sizes.probes * factor))
         return self._scores(count, count, size, HALF, series=series)
 
 
 def _shape(maps: str, size: Size) -> str:
-    return f"{maps}, C={size.channels} hw={size.places}"
+    return f"{maps}, C={size.channels} hw={size.locations}"

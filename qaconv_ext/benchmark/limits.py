@@ -29,9 +29,9 @@ class Limit:
     ratio: Spread
 
 
-def _maps(count: int, channels: int, places: int, seed: int = 0) -> Tensor:
+def _maps(count: int, channels: int, locations: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.randn(count, channels, places, generator=generator)
+    maps = torch.randn(count, channels, locations, generator=generator)
     return torch.nn.functional.normalize(maps, dim=1)
 
 
@@ -58,14 +58,14 @@ def fma_peak() -> float:
 def _share_of_peak(
     name: str, shape: tuple[int, int, int], run: Callable[[Tensor], object], budget: float
 ) -> Limit:
-    """Operations per second over those at the peak, ``[N, C, places]`` maps with each other."""
-    count, channels, places = shape
-    maps = _maps(count, channels, places)
-    operations = 2.0 * count * count * places * places * channels
+    """Operations per second over those at the peak, ``[N, C, locations]`` maps with each other."""
+    count, channels, locations = shape
+    maps = _maps(count, channels, locations)
+    operations = 2.0 * count * count * locations * locations * channels
     at_peak, work = _peak()
     ratio = ratios_in_turn(lambda: run(maps), work, budget=budget)
     share = ratio.times(operations / at_peak)
-    return Limit(f"{name}, {count} x {count}, C={channels}, hw={places}", "FMA peak", share)
+    return Limit(f"{name}, {count} x {count}, C={channels}, hw={locations}", "FMA peak", share)
 
 
 def cold_start(device: str) -> Limit:
@@ -110,10 +110,10 @@ def _match_with_ones(maps: Tensor) -> Tensor:
 
 def _narrow(precision: Precision, shape: tuple[int, int, int, int], budget: float) -> Limit:
     """How many times faster winners by narrow products make the scores of two sets of maps."""
-    probes, galleries, channels, places = shape
-    probe, gallery = _maps(probes, channels, places), _maps(galleries, channels, places, 1)
-    weight = torch.full((places,), 1 / places)
-    name = f"match_scores_narrow {precision}, {probes} x {galleries}, C={channels}, hw={places}"
+    probes, galleries, channels, locations = shape
+    probe, gallery = _maps(probes, channels, locations), _maps(galleries, channels, locations, 1)
+    weight = torch.full((locations,), 1 / locations)
+    name = f"match_scores_narrow {precision}, {probes} x {galleries}, C={channels}, hw={locations}"
     return Limit(
         name,
         "match_scores, times faster",
@@ -150,8 +150,8 @@ def limits(*, quick: bool, budget: float) -> Iterator[Limit]:
     for precision in get_args(Precision):
         if why_slow(precision):
             continue
-        for places in (192, 128):
-            yield _narrow(precision, (few, 8 * few, 128, places), budget)
+        for locations in (192, 128):
+            yield _narrow(precision, (few, 8 * few, 128, locations), budget)
     yield _backward(few, None, budget)
     yield _backward(few, 2 * few, budget)
     if not quick:

@@ -52,8 +52,8 @@ def largest_error(ours: list[Tensor], plain: list[Tensor]) -> float:
 def norm_error(ours: list[Tensor], plain: list[Tensor]) -> float:
     """The largest difference by norm, relative to the norm of each result.
 
-    For gradients where sums are rounded otherwise: of two nearly equal places another one may win,
-    and then single elements of the gradient differ by as much as they are.
+    For gradients where sums are rounded otherwise: of two nearly equal locations another one may
+    win, and then single elements of the gradient differ by as much as they are.
     """
     return max(
         float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-30))
@@ -80,7 +80,7 @@ def time_in_turn(
     """Seconds of each, and the ratio other / ours run by run.
 
     The two alternate, so that a machine that drifts does so for both, and the ratio is taken of
-    neighbours. Runs until ``budget`` seconds are spent, at least ``least`` and at most 50 of each;
+    neighbors. Runs until ``budget`` seconds are spent, at least ``least`` and at most 50 of each;
     before them one of each that does not count, unless both ran before (``warm``).
     """
     if not warm:

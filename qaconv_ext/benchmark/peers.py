@@ -18,9 +18,9 @@ from torch import Tensor
 from qaconv_ext.benchmark.case import first_line
 from qaconv_ext.benchmark.measure import Work
 
-#: PyPI's name, the module's, and how many places of a query are given at a time (None: all).
+#: PyPI's name, the module's, and how many locations of a query are given at a time (None: all).
 #: maxsim-cpu 0.1.0 multiplies larger matrices by a BLAS that its wheel does not bring: then its
-#: scores are wrong or the process ends. The sum over places may be made in parts, exactly.
+#: scores are wrong or the process ends. The sum over locations may be made in parts, exactly.
 _CPU = (("maxsim-cpu", "maxsim_cpu", 32), ("fast-maxsim", "fast_maxsim", None))
 
 
@@ -35,18 +35,19 @@ def _installed(package: str, module: str) -> str | None:
 
 
 def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[str, str]]:
-    """Scores ``[1, N]`` of a map ``[1, C, places]`` with maps ``[N, C, places]``, by each package.
+    """Scores ``[1, N]`` of a map ``[1, C, locations]`` with maps ``[N, C, locations]``, by each
+    package.
 
     Returns:
         The ways, under the packages' names; and why the others are missing.
     """
-    places = query[0].T.contiguous().numpy()  # [places, C]
-    documents = maps.transpose(1, 2).contiguous().numpy()  # [N, places, C]
+    locations = query[0].T.contiguous().numpy()  # [locations, C]
+    documents = maps.transpose(1, 2).contiguous().numpy()  # [N, locations, C]
     ways: dict[str, Work] = {}
     missing: dict[str, str] = {}
 
     def by(score: Callable[[Any, Any], Any], part: int) -> Work:
-        parts = [places[at : at + part] for at in range(0, len(places), part)]
+        parts = [locations[at : at + part] for at in range(0, len(locations), part)]
         return lambda: [torch.from_numpy(sum(score(p, documents) for p in parts))[None]]
 
     for package, module, part in _CPU:
@@ -54,12 +55,13 @@ def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[s
         if name is None:
             missing[package] = "not installed"
             continue
-        ways[name] = by(importlib.import_module(module).maxsim_scores, part or len(places))
+        ways[name] = by(importlib.import_module(module).maxsim_scores, part or len(locations))
     return ways, missing
 
 
 class _OnCuda(NamedTuple):
-    """A package with Triton kernels: its functions of ``[Q, places, C]`` and ``[D, places, C]``."""
+    """A package with Triton kernels: its functions of ``[Q, locations, C]`` and ``[D, locations,
+    C]``."""
 
     package: str
     module: str
@@ -72,7 +74,7 @@ _CUDA = (
     _OnCuda("late-interaction-kernels", "late_interaction_kernels", "maxsim", "maxsim"),
 )
 
-#: Sums of every pair: ``[P, places, C], [G, places, C] → [P, G]``.
+#: Sums of every pair: ``[P, locations, C], [G, locations, C] → [P, G]``.
 Sums = Callable[[Tensor, Tensor], Tensor]
 
 

@@ -1,7 +1,7 @@
 """The figures to reach on a GPU, and whether a run reached them: one table.
 
-They were set for an H100 and maps of 24 × 8 places and 128 channels in 16 bits, where nothing else
-is said; shares are of the float16 matrix product measured in the same run.
+They were set for an H100 and maps of 24 × 8 locations and 128 channels in 16 bits, where nothing
+else is said; shares are of the float16 matrix product measured in the same run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Target:
     at_most: bool = False
     """Less is better."""
     kind: str | None = None
-    """Of a case: the ways it is against, the quickest (or the most sparing) of which counts."""
+    """Of a case: the ways it is against, the fastest (or the most sparing) of which counts."""
     memory: bool = False
     """Of a case: memory and not time is compared."""
 
@@ -138,7 +138,7 @@ def _against(target: Target, results: list[dict[str, Any]]) -> Measured:
 
 
 def _worst_shape(figures: list[dict[str, Any]]) -> Measured:
-    """Each shape of a series against the better of its neighbours there; the worst of all."""
+    """Each shape of a series against the better of its neighbors there; the worst of all."""
     worst: tuple[float, str] | None = None
     for ratio, figure in _beside(figures):
         if figure["value"] is None:
@@ -152,10 +152,10 @@ def _worst_shape(figures: list[dict[str, Any]]) -> Measured:
 
 
 def _beside(figures: list[dict[str, Any]]) -> Iterator[tuple[float, dict[str, Any]]]:
-    for series in ("places", "channels"):
+    for series in ("locations", "channels"):
         members = [figure for figure in figures if figure["series"] == series]
         shares = [(m["value"] or {"median": 0.0})["median"] for m in members]
         for at, (share, figure) in enumerate(zip(shares, members, strict=True)):
-            neighbours = [shares[i] for i in (at - 1, at + 1) if 0 <= i < len(shares)]
-            best = max(neighbours, default=0.0)
+            neighbors = [shares[i] for i in (at - 1, at + 1) if 0 <= i < len(shares)]
+            best = max(neighbors, default=0.0)
             yield (share / best if best else 1.0), figure

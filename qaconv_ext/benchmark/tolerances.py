@@ -8,10 +8,11 @@ HALF, FULL = torch.float16, torch.float32
 
 #: Correlations, maxima, norms and weights of plain float16, each rounded to eleven bits.
 HALF_ERROR = 2e-2
-#: Sums that differ in the last bits of float32 give another of two nearly equal places: of some
+#: Sums that differ in the last bits of float32 give another of two nearly equal locations: of some
 #: 10^4 maxima one. Tensor cores cut off where others round.
 GRADIENT_ERROR = 2e-2
-#: Rounded to float16, some maxima in a hundred have another place; the norms work on those. Of two
+#: Rounded to float16, some maxima in a hundred have another location; the norms work on those. Of
+#: two
 #: nearly equal hardest negatives the loss takes another.
 HALF_GRADIENT_ERROR = 0.5
 #: Operands of TF32 have eleven bits, its sums more.

@@ -1,6 +1,6 @@
 """Graph sampling: batches of identities that look alike, from labels and any notion of distance."""
 
-from qaconv_ext.graph.deck import ClassDecks
+from qaconv_ext.graph.class_queues import ClassQueues
 from qaconv_ext.graph.distances import class_distances, nearest_classes
 from qaconv_ext.graph.distributed import one_graph
 from qaconv_ext.graph.epoch_batches import EpochBatchSampler
@@ -9,7 +9,7 @@ from qaconv_ext.graph.pk_sampler import PKSampler
 from qaconv_ext.graph.shuffle_sampler import ShuffleSampler
 
 __all__ = [
-    "ClassDecks",
+    "ClassQueues",
     "EpochBatchSampler",
     "GraphSampler",
     "PKSampler",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from qaconv_ext.graph.deck import ClassDecks
+from qaconv_ext.graph.class_queues import ClassQueues
 
 
 class Balance:
     """Several groups of numbers (classes, images) that an epoch's batches take from alike.
 
-    Each group is dealt from a shuffled deck of its own, which begins anew when it runs out: of a
+    Each group is drawn from a shuffled queue of its own, which begins anew when it runs out: of a
     small group everything comes more often than of a large one.
 
     Args:
@@ -41,15 +41,15 @@ class Balance:
 
         What does not divide evenly goes to another group each time.
         """
-        decks, groups = ClassDecks(self._members), len(self._members)
-        dealt = []
+        queues, groups = ClassQueues(self._members), len(self._members)
+        drawn = []
         for batch in range(count):
             first = batch * self._size
             parts = [
                 (first + self._size + group) // groups - (first + group) // groups
                 for group in range(groups)
             ]
-            dealt.append(
-                [m for group, part in enumerate(parts) for m in decks.deal(group, part, rng)]
+            drawn.append(
+                [m for group, part in enumerate(parts) for m in queues.draw(group, part, rng)]
             )
-        return dealt
+        return drawn

@@ -9,22 +9,23 @@ from typing import Any
 
 from qaconv_ext import _checks
 from qaconv_ext.graph.balance import Balance
-from qaconv_ext.graph.deck import ClassDecks
+from qaconv_ext.graph.class_queues import ClassQueues
 from qaconv_ext.graph.epoch_batches import EpochBatchSampler
 
 
 class ClassBatchSampler(EpochBatchSampler):
-    """A batch sampler: every batch is ``batch_size // instances`` classes of ``instances`` images.
+    """A batch sampler: every batch is ``batch_size // num_instances`` classes of ``num_instances``
+    images.
 
-    Images of one class are neighbours in the batch. The decks, which deal every image of a class
+    Images of one class are neighbors in the batch. The queues, which draw every image of a class
     before any repeats, go on from epoch to epoch, and are part of the state. Epochs, ranks and
     resuming: see `EpochBatchSampler`.
 
     Args:
         labels: one whole number per image of the data set, of any value and order.
-        batch_size: images in a batch, on each rank; a multiple of ``instances``.
-        instances: images of each class in a batch (K); repeated within a batch only where a class
-            has fewer.
+        batch_size: images in a batch, on each rank; a multiple of ``num_instances``.
+        num_instances: images of each class in a batch (K); repeated within a batch only where a
+            class has fewer.
         seed: of all random choices.
         groups: see `EpochBatchSampler`: of a class the group of its first image.
         cameras: one whole number per image: the images of a class in a batch are of different
@@ -41,7 +42,7 @@ class ClassBatchSampler(EpochBatchSampler):
         self,
         labels: Iterable[int],
         batch_size: int,
-        instances: int,
+        num_instances: int,
         seed: int = 0,
         *,
         groups: Iterable[int] | None = None,
@@ -51,11 +52,14 @@ class ClassBatchSampler(EpochBatchSampler):
     ) -> None:
         super().__init__(labels, batch_size, seed, groups=groups, rank=rank, world_size=world_size)
         of_cameras = self._per_image("cameras", cameras)
-        batch_size, instances = self.batch_size, _checks.whole_number("instances", instances, 1)
-        if batch_size % instances:
+        batch_size, num_instances = (
+            self.batch_size,
+            _checks.whole_number("num_instances", num_instances, 1),
+        )
+        if batch_size % num_instances:
             raise ValueError(
-                f"batch_size: got {batch_size}, wanted a multiple of instances, which is "
-                f"{instances}"
+                f"batch_size: got {batch_size}, wanted a multiple of num_instances, which is "
+                f"{num_instances}"
             )
         images: dict[int, list[int]] = {label: [] for label in sorted(set(self._labels))}
         for image, label in enumerate(self._labels):
@@ -63,18 +67,18 @@ class ClassBatchSampler(EpochBatchSampler):
         #: The labels that occur, ascending: class number c, wherever one is spoken of, is
         #: ``classes[c]``.
         self.classes = tuple(images)
-        self.classes_per_batch = batch_size // instances
-        self.instances = instances
+        self.classes_per_batch = batch_size // num_instances
+        self.num_instances = num_instances
         if len(self.classes) < self.classes_per_batch:
             raise ValueError(
                 f"labels: got {len(self.classes)} classes, wanted at least "
-                f"{self.classes_per_batch}, for a batch of {batch_size} images with {instances} of "
+                f"{self.classes_per_batch}, for a batch of {batch_size} images with {num_instances} of "
                 "each class"
             )
         self._check_ranks()
-        self._arguments["instances"] = instances
+        self._arguments["num_instances"] = num_instances
         self._images = list(images.values())
-        self._decks = ClassDecks(self._images, of_cameras)
+        self._queues = ClassQueues(self._images, of_cameras)
         self._balance: Balance | None = None
         if self._groups is not None:
             of_classes = (self._groups[numbers[0]] for numbers in self._images)
@@ -89,15 +93,15 @@ class ClassBatchSampler(EpochBatchSampler):
     def _classes_of_batches(self, rng: random.Random) -> list[list[int]]:
         """The class numbers of each batch of an epoch, in the order of training."""
 
-    def _deal(self, rng: random.Random) -> list[list[int]]:
+    def _draw(self, rng: random.Random) -> list[list[int]]:
         chosen = self._classes_of_batches(rng)[: len(self) * self.world_size]
         return [
-            [image for c in classes for image in self._decks.deal(c, self.instances, rng)]
+            [image for c in classes for image in self._queues.draw(c, self.num_instances, rng)]
             for classes in chosen
         ]
 
     def _more_state(self) -> dict[str, Any]:
-        return {"decks": self._decks.state()}
+        return {"queues": self._queues.state()}
 
     def _load_more(self, state: dict[str, Any]) -> None:
-        self._decks.load(state["decks"])
+        self._queues.load(state["queues"])

@@ -7,35 +7,35 @@ from collections.abc import Sequence
 from torch import distributed
 
 from qaconv_ext import _checks
-from qaconv_ext.graph.graph_sampler import Neighbours, class_numbers
+from qaconv_ext.graph.graph_sampler import Neighbors, class_numbers
 
 
-def one_graph(neighbours: Neighbours, group: distributed.ProcessGroup | None = None) -> Neighbours:
-    """``neighbours`` calculated by rank 0 of the group and sent to the others.
+def one_graph(neighbors: Neighbors, group: distributed.ProcessGroup | None = None) -> Neighbors:
+    """``neighbors`` calculated by rank 0 of the group and sent to the others.
 
     The ranks' shares of an epoch fit together only if every rank has the same graph, and equal
     weights do not promise that: batch-norm statistics are local to a rank, and one tie that falls
-    otherwise changes a batch. Without an initialised process group it is ``neighbours`` itself.
+    otherwise changes a batch. Without an initialized process group it is ``neighbors`` itself.
 
     Args:
-        neighbours: as `GraphSampler` takes it; called on rank 0 of the group only.
+        neighbors: as `GraphSampler` takes it; called on rank 0 of the group only.
         group: the process group; None for the default one.
 
     Returns:
         A callable for `GraphSampler` that must be called by all ranks of the group.
     """
-    _checks.function("neighbours", neighbours, "a function of image numbers")
+    _checks.function("neighbors", neighbors, "a function of image numbers")
 
     def from_rank_zero(images: Sequence[int]) -> list[list[int]]:
         if not (distributed.is_available() and distributed.is_initialized()):
-            return _rows(neighbours(images))
+            return _rows(neighbors(images))
         # An error travels as well, as text: without it the other ranks would wait for rank 0 until
         # their time limit.
         message: list[list[list[int]] | str] = [""]
         failure: Exception | None = None
         if distributed.get_rank(group) == 0:
             try:
-                message = [_rows(neighbours(images))]
+                message = [_rows(neighbors(images))]
             except Exception as error:
                 failure = error
                 message = [f"{type(error).__name__}: {error}"]
@@ -43,7 +43,7 @@ def one_graph(neighbours: Neighbours, group: distributed.ProcessGroup | None = N
         if failure is not None:
             raise failure
         if isinstance(message[0], str):
-            raise RuntimeError(f"neighbours: failed on rank 0 with {message[0]}")
+            raise RuntimeError(f"neighbors: failed on rank 0 with {message[0]}")
         return message[0]
 
     return from_rank_zero

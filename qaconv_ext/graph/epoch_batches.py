@@ -30,9 +30,9 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
     fetches batches ahead. After `load_state_dict` the next iteration gives the rest of that epoch,
     exactly.
 
-    **Ranks.** All ranks deal the same batches of an epoch and each takes every world_size-th, so
+    **Ranks.** All ranks draw the same batches of an epoch and each takes every world_size-th, so
     the shares are disjoint and of equal length; up to world_size - 1 batches that do not fill a
-    round are left out, before images are dealt to them. The state is the same on every rank.
+    round are left out, before images are drawn to them. The state is the same on every rank.
 
     Args:
         labels: one whole number per image of the data set, of any value and order.
@@ -74,7 +74,7 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         }
         self._groups = self._per_image("groups", groups)
         self._epoch = 0
-        self._batches: list[list[int]] | None = None  # the epoch's, of all ranks, once dealt
+        self._batches: list[list[int]] | None = None  # the epoch's, of all ranks, once drawn
         self._position = 0  # where the next iteration starts
         self._begun = False
 
@@ -95,7 +95,7 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         """Batches of an epoch before they are shared among the ranks: constant."""
 
     @abstractmethod
-    def _deal(self, rng: random.Random) -> list[list[int]]:
+    def _draw(self, rng: random.Random) -> list[list[int]]:
         """The image numbers of the epoch's ``len(self) * world_size`` batches."""
 
     def _more_state(self) -> dict[str, Any]:
@@ -121,14 +121,14 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         return self._batches_in_all() // self.world_size
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Begin an epoch, and deal its batches unless they are there already."""
+        """Begin an epoch, and draw its batches unless they are there already."""
         # A generator, so that the epoch begins with the first batch asked for: a loader with
         # workers calls iter() twice and throws one away.
         if self._begun:
             self.set_epoch(self._epoch + 1)
         if self._batches is None:
             # Text as seed: hashed by sha512, so seed 1 in epoch 2 is unlike seed 2 in epoch 1.
-            self._batches = self._deal(random.Random(f"{self._seed}/{self._epoch}"))
+            self._batches = self._draw(random.Random(f"{self._seed}/{self._epoch}"))
         # Only now: an iteration that failed, in the graph say, can be tried again.
         self._begun = True
         share = self._batches[self.rank :: self.world_size]
@@ -140,7 +140,7 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         """Choose the epoch of the next iteration.
 
         The epoch in progress starts again with the batches it had; one just loaded by
-        `load_state_dict` goes on at its position; any other is dealt anew.
+        `load_state_dict` goes on at its position; any other is drawn anew.
         """
         epoch = _checks.whole_number("epoch", epoch, 0)
         if epoch != self._epoch:

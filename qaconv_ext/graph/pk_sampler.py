@@ -6,7 +6,7 @@ from qaconv_ext.graph.class_batches import ClassBatchSampler
 
 
 class PKSampler(ClassBatchSampler):
-    """P random classes with K images each, P = batch_size / instances.
+    """P random classes with K images each, P = batch_size / num_instances.
 
     An epoch shuffles the classes and cuts them into batches of P, so each class is in at most one
     batch: ``classes // P`` batches in all, and the ``classes % P`` left over, others every time,

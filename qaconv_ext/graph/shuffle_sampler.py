@@ -50,7 +50,7 @@ class ShuffleSampler(EpochBatchSampler):
     def _batches_in_all(self) -> int:
         return len(self._labels) // self.batch_size
 
-    def _deal(self, rng: random.Random) -> list[list[int]]:
+    def _draw(self, rng: random.Random) -> list[list[int]]:
         if self._balance is not None:
             return self._balance.batches(len(self) * self.world_size, rng)
         shuffled = rng.sample(range(len(self._labels)), len(self._labels))

@@ -19,7 +19,7 @@ class SoftmaxClassifier(nn.Module):
     Args:
         num_features: channels of the maps.
         num_classes: identities of the training set.
-        norm: batch-normalise the pooled features, without a shift, and classify without a bias: the
+        norm: batch-normalize the pooled features, without a shift, and classify without a bias: the
             BNNeck of Luo et al., *Bag of Tricks* (arXiv 1903.07071). Means of unit vectors differ
             little, so that without it the logits begin all alike.
     """
@@ -37,7 +37,7 @@ class SoftmaxClassifier(nn.Module):
         """The loss of a batch.
 
         Args:
-            maps: ``[B, num_features, h, w]`` floating, averaged over the places.
+            maps: ``[B, num_features, h, w]`` floating, averaged over the locations.
             labels: ``[B]`` whole numbers in 0 .. num_classes - 1.
 
         Raises:

@@ -19,7 +19,7 @@ class HardTripletLoss(nn.Module):
     al., *In Defense of the Triplet Loss for Person Re-Identification* (arXiv 1703.07737).
 
     Args:
-        margin: in the units of the scores; 16 in the paper, for QAConv's normalised scores.
+        margin: in the units of the scores; 16 in the paper, for QAConv's normalized scores.
     """
 
     def __init__(self, margin: float = 16.0) -> None:

@@ -12,23 +12,23 @@
 namespace qaconv::test {
 
 struct Shape {
-    int64_t probes, galleries, channels, probe_places, gallery_places;
+    int64_t probes, galleries, channels, probe_locations, gallery_locations;
 };
 
 inline std::string name_of(const Shape& shape) {
     return text(shape.probes) + "x" + text(shape.galleries) + " maps, C=" + text(shape.channels) +
-           ", places " + text(shape.probe_places) + " and " + text(shape.gallery_places);
+           ", locations " + text(shape.probe_locations) + " and " + text(shape.gallery_locations);
 }
 
 // Around the widths of vectors, panels and tiles (1 to 17), and 24 x 8 = 192 of the usual network.
-constexpr int64_t kPlaces[] = {1, 2, 5, 6, 7, 15, 16, 17, 35, 192};
+constexpr int64_t kLocations[] = {1, 2, 5, 6, 7, 15, 16, 17, 35, 192};
 constexpr int64_t kChannels[] = {1, 3, 16, 37, 128, 300};
 constexpr int64_t kCounts[] = {0, 1, 3, 5, 65};  // 65: one more than a block of packed maps
 
 inline std::vector<Shape> cpu_shapes() {
     std::vector<Shape> shapes;
-    for (int64_t s : kPlaces) {
-        for (int64_t r : kPlaces) shapes.push_back({2, 3, 3, s, r});
+    for (int64_t s : kLocations) {
+        for (int64_t r : kLocations) shapes.push_back({2, 3, 3, s, r});
     }
     for (int64_t c : kChannels) {
         for (int64_t s : {1, 7, 17, 35}) shapes.push_back({1, 2, c, s, 16});
@@ -41,7 +41,7 @@ inline std::vector<Shape> cpu_shapes() {
     return shapes;
 }
 
-// An emulated device runs some ten million instructions a second: every width of places and
+// An emulated device runs some ten million instructions a second: every width of locations and
 // channels once, and more pairs than one.
 inline std::vector<Shape> cuda_shapes() {
     return {{1, 1, 1, 1, 1},    {2, 1, 3, 1, 17},  {1, 2, 16, 2, 5},   {2, 2, 3, 6, 7},
@@ -71,11 +71,11 @@ struct Fractions {
 
 template <typename Value>
 TestMaps probe_of(const Shape& shape, DType dtype, Layout layout, Value value) {
-    return TestMaps(shape.probes, shape.channels, shape.probe_places, dtype, layout, value);
+    return TestMaps(shape.probes, shape.channels, shape.probe_locations, dtype, layout, value);
 }
 template <typename Value>
 TestMaps gallery_of(const Shape& shape, DType dtype, Layout layout, Value value) {
-    return TestMaps(shape.galleries, shape.channels, shape.gallery_places, dtype, layout, value);
+    return TestMaps(shape.galleries, shape.channels, shape.gallery_locations, dtype, layout, value);
 }
 
 // count numbers of the type of the sums: whole in [-3, 3], or fractions in [-1, 1).

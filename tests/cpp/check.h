@@ -54,8 +54,8 @@ void run_case(const std::string& name, Body body) {
 // which all of them take minutes. n should share no factor with the sizes of the grid's axes, so
 // that every value of each is still met.
 inline bool in_stride() {
-    static const char* text = std::getenv("QACONV_TEST_STRIDE");
-    static const int stride = text == nullptr ? 1 : std::max(1, std::atoi(text));
+    static const char* variant = std::getenv("QACONV_TEST_STRIDE");
+    static const int stride = variant == nullptr ? 1 : std::max(1, std::atoi(variant));
     static int count = 0;
     if (count++ % stride == 0) return true;
     ++counts().skipped;
@@ -83,7 +83,7 @@ std::string text(const T& value) {
 
 template <typename T>
 bool same_bits(T a, T b) {
-    // A NaN's payload depends on the order of a product's factors, which no law fixes.
+    // A NaN's payload depends on the order of a product's factors, which no contract fixes.
     return std::memcmp(&a, &b, sizeof(T)) == 0 || (a != a && b != b);
 }
 

@@ -1,10 +1,10 @@
 // The operators on the CPU: every instruction set this machine has, serial and with threads.
 #include <vector>
 
-#include "backward_laws.h"
+#include "backward_contracts.h"
+#include "contracts.h"
 #include "cpu_device.h"
-#include "laws.h"
-#include "special_laws.h"
+#include "special_contracts.h"
 
 namespace qaconv::test {
 namespace {
@@ -36,8 +36,8 @@ template <typename T>
 void check_threads(const Shape& shape, DType dtype, Layout layout) {
     const TestMaps probe = probe_of(shape, dtype, layout, Fractions{31});
     const TestMaps gallery = gallery_of(shape, dtype, layout, Fractions{32});
-    const Head<T> head{fractions<T>(shape.probe_places, 33), fractions<T>(shape.gallery_places, 34),
-                       T(0.1)};
+    const Head<T> head{fractions<T>(shape.probe_locations, 33),
+                       fractions<T>(shape.gallery_locations, 34), T(0.1)};
     for (const CpuDevice& one : serial_cpu_devices()) {
         const CpuDevice many = one.with_threads();
         const Maxima<T> maxima = correlation_max<T>(one, probe, gallery);
@@ -69,7 +69,7 @@ void threads_change_nothing() {
 int main() {
     using namespace qaconv;
     using namespace qaconv::test;
-    for_each_case("law", cpu_shapes(), [](const Shape& shape, DType dtype, Layout layout) {
+    for_each_case("contract", cpu_shapes(), [](const Shape& shape, DType dtype, Layout layout) {
         with_sum_type(dtype, [&](auto zero) {
             for (const CpuDevice& device : serial_cpu_devices()) {
                 check_forward<decltype(zero)>(device, shape, dtype, layout);
@@ -81,7 +81,7 @@ int main() {
     expanded_maps();
     batch_invariance();
     threads_change_nothing();
-    run_special_laws(serial_cpu_devices());
-    run_backward_laws(serial_cpu_devices());
+    run_special_contracts(serial_cpu_devices());
+    run_backward_contracts(serial_cpu_devices());
     return finish();
 }

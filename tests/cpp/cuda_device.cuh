@@ -17,7 +17,7 @@ inline void check_cuda(cudaError_t error, const std::string& call) {
     check(error == cudaSuccess, call + ": " + cudaGetErrorString(error));
 }
 
-// Left as cudaMalloc gives it: where uninitialised memory is checked, a kernel's read of what
+// Left as cudaMalloc gives it: where uninitialized memory is checked, a kernel's read of what
 // nobody wrote is found.
 class DeviceMemory {
   public:

@@ -1,23 +1,23 @@
-// The Hopper texts, which only a device of compute capability 9.0 has.
+// The Hopper variants, which only a device of compute capability 9.0 has.
 #include <cuda_runtime.h>
 
 #include <cstdio>
 #include <string>
 #include <vector>
 
-#include "backward_laws.h"
+#include "backward_contracts.h"
+#include "contracts.h"
 #include "cuda/tensor_pairs.h"
 #include "cuda_device.cuh"
-#include "cuda_text_laws.h"
-#include "laws.h"
-#include "special_laws.h"
+#include "cuda_variant_contracts.h"
+#include "special_contracts.h"
 
 namespace qaconv::test {
 namespace {
 
 bool has_hopper() {
     int devices = 0;
-    if (cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0 && cuda::has_hopper_text()) {
+    if (cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0 && cuda::has_hopper_variant()) {
         return true;
     }
     std::printf("SKIPPED: no CUDA device of compute capability 9.0, or not compiled for 9.0a\n");
@@ -25,10 +25,11 @@ bool has_hopper() {
     return false;
 }
 
-// Which text the case before took: a fallback would prove nothing of what it fell back from.
-void check_text(const char* wanted) {
-    run_case(std::string("the text was ") + wanted, [&] {
-        check(std::string(cuda::last_text()) == wanted, std::string("got ") + cuda::last_text());
+// Which variant the case before took: a fallback would prove nothing of what it fell back from.
+void check_variant(const char* wanted) {
+    run_case(std::string("the variant was ") + wanted, [&] {
+        check(std::string(cuda::last_variant()) == wanted,
+              std::string("got ") + cuda::last_variant());
     });
 }
 
@@ -78,26 +79,26 @@ int main() {
     using namespace qaconv;
     using namespace qaconv::test;
     if (!has_hopper()) return finish();
-    cuda::set_text(cuda::Text::kAuto);
+    cuda::set_variant(cuda::Variant::kAuto);
     arithmetic() = kTensorCores;
     const DType f32 = DType::kFloat32, f16 = DType::kFloat16, bf16 = DType::kBFloat16;
     for (const Shape& shape : kTensorShapes) run_shape("hopper", shape, {f32, f16, bf16});
     for (const Shape& shape : kHopperShapes) run_shape("hopper", shape, {f32, f16});
-    check_text("hopper");
+    check_variant("hopper");
     for (const Shape& shape : kWideShapes) run_shape("hopper wide", shape, {f16});
     run_shape("hopper wide", kWideShapes[0], {bf16, f32});
-    check_text("hopper wide");
+    check_variant("hopper wide");
     run_runs({f32, f16});  // bfloat16 is another instruction, and nothing else
     run_many_pairs({f32, f16}, kManyPairs);
-    run_wild_maps_beside_ordinary_ones({f32, f16, bf16});
+    run_fallback_maps_beside_others({f32, f16, bf16});
     run_negative_pairs({f32, f16});
-    precision_of_float32(cuda::Text::kAuto);
-    run_special_laws(std::vector<CudaDevice>(1));
+    precision_of_float32(cuda::Variant::kAuto);
+    run_special_contracts(std::vector<CudaDevice>(1));
     backward_of_many_maps();
-    // Left to the other texts: maps of few places, and maxima that its memory does not hold.
+    // Left to the other variants: maps of few locations, and maxima that its memory does not hold.
     run_shape("beside hopper", {2, 1, 20, 15, 35}, {f32, f16});
-    check_text("resident");
+    check_variant("resident");
     run_shape("beside hopper", {1, 1, 8, 193, 2500}, {f16});
-    check_text("resident");
+    check_variant("resident");
     return finish();
 }

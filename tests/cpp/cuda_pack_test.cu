@@ -43,12 +43,12 @@ class AnyMaps {
   public:
     template <typename Value>
     AnyMaps(const Maps& maps, int64_t offset, Value value) : maps_(maps), offset_(offset) {
-        const int64_t last = at(maps.count - 1, maps.channels - 1, maps.places - 1);
+        const int64_t last = at(maps.count - 1, maps.channels - 1, maps.locations - 1);
         // Nothing lies behind the last number: a read of more is a fault.
         bytes_.assign(static_cast<size_t>(last + 1) * size_of(maps.dtype), 0xff);
         for (int64_t n = 0; n < maps.count; ++n) {
             for (int64_t c = 0; c < maps.channels; ++c) {
-                for (int64_t s = 0; s < maps.places; ++s) {
+                for (int64_t s = 0; s < maps.locations; ++s) {
                     const uint64_t bits = encoded(value(n, c, s), maps.dtype);
                     std::memcpy(&bytes_[static_cast<size_t>(at(n, c, s)) * size_of(maps.dtype)],
                                 &bits, size_of(maps.dtype));
@@ -77,7 +77,8 @@ class AnyMaps {
 
   private:
     int64_t at(int64_t n, int64_t c, int64_t s) const {
-        return offset_ + n * maps_.map_stride + c * maps_.channel_stride + s * maps_.place_stride;
+        return offset_ + n * maps_.map_stride + c * maps_.channel_stride +
+               s * maps_.location_stride;
     }
 
     Maps maps_;
@@ -89,10 +90,10 @@ class AnyMaps {
 struct Wanted {
     std::vector<uint16_t> high, low;
     std::vector<float> scale;
-    std::vector<int> wild;
+    std::vector<int> fallback;
 };
 
-bool is_wild(double largest, bool finite, DType dtype) {
+bool needs_fallback(double largest, bool finite, DType dtype) {
     if (!finite) return true;
     if (dtype == DType::kFloat16 || largest == 0) return false;
     return largest < std::ldexp(1.0, -60) || largest > std::ldexp(1.0, 60);
@@ -103,16 +104,17 @@ void pack_map(const AnyMaps& maps, int64_t n, const cuda::Packing& packing, Want
     double largest = 0;
     bool finite = true;
     for (int64_t c = 0; c < shape.channels; ++c) {
-        for (int64_t s = 0; s < shape.places; ++s) {
+        for (int64_t s = 0; s < shape.locations; ++s) {
             const double size = std::abs(maps.value(n, c, s));
             finite = finite && std::isfinite(size);
             largest = std::max(largest, size);
         }
     }
-    const bool wild = is_wild(largest, finite, shape.dtype);
+    const bool fallback = needs_fallback(largest, finite, shape.dtype);
     const bool split = shape.dtype == DType::kFloat32;
-    const double size = split && !wild && largest != 0 ? std::ldexp(1.0, std::ilogb(largest)) : 1.0;
-    wanted.wild.push_back(wild);
+    const double size =
+        split && !fallback && largest != 0 ? std::ldexp(1.0, std::ilogb(largest)) : 1.0;
+    wanted.fallback.push_back(fallback);
     wanted.scale.push_back(static_cast<float>(size));
     const auto store = [&](int64_t c, int64_t s) {
         if (c >= shape.channels) {
@@ -120,7 +122,7 @@ void pack_map(const AnyMaps& maps, int64_t n, const cuda::Packing& packing, Want
             if (split) wanted.low.push_back(0);
             return;
         }
-        s = std::min(s, shape.places - 1);
+        s = std::min(s, shape.locations - 1);
         if (!split) {
             wanted.high.push_back(static_cast<uint16_t>(maps.bits(n, c, s)));
             return;
@@ -133,12 +135,12 @@ void pack_map(const AnyMaps& maps, int64_t n, const cuda::Packing& packing, Want
     const int64_t channels =
         (shape.channels + packing.channel_step - 1) / packing.channel_step * packing.channel_step;
     if (!packing.tiles) {
-        for (int64_t s = 0; s < shape.places; ++s) {
+        for (int64_t s = 0; s < shape.locations; ++s) {
             for (int64_t c = 0; c < channels; ++c) store(c, s);
         }
         return;
     }
-    for (int64_t s0 = 0; s0 < shape.places; s0 += 64) {
+    for (int64_t s0 = 0; s0 < shape.locations; s0 += 64) {
         for (int64_t c0 = 0; c0 < channels; c0 += 8) {
             for (int64_t s = s0; s < s0 + 64; ++s) {
                 for (int64_t c = c0; c < c0 + 8; ++c) store(c, s);
@@ -155,30 +157,30 @@ std::vector<T> downloaded(const T* data, size_t count) {
     return result;
 }
 
-// The numbers of a wild map are nobody's.
+// The numbers of a map out of range are nobody's.
 void check_side(const cuda::Operand& side, const AnyMaps& maps, const cuda::Packing& packing,
                 const std::string& name) {
     const Maps& shape = maps.shape();
     const auto count = static_cast<size_t>(shape.count);
     Wanted wanted;
     for (int64_t n = 0; n < shape.count; ++n) pack_map(maps, n, packing, wanted);
-    check(side.count == shape.count && side.places == shape.places, name + ": sizes");
+    check(side.count == shape.count && side.locations == shape.locations, name + ": sizes");
     check(side.channels % packing.channel_step == 0, name + ": channels");
     const std::vector<uint32_t> largest = downloaded(side.magnitudes.of_map, count);
     const cuda::Magnitudes magnitudes{largest.data(), side.magnitudes.dtype};
-    std::vector<int> wild;
+    std::vector<int> fallback;
     std::vector<float> scale;
     for (int64_t n = 0; n < shape.count; ++n) {
-        wild.push_back(magnitudes.is_wild(n) ? 1 : 0);
+        fallback.push_back(magnitudes.needs_fallback(n) ? 1 : 0);
         scale.push_back(static_cast<float>(decoded(magnitudes.scale_bits(n), DType::kFloat32)));
     }
-    check_exact(wild, wanted.wild, name + ", wild");
+    check_exact(fallback, wanted.fallback, name + ", fallback");
     check_exact(scale, wanted.scale, name + ", scale");
     const auto check_numbers = [&](const uint16_t* data, const std::vector<uint16_t>& numbers,
                                    const std::string& what) {
         const std::vector<uint16_t> got = downloaded(data, numbers.size());
         check_all(got, numbers, what, [&](size_t k) {
-            return got[k] == numbers[k] || wanted.wild[k / (numbers.size() / count)] != 0;
+            return got[k] == numbers[k] || wanted.fallback[k / (numbers.size() / count)] != 0;
         });
     };
     check_numbers(side.high, wanted.high, name + ", high");
@@ -218,7 +220,7 @@ struct Lie {
     const char* name;
     bool channels_last;
     int64_t spare;   // elements between lines and between maps
-    int64_t step;    // between the neighbours of a line
+    int64_t step;    // between the neighbors of a line
     int64_t offset;  // of the first element
 };
 constexpr Lie kLies[] = {
@@ -236,16 +238,16 @@ constexpr Lie kLies[] = {
     {"every third channel", true, 0, 3, 0},
 };
 
-Maps maps_of(DType dtype, int64_t count, int64_t channels, int64_t places, const Lie& lie) {
+Maps maps_of(DType dtype, int64_t count, int64_t channels, int64_t locations, const Lie& lie) {
     Maps maps;
     maps.dtype = dtype;
     maps.count = count;
     maps.channels = channels;
-    maps.places = places;
-    const int64_t line = (lie.channels_last ? channels : places) * lie.step + lie.spare;
-    const int64_t lines = lie.channels_last ? places : channels;
+    maps.locations = locations;
+    const int64_t line = (lie.channels_last ? channels : locations) * lie.step + lie.spare;
+    const int64_t lines = lie.channels_last ? locations : channels;
     maps.map_stride = line * lines + lie.spare;
-    maps.place_stride = lie.channels_last ? line : lie.step;
+    maps.location_stride = lie.channels_last ? line : lie.step;
     maps.channel_stride = lie.channels_last ? lie.step : line;
     return maps;
 }
@@ -257,20 +259,20 @@ constexpr int64_t kSizes[][2] = {{64, 64},  {128, 192}, {1, 1},   {8, 8},   {16,
 void run_layouts() {
     for (DType dtype : kTypes) {
         for (const auto& size : kSizes) {
-            run_case(
-                std::string(name_of(dtype)) + ", C=" + text(size[0]) + ", places " + text(size[1]),
-                [&] {
-                    for (const Lie& lie : kLies) {
-                        const AnyMaps maps(maps_of(dtype, 3, size[0], size[1], lie), lie.offset,
-                                           ordinary);
-                        for (const cuda::Packing& packing : kPackings) {
-                            check_packing(maps, nullptr, packing);
-                        }
-                        if (counts().current_failures > 0) {
-                            return fail(std::string("of maps that lie ") + lie.name);
-                        }
-                    }
-                });
+            run_case(std::string(name_of(dtype)) + ", C=" + text(size[0]) + ", locations " +
+                         text(size[1]),
+                     [&] {
+                         for (const Lie& lie : kLies) {
+                             const AnyMaps maps(maps_of(dtype, 3, size[0], size[1], lie),
+                                                lie.offset, ordinary);
+                             for (const cuda::Packing& packing : kPackings) {
+                                 check_packing(maps, nullptr, packing);
+                             }
+                             if (counts().current_failures > 0) {
+                                 return fail(std::string("of maps that lie ") + lie.name);
+                             }
+                         }
+                     });
         }
     }
 }
@@ -288,7 +290,7 @@ void run_two_sides() {
                 const auto value = [&](int64_t n, int64_t c, int64_t s) {
                     return ordinary(expanded.map_stride == 0 ? 0 : n,
                                     expanded.channel_stride == 0 ? 0 : c,
-                                    expanded.place_stride == 0 ? 0 : s);
+                                    expanded.location_stride == 0 ? 0 : s);
                 };
                 const AnyMaps maps(expanded, 0, value);
                 check_packing(maps, &other, kPackings[0]);
@@ -300,9 +302,9 @@ void run_two_sides() {
             }
             same(&Maps::map_stride, few);
             same(&Maps::channel_stride, few);
-            same(&Maps::place_stride, few);
+            same(&Maps::location_stride, few);
             shape = maps_of(dtype, 4, 72, 64, kLies[7]);
-            same(&Maps::place_stride, many);
+            same(&Maps::location_stride, many);
             same(&Maps::channel_stride, many);
         });
     }
@@ -318,8 +320,9 @@ void run_more_maps_than_a_grid_has_blocks() {
     });
 }
 
-// Which maps are wild, wherever in them it shows. 70 channels and 130 places are six patches.
-void run_wild_maps() {
+// Which maps are out of range, wherever in them it shows. 70 channels and 130 locations are six
+// patches.
+void run_fallback_maps() {
     constexpr int64_t kC = 70, kS = 130;
     const double kinds[] = {NAN,
                             INFINITY,
@@ -333,21 +336,23 @@ void run_wild_maps() {
     constexpr int64_t kWhere[][2] = {{0, 0}, {69, 129}, {3, 64}, {64, 63}};
     for (DType dtype : kTypes) {
         for (double base : {0.0, 1.0, std::ldexp(1.0, -70), std::ldexp(1.0, -60)}) {
-            run_case(std::string("wild maps, ") + name_of(dtype) + ", beside " + text(base), [&] {
-                for (const auto& where : kWhere) {
-                    for (const Lie& lie : {kLies[0], kLies[2], kLies[7]}) {
-                        // A map for each kind, and one without any.
-                        const auto value = [&](int64_t n, int64_t c, int64_t s) {
-                            if (n < 9 && c == where[0] && s == where[1]) return kinds[n];
-                            return s < 64 || base == 1 ? base : 0;
-                        };
-                        const AnyMaps maps(maps_of(dtype, 10, kC, kS, lie), lie.offset, value);
-                        check_packing(maps, nullptr, kPackings[2]);
-                    }
-                }
-            });
+            run_case(std::string("maps out of range, ") + name_of(dtype) + ", beside " + text(base),
+                     [&] {
+                         for (const auto& where : kWhere) {
+                             for (const Lie& lie : {kLies[0], kLies[2], kLies[7]}) {
+                                 // A map for each kind, and one without any.
+                                 const auto value = [&](int64_t n, int64_t c, int64_t s) {
+                                     if (n < 9 && c == where[0] && s == where[1]) return kinds[n];
+                                     return s < 64 || base == 1 ? base : 0;
+                                 };
+                                 const AnyMaps maps(maps_of(dtype, 10, kC, kS, lie), lie.offset,
+                                                    value);
+                                 check_packing(maps, nullptr, kPackings[2]);
+                             }
+                         }
+                     });
         }
-        run_case(std::string("no wild map, ") + name_of(dtype), [&] {
+        run_case(std::string("no map out of range, ") + name_of(dtype), [&] {
             const AnyMaps maps(maps_of(dtype, 2, kC, kS, kLies[0]), 0, ordinary);
             check_packing(maps, &maps, kPackings[0]);
         });
@@ -368,6 +373,6 @@ int main() {
     run_layouts();
     run_two_sides();
     run_more_maps_than_a_grid_has_blocks();
-    run_wild_maps();
+    run_fallback_maps();
     return finish();
 }

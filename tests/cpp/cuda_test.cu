@@ -1,16 +1,17 @@
-// The operators on a CUDA device: the laws of every device, and the scalar CPU text beside it.
+// The operators on a CUDA device: the contracts of every device, and the scalar CPU variant beside
+// it.
 #include <cuda_runtime.h>
 
 #include <cstdio>
 #include <string>
 #include <vector>
 
-#include "backward_laws.h"
+#include "backward_contracts.h"
+#include "contracts.h"
 #include "cpu_device.h"
 #include "cuda/status.h"
 #include "cuda_device.cuh"
-#include "laws.h"
-#include "special_laws.h"
+#include "special_contracts.h"
 
 namespace qaconv::test {
 namespace {
@@ -33,8 +34,8 @@ void check_against_cpu(const Shape& shape, DType dtype, Layout layout) {
     const TestMaps gallery = gallery_of(shape, dtype, layout, WholeNumbers{52});
     const Maxima<T> maxima = correlation_max<T>(cpu, probe, gallery);
     check_maxima_bits(correlation_max<T>(cuda, probe, gallery), maxima, "cuda and cpu");
-    const Head<T> head{whole_numbers<T>(shape.probe_places, 53),
-                       whole_numbers<T>(shape.gallery_places, 54), 2};
+    const Head<T> head{whole_numbers<T>(shape.probe_locations, 53),
+                       whole_numbers<T>(shape.gallery_locations, 54), 2};
     check_exact(match_scores(cuda, probe, gallery, head), match_scores(cpu, probe, gallery, head),
                 "cuda and cpu, scores");
     check_exact(pairwise_distance(cuda, probe, head.probe_weight, head.bias),
@@ -142,14 +143,14 @@ int main() {
     using namespace qaconv::test;
     if (!has_device()) return finish();
     arithmetic() = kTensorCores;
-    for_each_case("law", cuda_shapes(), [](const Shape& shape, DType dtype, Layout layout) {
+    for_each_case("contract", cuda_shapes(), [](const Shape& shape, DType dtype, Layout layout) {
         with_sum_type(dtype, [&](auto zero) { check_case<decltype(zero)>(shape, dtype, layout); });
     });
     large_sets();
     order_of_sums();
     stream_of_its_own();
     errors_are_reported();
-    run_special_laws(std::vector<CudaDevice>(1));
-    run_backward_laws(std::vector<CudaDevice>(1));
+    run_special_contracts(std::vector<CudaDevice>(1));
+    run_backward_contracts(std::vector<CudaDevice>(1));
     return finish();
 }

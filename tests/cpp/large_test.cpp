@@ -48,13 +48,13 @@ class Forgetful {
     bool mapped_ = false;
 };
 
-// One channel of ones against maps of one place: every maximum of pair g is map g's number.
+// One channel of ones against maps of one location: every maximum of pair g is map g's number.
 void correlation_max_beyond(const CpuDevice& device) {
-    const int64_t places = 16384, count = (int64_t{1} << 31) / places + 3;
-    const std::vector<float> probe(static_cast<size_t>(places), 1.0f);
+    const int64_t locations = 16384, count = (int64_t{1} << 31) / locations + 3;
+    const std::vector<float> probe(static_cast<size_t>(locations), 1.0f);
     std::vector<float> gallery(static_cast<size_t>(count));
     for (int64_t g = 0; g < count; ++g) gallery[static_cast<size_t>(g)] = static_cast<float>(g);
-    const Forgetful over_gallery(count * places * 4), gallery_index(count * places);
+    const Forgetful over_gallery(count * locations * 4), gallery_index(count * locations);
     std::vector<float> over_probe(static_cast<size_t>(count));
     std::vector<int16_t> probe_index(static_cast<size_t>(count), -1);
     if (!over_gallery.mapped() || !gallery_index.mapped()) {
@@ -64,7 +64,7 @@ void correlation_max_beyond(const CpuDevice& device) {
         return;
     }
     CorrelationMaxParams params;
-    params.probe = {probe.data(), DType::kFloat32, 1, 1, places, places, places, 1};
+    params.probe = {probe.data(), DType::kFloat32, 1, 1, locations, locations, locations, 1};
     params.gallery = {gallery.data(), DType::kFloat32, count, 1, 1, 1, 1, 1};
     params.over_gallery = over_gallery.data();
     params.over_probe = over_probe.data();
@@ -75,11 +75,11 @@ void correlation_max_beyond(const CpuDevice& device) {
     check(std::count(probe_index.begin(), probe_index.end(), 0) == count, "probe_index");
     const float* maxima = reinterpret_cast<const float*>(over_gallery.data());
     for (int64_t g = count - 5; g < count; ++g) {
-        const float* begin = maxima + g * places;
-        check(std::count(begin, begin + places, static_cast<float>(g)) == places,
+        const float* begin = maxima + g * locations;
+        check(std::count(begin, begin + locations, static_cast<float>(g)) == locations,
               "over_gallery of pair " + text(g));
-        const char* positions = gallery_index.data() + g * places;
-        check(std::count(positions, positions + places, 0) == places,
+        const char* positions = gallery_index.data() + g * locations;
+        check(std::count(positions, positions + locations, 0) == locations,
               "gallery_index of pair " + text(g));
     }
 }
@@ -89,7 +89,7 @@ void correlation_max_beyond(const CpuDevice& device) {
 
 int main() {
     using namespace qaconv::test;
-    // What stores a pair is one text for all instruction sets: the quickest will do.
+    // What stores a pair is one variant for all instruction sets: the fastest will do.
     const CpuDevice device = serial_cpu_devices().back();
     run_case("maxima beyond 2^31 elements", [&] { correlation_max_beyond(device); });
     return finish();

@@ -78,7 +78,7 @@ void check_merge(const std::vector<T>& values) {
     }
 }
 
-// Kernels merge a maximum with itself where padding repeats the last place.
+// Kernels merge a maximum with itself where padding repeats the last location.
 template <typename T>
 void check_repeated(const std::vector<T>& values) {
     Maximum<T> best = Maximum<T>::first(values[0], 0);

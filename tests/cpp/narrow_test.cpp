@@ -1,5 +1,5 @@
-// Winners by narrow products (core/narrow.h): packing and every text against the law written down
-// plainly, scores, bits.
+// Winners by narrow products (core/narrow.h): packing and every variant against the contract
+// written down plainly, scores, bits.
 #include "cpu/narrow.h"
 
 #include <cmath>
@@ -22,17 +22,17 @@ std::string name_of(Precision precision) {
     return precision == Precision::kBFloat16 ? "bfloat16" : "int8";
 }
 
-// The rounded numbers of a map, [places][channels].
+// The rounded numbers of a map, [locations][channels].
 std::vector<double> rounded(const TestMaps& maps, int64_t n, Precision precision, int32_t steps) {
     float largest = 0;
     for (int64_t c = 0; c < maps.channels(); ++c) {
-        for (int64_t s = 0; s < maps.places(); ++s) {
+        for (int64_t s = 0; s < maps.locations(); ++s) {
             largest = std::max(largest, std::abs(static_cast<float>(maps.value(n, c, s))));
         }
     }
     const float scale = largest == 0 ? 0 : static_cast<float>(steps) / largest;
     std::vector<double> result;
-    for (int64_t s = 0; s < maps.places(); ++s) {
+    for (int64_t s = 0; s < maps.locations(); ++s) {
         for (int64_t c = 0; c < maps.channels(); ++c) {
             const double value = maps.value(n, c, s);
             result.push_back(precision == Precision::kBFloat16
@@ -68,11 +68,11 @@ Positions reference_positions(const TestMaps& probe, const TestMaps& gallery, Pr
         return static_cast<int32_t>(found);
     };
     Positions result;
-    for (int64_t s = 0; s < probe.places(); ++s) {
-        result.columns.push_back(best(gallery.places(), [&](int64_t r) { return sum(s, r); }));
+    for (int64_t s = 0; s < probe.locations(); ++s) {
+        result.columns.push_back(best(gallery.locations(), [&](int64_t r) { return sum(s, r); }));
     }
-    for (int64_t r = 0; r < gallery.places(); ++r) {
-        result.rows.push_back(best(probe.places(), [&](int64_t s) { return sum(s, r); }));
+    for (int64_t r = 0; r < gallery.locations(); ++r) {
+        result.rows.push_back(best(probe.locations(), [&](int64_t s) { return sum(s, r); }));
     }
     return result;
 }
@@ -80,39 +80,39 @@ Positions reference_positions(const TestMaps& probe, const TestMaps& gallery, Pr
 struct PackedSide {
     cpu::WordPacking packing;
     std::vector<uint32_t> words;
-    int64_t places;
+    int64_t locations;
 
     PackedSide(const TestMaps& maps, Precision precision, cpu::Side side, int64_t width,
                int32_t steps)
         : packing(precision, side, (maps.channels() + cpu::kSlice - 1) / cpu::kSlice, width, steps),
-          words(static_cast<size_t>(packing.map_size(maps.places())), 0xdeadbeef),
-          places(maps.places()) {
+          words(static_cast<size_t>(packing.map_size(maps.locations())), 0xdeadbeef),
+          locations(maps.locations()) {
         std::vector<float> floats(
-            static_cast<size_t>(cpu::round_up(maps.channels(), cpu::kSlice) * maps.places()));
+            static_cast<size_t>(cpu::round_up(maps.channels(), cpu::kSlice) * maps.locations()));
         cpu::pack_slices<float>(maps.maps(maps.storage().data()), 0, cpu::kSlice, floats.data());
         float largest = 0;
         for (float value : floats) largest = std::max(largest, std::abs(value));
-        packing.pack(floats.data(), places, largest, words.data());
+        packing.pack(floats.data(), locations, largest, words.data());
     }
-    cpu::PackedMap<uint32_t> map() const { return {words.data(), places}; }
+    cpu::PackedMap<uint32_t> map() const { return {words.data(), locations}; }
 };
 
 Positions positions_of(const cpu::NarrowIsa& isa, const TestMaps& probe, const TestMaps& gallery,
                        Precision precision) {
-    const cpu::Keys keys{position_bits(probe.places(), gallery.places())};
+    const cpu::Keys keys{position_bits(probe.locations(), gallery.locations())};
     const int32_t steps = narrow_steps(probe.channels(), keys.bits);
     const PackedSide rows(probe, precision, cpu::Side::kRows, isa.row_width, steps);
     const PackedSide columns(gallery, precision, cpu::Side::kColumns, isa.column_width, steps);
     Positions result;
-    result.columns.resize(static_cast<size_t>(cpu::round_up(rows.places, isa.row_width)));
-    result.rows.resize(static_cast<size_t>(cpu::round_up(columns.places, isa.column_width)));
+    result.columns.resize(static_cast<size_t>(cpu::round_up(rows.locations, isa.row_width)));
+    result.rows.resize(static_cast<size_t>(cpu::round_up(columns.locations, isa.column_width)));
     std::vector<int32_t> codes(result.columns.size());
     std::vector<int32_t> lanes(codes.size() * static_cast<size_t>(isa.lanes));
-    isa.winners(rows.map(), rows.packing.starts(rows.words.data(), rows.places), columns.map(),
+    isa.winners(rows.map(), rows.packing.starts(rows.words.data(), rows.locations), columns.map(),
                 rows.packing.words(), keys, {nullptr, nullptr, 0, 0},
                 {result.columns.data(), result.rows.data(), codes.data(), lanes.data()});
-    result.columns.resize(static_cast<size_t>(rows.places));
-    result.rows.resize(static_cast<size_t>(columns.places));
+    result.columns.resize(static_cast<size_t>(rows.locations));
+    result.rows.resize(static_cast<size_t>(columns.locations));
     return result;
 }
 
@@ -123,11 +123,11 @@ void check_positions(const Positions& actual, const Positions& wanted, const std
 
 void check_winners(const CpuDevice& device, const Shape& shape, Precision precision) {
     const std::string name = device.name() + ", " + name_of(precision);
-    const Shape one{1, 1, shape.channels, shape.probe_places, shape.gallery_places};
+    const Shape one{1, 1, shape.channels, shape.probe_locations, shape.gallery_locations};
     device.choose();
     const cpu::NarrowIsa& isa = cpu::narrow_isa(precision);
     const int32_t steps =
-        narrow_steps(shape.channels, position_bits(shape.probe_places, shape.gallery_places));
+        narrow_steps(shape.channels, position_bits(shape.probe_locations, shape.gallery_locations));
     {  // ties abound, and every sum is exact
         const TestMaps probe =
             probe_of(one, DType::kFloat32, Layout::kContiguous, WholeNumbers{51});
@@ -170,7 +170,7 @@ std::vector<float> scores_of(const CpuDevice& device, const TestMaps& probe,
 // docs/algorithm.md: how far the product at a narrow winner may be below the greatest, twice the
 // error of a narrow product. Positions take bits of a bfloat16 sum.
 double winner_bound(const TestMaps& probe, const TestMaps& gallery, Precision precision) {
-    const int64_t bits = position_bits(probe.places(), gallery.places());
+    const int64_t bits = position_bits(probe.locations(), gallery.locations());
     const double channels = static_cast<double>(probe.channels());
     // Of Fractions no magnitude exceeds 1.
     if (precision == Precision::kBFloat16) {
@@ -183,12 +183,12 @@ double winner_bound(const TestMaps& probe, const TestMaps& gallery, Precision pr
 
 void check_scores(const Shape& shape, DType dtype, Layout layout) {
     if (computes_in_double(dtype)) return;
-    const Head<float> whole{whole_numbers<float>(shape.probe_places, 3),
-                            whole_numbers<float>(shape.gallery_places, 4), 5};
+    const Head<float> whole{whole_numbers<float>(shape.probe_locations, 3),
+                            whole_numbers<float>(shape.gallery_locations, 4), 5};
     const TestMaps probe = probe_of(shape, dtype, layout, Fractions{55});
     const TestMaps gallery = gallery_of(shape, dtype, layout, Fractions{56});
-    const Head<float> head{fractions<float>(shape.probe_places, 57),
-                           fractions<float>(shape.gallery_places, 58), 0.3f};
+    const Head<float> head{fractions<float>(shape.probe_locations, 57),
+                           fractions<float>(shape.gallery_locations, 58), 0.3f};
     const ReferenceScores<float> wanted(probe, gallery, head);
     double weights = 0;
     for (float weight : head.probe_weight) weights += std::abs(weight);

@@ -71,7 +71,7 @@ Maxima<T> correlation_max(const Device& device, const TestMaps& probe, const Tes
     using Numbers = typename Device::template Array<T>;
     const Bytes probe_data(probe.storage()), gallery_data(gallery.storage());
     const int64_t pairs = probe.count() * gallery.count();
-    const int64_t s = probe.places(), r = gallery.places();
+    const int64_t s = probe.locations(), r = gallery.locations();
     const Numbers over_gallery(pairs * s), over_probe(pairs * r);
     const Bytes gallery_index(pairs * s * index_size(r)), probe_index(pairs * r * index_size(s));
     CorrelationMaxParams params;
@@ -86,25 +86,25 @@ Maxima<T> correlation_max(const Device& device, const TestMaps& probe, const Tes
             read_indices(gallery_index.download(), r), read_indices(probe_index.download(), s)};
 }
 
-// [N, N, places] with the pairs turned round.
+// [N, N, locations] with the pairs transposed.
 template <typename T>
-std::vector<T> turned(const std::vector<T>& plane, int64_t count, int64_t places) {
+std::vector<T> turned(const std::vector<T>& plane, int64_t count, int64_t locations) {
     std::vector<T> result(plane.size());
     for (int64_t p = 0; p < count; ++p) {
         for (int64_t g = 0; g < count; ++g) {
-            for (int64_t s = 0; s < places; ++s) {
-                result[(g * count + p) * places + s] = plane[(p * count + g) * places + s];
+            for (int64_t s = 0; s < locations; ++s) {
+                result[(g * count + p) * locations + s] = plane[(p * count + g) * locations + s];
             }
         }
     }
     return result;
 }
 
-// The one plane of a self match, and the other as its law says it is.
+// The one plane of a self match, and the other as its contract says it is.
 template <typename T, typename Device>
 Maxima<T> correlation_max_self(const Device& device, const TestMaps& features) {
     const typename Device::template Array<unsigned char> data(features.storage());
-    const int64_t n = features.count(), s = features.places();
+    const int64_t n = features.count(), s = features.locations();
     const typename Device::template Array<T> maxima(n * n * s);
     const typename Device::template Array<unsigned char> index(n * n * s * index_size(s));
     CorrelationMaxSelfParams params;
@@ -124,9 +124,9 @@ std::vector<T> correlation_max_self_backward(const Device& device, const TestMap
     const typename Device::template Array<unsigned char> data(features.storage());
     const typename Device::template Array<T> grad_maxima(gradient);
     const typename Device::template Array<unsigned char> index(
-        stored_indices(positions, features.places()));
+        stored_indices(positions, features.locations()));
     const typename Device::template Array<T> grad_features(features.count() * features.channels() *
-                                                           features.places());
+                                                           features.locations());
     CorrelationMaxSelfBackwardParams params;
     params.features = features.maps(data.data());
     params.grad_maxima = grad_maxima.data();
@@ -144,11 +144,11 @@ Gradients<T> correlation_max_backward(const Device& device, const TestMaps& prob
     using Numbers = typename Device::template Array<T>;
     const Bytes probe_data(probe.storage()), gallery_data(gallery.storage());
     const Numbers grad_over_gallery(gradient.over_gallery), grad_over_probe(gradient.over_probe);
-    const Bytes gallery_index(stored_indices(gradient.gallery_index, gallery.places()));
-    const Bytes probe_index(stored_indices(gradient.probe_index, probe.places()));
-    const Numbers grad_probe(want_probe ? probe.count() * probe.channels() * probe.places() : 0);
+    const Bytes gallery_index(stored_indices(gradient.gallery_index, gallery.locations()));
+    const Bytes probe_index(stored_indices(gradient.probe_index, probe.locations()));
+    const Numbers grad_probe(want_probe ? probe.count() * probe.channels() * probe.locations() : 0);
     const Numbers grad_gallery(
-        want_gallery ? gallery.count() * gallery.channels() * gallery.places() : 0);
+        want_gallery ? gallery.count() * gallery.channels() * gallery.locations() : 0);
     CorrelationMaxBackwardParams params;
     params.probe = probe.maps(probe_data.data());
     params.gallery = gallery.maps(gallery_data.data());

@@ -1,5 +1,5 @@
 // Packing: widening of all 65536 numbers of both 16-bit formats, the layouts, the repeated last
-// place, the magnitude.
+// location, the magnitude.
 #include "cpu/pack.h"
 
 #include <limits>
@@ -27,15 +27,15 @@ void check_all_patterns(DType dtype, const Format16& format, bool panels) {
     maps.dtype = dtype;
     maps.count = 1;
     maps.channels = 1;
-    maps.places = kPatterns;
+    maps.locations = kPatterns;
     maps.map_stride = maps.channel_stride = kPatterns;
-    maps.place_stride = 1;
+    maps.location_stride = 1;
     std::vector<float> actual(kPatterns);
     if (panels) {
         const double magnitude = cpu::pack_panels(maps, 0, 16, actual.data());
         check(magnitude == std::numeric_limits<double>::infinity(), "magnitude with NaN inside");
     } else {
-        cpu::pack_places(maps, 0, 1, actual.data());
+        cpu::pack_locations(maps, 0, 1, actual.data());
     }
     check_same_bits(actual, wanted, "widened");
     for (int64_t k = 0; k < kPatterns; ++k) {
@@ -44,18 +44,18 @@ void check_all_patterns(DType dtype, const Format16& format, bool panels) {
     }
 }
 
-// [panels][channels][width], the last place repeated to the panel's end.
+// [panels][channels][width], the last location repeated to the panel's end.
 template <typename T>
 void check_panels(const Shape& shape, DType dtype, Layout layout, int64_t width) {
     const TestMaps maps = probe_of(shape, dtype, layout, Fractions{41});
-    const int64_t padded = cpu::round_up(maps.places(), width);
+    const int64_t padded = cpu::round_up(maps.locations(), width);
     std::vector<T> wanted, actual(static_cast<size_t>(padded * maps.channels()), T(-9));
     double largest = 0;
     const int64_t n = maps.count() - 1;
     for (int64_t first = 0; first < padded; first += width) {
         for (int64_t c = 0; c < maps.channels(); ++c) {
             for (int64_t s = first; s < first + width; ++s) {
-                const double value = maps.value(n, c, std::min(s, maps.places() - 1));
+                const double value = maps.value(n, c, std::min(s, maps.locations() - 1));
                 largest = std::max(largest, std::abs(value));
                 wanted.push_back(static_cast<T>(value));
             }
@@ -67,20 +67,20 @@ void check_panels(const Shape& shape, DType dtype, Layout layout, int64_t width)
     check(magnitude == largest, "magnitude: got " + text(magnitude) + ", wanted " + text(largest));
 }
 
-// [places][stride], zeros past the last channel.
+// [locations][stride], zeros past the last channel.
 template <typename T>
-void check_places(const Shape& shape, DType dtype, Layout layout, int64_t lanes) {
+void check_locations(const Shape& shape, DType dtype, Layout layout, int64_t lanes) {
     const TestMaps maps = probe_of(shape, dtype, layout, Fractions{42});
     const int64_t stride = cpu::round_up(maps.channels(), lanes);
     const int64_t n = maps.count() - 1;
-    std::vector<T> wanted, actual(static_cast<size_t>(stride * maps.places()), T(-9));
-    for (int64_t s = 0; s < maps.places(); ++s) {
+    std::vector<T> wanted, actual(static_cast<size_t>(stride * maps.locations()), T(-9));
+    for (int64_t s = 0; s < maps.locations(); ++s) {
         for (int64_t c = 0; c < stride; ++c) {
             wanted.push_back(c < maps.channels() ? static_cast<T>(maps.value(n, c, s)) : T(0));
         }
     }
-    cpu::pack_places(maps.maps(maps.storage().data()), n, stride, actual.data());
-    check_same_bits(actual, wanted, "places with stride " + text(stride));
+    cpu::pack_locations(maps.maps(maps.storage().data()), n, stride, actual.data());
+    check_same_bits(actual, wanted, "locations with stride " + text(stride));
 }
 
 void check_magnitude(double value, double wanted) {
@@ -104,21 +104,21 @@ int main() {
     using namespace qaconv;
     using namespace qaconv::test;
     for (bool panels : {true, false}) {
-        const std::string routine = panels ? "pack_panels" : "pack_places";
+        const std::string routine = panels ? "pack_panels" : "pack_locations";
         run_case(routine + ": every float16",
                  [&] { check_all_patterns(DType::kFloat16, kFloat16Format, panels); });
         run_case(routine + ": every bfloat16",
                  [&] { check_all_patterns(DType::kBFloat16, kBFloat16Format, panels); });
     }
     std::vector<Shape> shapes;
-    for (int64_t places : kPlaces) {
-        for (int64_t channels : {1, 3, 16, 37}) shapes.push_back({3, 0, channels, places, 1});
+    for (int64_t locations : kLocations) {
+        for (int64_t channels : {1, 3, 16, 37}) shapes.push_back({3, 0, channels, locations, 1});
     }
     for_each_case("layouts", shapes, [](const Shape& shape, DType dtype, Layout layout) {
         with_sum_type(dtype, [&](auto zero) {
             for (int64_t width : {1, 4, 6, 8, 16}) {
                 check_panels<decltype(zero)>(shape, dtype, layout, width);
-                check_places<decltype(zero)>(shape, dtype, layout, width);
+                check_locations<decltype(zero)>(shape, dtype, layout, width);
             }
         });
     });

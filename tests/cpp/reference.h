@@ -1,5 +1,5 @@
-// The law of core/correlation_max.h and core/match_scores.h, written down plainly: slow, summed in
-// a wider type than the kernels use, and sharing nothing with them.
+// The contract of core/correlation_max.h and core/match_scores.h, written down plainly: slow,
+// summed in a wider type than the kernels use, and sharing nothing with them.
 #pragma once
 
 #include <algorithm>
@@ -20,11 +20,11 @@ class Correlation {
     using Wide = WideOf<T>;
 
     Correlation(const TestMaps& probe, int64_t p, const TestMaps& gallery, int64_t g)
-        : partners_(gallery.places()) {
-        const std::vector<Wide> a = places_of(probe, p), b = places_of(gallery, g);
+        : partners_(gallery.locations()) {
+        const std::vector<Wide> a = locations_of(probe, p), b = locations_of(gallery, g);
         const int64_t channels = probe.channels();
         const Wide largest_product = largest_of(a) * largest_of(b);
-        for (int64_t s = 0; s < probe.places(); ++s) {
+        for (int64_t s = 0; s < probe.locations(); ++s) {
             for (int64_t r = 0; r < partners_; ++r) {
                 Wide sum = 0, size = 0;
                 for (int64_t c = 0; c < channels; ++c) {
@@ -42,9 +42,9 @@ class Correlation {
     Wide bound(int64_t s, int64_t r) const { return bounds_[s * partners_ + r]; }
 
   private:
-    static std::vector<Wide> places_of(const TestMaps& maps, int64_t n) {
+    static std::vector<Wide> locations_of(const TestMaps& maps, int64_t n) {
         std::vector<Wide> values;
-        for (int64_t s = 0; s < maps.places(); ++s) {
+        for (int64_t s = 0; s < maps.locations(); ++s) {
             for (int64_t c = 0; c < maps.channels(); ++c) values.push_back(maps.value(n, c, s));
         }
         return values;
@@ -60,7 +60,7 @@ class Correlation {
     std::vector<Wide> sums_, bounds_;
 };
 
-// One direction of the maxima, [pairs][places].
+// One direction of the maxima, [pairs][locations].
 template <typename Wide>
 struct Directed {
     std::vector<Wide> value, bound;
@@ -99,14 +99,14 @@ struct ReferenceMaxima {
         for (int64_t p = 0; p < probe.count(); ++p) {
             for (int64_t g = 0; g < gallery.count(); ++g) {
                 const Correlation<T> pair(probe, p, gallery, g);
-                for (int64_t s = 0; s < probe.places(); ++s) {
+                for (int64_t s = 0; s < probe.locations(); ++s) {
                     over_gallery.append(
-                        gallery.places(), [&](int64_t r) { return pair.sum(s, r); },
+                        gallery.locations(), [&](int64_t r) { return pair.sum(s, r); },
                         [&](int64_t r) { return pair.bound(s, r); }, at_gallery);
                 }
-                for (int64_t r = 0; r < gallery.places(); ++r) {
+                for (int64_t r = 0; r < gallery.locations(); ++r) {
                     over_probe.append(
-                        probe.places(), [&](int64_t s) { return pair.sum(s, r); },
+                        probe.locations(), [&](int64_t s) { return pair.sum(s, r); },
                         [&](int64_t s) { return pair.bound(s, r); }, at_probe);
                 }
             }
@@ -131,27 +131,27 @@ struct ReferenceScores {
     ReferenceScores(const TestMaps& probe, const TestMaps& gallery, const Head<T>& head) {
         using Wide = WideOf<T>;
         const ReferenceMaxima<T> maxima(probe, gallery);
-        const int64_t s_count = probe.places(), r_count = gallery.places();
+        const int64_t s_count = probe.locations(), r_count = gallery.locations();
         for (int64_t pair = 0; pair < probe.count() * gallery.count(); ++pair) {
-            Wide sum = head.bias, size = std::abs(sum), weighed_bounds = 0;
+            Wide sum = head.bias, size = std::abs(sum), weighted_bounds = 0;
             const auto add = [&](const Directed<Wide>& side, const std::vector<T>& weight) {
-                const int64_t places = static_cast<int64_t>(weight.size());
-                for (int64_t k = 0; k < places; ++k) {
-                    const Wide w = weight[k], value_k = side.value[pair * places + k];
+                const int64_t locations = static_cast<int64_t>(weight.size());
+                for (int64_t k = 0; k < locations; ++k) {
+                    const Wide w = weight[k], value_k = side.value[pair * locations + k];
                     sum += w * value_k;
                     size += std::abs(w * value_k);
-                    weighed_bounds += std::abs(w) * side.bound[pair * places + k];
+                    weighted_bounds += std::abs(w) * side.bound[pair * locations + k];
                 }
             };
             add(maxima.over_gallery, head.probe_weight);
             add(maxima.over_probe, head.gallery_weight);
             value.push_back(sum);
-            bound.push_back(score_bound<T>(s_count + r_count, weighed_bounds, size));
+            bound.push_back(score_bound<T>(s_count + r_count, weighted_bounds, size));
         }
     }
 };
 
-// The gradient to one set of maps, [count][channels][places].
+// The gradient to one set of maps, [count][channels][locations].
 template <typename T>
 struct ReferenceGradient {
     std::vector<WideOf<T>> value, bound;
@@ -161,20 +161,20 @@ struct ReferenceGradient {
                       bool of_probe) {
         const TestMaps& own = of_probe ? probe : gallery;
         const TestMaps& partner = of_probe ? gallery : probe;
-        own_places_ = own.places();
+        own_locations_ = own.locations();
         channels_ = own.channels();
         const auto& own_gradient = of_probe ? gradient.over_gallery : gradient.over_probe;
         const auto& own_winner = of_probe ? gradient.gallery_index : gradient.probe_index;
         const auto& partner_gradient = of_probe ? gradient.over_probe : gradient.over_gallery;
         const auto& partner_winner = of_probe ? gradient.probe_index : gradient.gallery_index;
-        const size_t size = static_cast<size_t>(own.count() * channels_ * own_places_);
+        const size_t size = static_cast<size_t>(own.count() * channels_ * own_locations_);
         value.assign(size, 0);
         bound.assign(size, 0);
         std::vector<int64_t> winners(size, 0);
         const auto add = [&](int64_t n, int64_t s, T factor, int64_t m, int64_t r) {
-            if (factor == 0) return;  // a place that won nothing adds nothing, not even 0 * NaN
+            if (factor == 0) return;  // a location that won nothing adds nothing, not even 0 * NaN
             for (int64_t c = 0; c < channels_; ++c) {
-                const size_t at = static_cast<size_t>((n * channels_ + c) * own_places_ + s);
+                const size_t at = static_cast<size_t>((n * channels_ + c) * own_locations_ + s);
                 const WideOf<T> term = WideOf<T>(factor) * WideOf<T>(partner.value(m, c, r));
                 value[at] += term;
                 bound[at] += std::abs(term);
@@ -184,12 +184,12 @@ struct ReferenceGradient {
         for (int64_t n = 0; n < own.count(); ++n) {
             for (int64_t m = 0; m < partner.count(); ++m) {
                 const int64_t pair = of_probe ? n * gallery.count() + m : m * gallery.count() + n;
-                for (int64_t s = 0; s < own_places_; ++s) {
-                    const int64_t at = pair * own_places_ + s;
+                for (int64_t s = 0; s < own_locations_; ++s) {
+                    const int64_t at = pair * own_locations_ + s;
                     add(n, s, own_gradient[at], m, own_winner[at]);
                 }
-                for (int64_t r = 0; r < partner.places(); ++r) {
-                    const int64_t at = pair * partner.places() + r;
+                for (int64_t r = 0; r < partner.locations(); ++r) {
+                    const int64_t at = pair * partner.locations() + r;
                     add(n, partner_winner[at], partner_gradient[at], m, r);
                 }
             }
@@ -198,7 +198,7 @@ struct ReferenceGradient {
     }
 
   private:
-    int64_t own_places_ = 0, channels_ = 0;
+    int64_t own_locations_ = 0, channels_ = 0;
 };
 
 }  // namespace qaconv::test

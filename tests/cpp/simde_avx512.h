@@ -1,6 +1,6 @@
 // AVX-512 in portable operations, for a machine that has none (QACONV_SIMDE_AVX512). It proves the
-// text of isa_avx512.cpp: which operation is done on which numbers. It proves nothing about the
-// machine code that the compiler makes of the same text for AVX-512.
+// variant of isa_avx512.cpp: which operation is done on which numbers. It proves nothing about the
+// machine code that the compiler makes of the same variant for AVX-512.
 #pragma once
 
 #define SIMDE_ENABLE_NATIVE_ALIASES

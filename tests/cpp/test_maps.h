@@ -59,20 +59,20 @@ inline double random_number(uint64_t seed, uint64_t index) {
 
 class TestMaps {
   public:
-    // value(map, channel, place) is rounded to the dtype. What lies in memory between the elements
-    // of a sliced layout is NaN.
+    // value(map, channel, location) is rounded to the dtype. What lies in memory between the
+    // elements of a sliced layout is NaN.
     template <typename Value>
-    TestMaps(int64_t count, int64_t channels, int64_t places, DType dtype, Layout layout,
+    TestMaps(int64_t count, int64_t channels, int64_t locations, DType dtype, Layout layout,
              Value value) {
         maps_.dtype = dtype;
         maps_.count = count;
         maps_.channels = channels;
-        maps_.places = places;
+        maps_.locations = locations;
         int64_t elements = lay_out(layout);
         storage_.assign(static_cast<size_t>(elements) * size_of(dtype), 0xff);
         for (int64_t n = 0; n < count; ++n) {
             for (int64_t c = 0; c < channels; ++c) {
-                for (int64_t s = 0; s < places; ++s) {
+                for (int64_t s = 0; s < locations; ++s) {
                     write(n, c, s, value(layout == Layout::kExpanded ? 0 : n, c, s));
                 }
             }
@@ -90,7 +90,7 @@ class TestMaps {
     DType dtype() const { return maps_.dtype; }
     int64_t count() const { return maps_.count; }
     int64_t channels() const { return maps_.channels; }
-    int64_t places() const { return maps_.places; }
+    int64_t locations() const { return maps_.locations; }
 
     double value(int64_t n, int64_t c, int64_t s) const {
         const unsigned char* at = storage_.data() + byte_offset(n, c, s);
@@ -118,17 +118,17 @@ class TestMaps {
   private:
     // Sets the strides; returns the number of elements of the storage.
     int64_t lay_out(Layout layout) {
-        const int64_t size = maps_.channels * maps_.places;
+        const int64_t size = maps_.channels * maps_.locations;
         maps_.map_stride = layout == Layout::kExpanded ? 0 : size;
-        maps_.channel_stride = maps_.places;
-        maps_.place_stride = 1;
+        maps_.channel_stride = maps_.locations;
+        maps_.location_stride = 1;
         if (layout == Layout::kChannelsLast) {
             maps_.channel_stride = 1;
-            maps_.place_stride = maps_.channels;
+            maps_.location_stride = maps_.channels;
         }
         if (layout == Layout::kSliced) {  // [2:, 1:, ::2] of a larger tensor
-            maps_.place_stride = 2;
-            maps_.channel_stride = 2 * maps_.places;
+            maps_.location_stride = 2;
+            maps_.channel_stride = 2 * maps_.locations;
             maps_.map_stride = (maps_.channels + 1) * maps_.channel_stride;
             first_ = 2 * maps_.map_stride + maps_.channel_stride;
             return (maps_.count + 2) * maps_.map_stride;
@@ -138,7 +138,7 @@ class TestMaps {
 
     size_t byte_offset(int64_t n, int64_t c, int64_t s) const {
         return static_cast<size_t>(first_ + n * maps_.map_stride + c * maps_.channel_stride +
-                                   s * maps_.place_stride) *
+                                   s * maps_.location_stride) *
                size_of(maps_.dtype);
     }
 
@@ -169,7 +169,7 @@ class TestMaps {
     }
 
     Maps maps_;
-    int64_t first_ = 0;  // element of the storage that is map 0, channel 0, place 0
+    int64_t first_ = 0;  // element of the storage that is map 0, channel 0, location 0
     std::vector<unsigned char> storage_;
 };
 

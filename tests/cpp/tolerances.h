@@ -8,12 +8,12 @@
 //                                                                  a product may underflow
 //   a maximum         the largest bound of what it is taken over   max moves no more than its
 //   inputs its position      a value within 2 bounds of the maximum       what lies closer may swap
-//   score             sum |w| bound(max)                           the maxima's error, weighed
+//   score             sum |w| bound(max)                           the maxima's error, weighted
 //                     + gamma(s + r + 4) (sum |w max| + |bias|)    the head's own sums
 //   gradient          gamma(n + 1) sum |g v|, n winners            n sums in any order
 //
-// gamma(n) = n u / (1 - n u) with u half a unit in the last place. Inputs are taken as rounded to
-// their dtype, so float16 and bfloat16, whose sums run in float, have the bounds of float.
+// gamma(n) = n u / (1 - n u) with u half a unit in the last location. Inputs are taken as rounded
+// to their dtype, so float16 and bfloat16, whose sums run in float, have the bounds of float.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ WideOf<T> gamma_of(int64_t operations) {
 
 // What the arithmetic of the device under test may add to a correlation's bound.
 struct Arithmetic {
-    int64_t roundings_of_a_sum = 1;  // in halves of a unit in the last place
+    int64_t roundings_of_a_sum = 1;  // in halves of a unit in the last location
     int64_t roundings_of_a_product = 0;
     double of_largest_product = 0;  // absolute, in parts of the largest |a| times the largest |b|
 };
@@ -62,8 +62,8 @@ WideOf<T> correlation_bound(int64_t channels, WideOf<T> sum_of_sizes,
 }
 
 template <typename T>
-WideOf<T> score_bound(int64_t places, WideOf<T> weighed_bounds, WideOf<T> sum_of_sizes) {
-    return weighed_bounds + gamma_of<T>(places + 4) * (sum_of_sizes + weighed_bounds);
+WideOf<T> score_bound(int64_t locations, WideOf<T> weighted_bounds, WideOf<T> sum_of_sizes) {
+    return weighted_bounds + gamma_of<T>(locations + 4) * (sum_of_sizes + weighted_bounds);
 }
 
 template <typename T>

@@ -123,7 +123,7 @@ WHOLE_NUMBERS = {
     "k": lambda v: MATCHER.nearest_matches(GRID, GRID, k=v),
     "block": lambda v: MATCHER.nearest_matches(GRID, GRID, k=1, block=v),
     "batch_size": lambda v: PKSampler(LABELS, v, 1),
-    "instances": lambda v: PKSampler(LABELS, 4, v),
+    "num_instances": lambda v: PKSampler(LABELS, 4, v),
     "seed": lambda v: PKSampler(LABELS, 4, 2, v),
     "rank": lambda v: PKSampler(LABELS, 4, 2, rank=v, world_size=2),
     "world_size": lambda v: PKSampler(LABELS, 4, 2, world_size=v),
@@ -182,17 +182,17 @@ def test_labels(labels):
         assert_named(lambda: PKSampler(LABELS, 4, 2, groups=labels), "groups")
 
 
-def test_neighbours():
+def test_neighbors():
     for value in (None, 3, "a"):
-        assert_named(lambda value=value: GraphSampler(LABELS, value, 4, 2), "neighbours", TypeError)
-        assert_named(lambda value=value: one_graph(value), "neighbours", TypeError)
+        assert_named(lambda value=value: GraphSampler(LABELS, value, 4, 2), "neighbors", TypeError)
+        assert_named(lambda value=value: one_graph(value), "neighbors", TypeError)
     meta = torch.zeros(4, 1, dtype=torch.long, device="meta")
     for value in (None, "a", [[1], [1, 2]], [[None]] * 4, [["a"]] * 4, [[2**70]] * 4, {}, meta):
         sampler = GraphSampler(LABELS, lambda images, value=value: value, 4, 2)
-        assert_named(lambda sampler=sampler: next(iter(sampler)), "neighbours")
+        assert_named(lambda sampler=sampler: next(iter(sampler)), "neighbors")
         if value != {}:
             one = one_graph(lambda images, value=value: value)
-            assert_named(lambda one=one: one([0]), "neighbours")
+            assert_named(lambda one=one: one([0]), "neighbors")
 
 
 def test_states_of_samplers():
@@ -274,7 +274,7 @@ def test_matchers():
     assert_named(lambda: backend.set_backend("auto", strict="no"), "strict")
 
 
-def test_one_weight_is_not_for_maps_turned_round():
+def test_one_weight_is_not_for_maps_of_transposed_sizes():
     upright, lying = torch.zeros(1, 3, 4, 2), torch.zeros(1, 3, 2, 4)
     weight = torch.zeros(8)
     assert_named(lambda: match_scores(upright, lying, weight), "gallery_weight")

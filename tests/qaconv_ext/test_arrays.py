@@ -28,7 +28,7 @@ def same_bits(got, wanted):
 @pytest.mark.parametrize("case", CASES + EMPTY_CASES, ids=str)
 def test_scores_have_the_bits_of_the_operators(case, dtype):
     probe, gallery = case.maps(dtype, "cpu")
-    weight, other = torch.linspace(-1, 1, case.probe_places), torch.ones(case.gallery_places)
+    weight, other = torch.linspace(-1, 1, case.probe_locations), torch.ones(case.gallery_locations)
     got = fused.match_scores(
         probe.numpy(), gallery.numpy(), weight.numpy(), 0.25, gallery_weight=other.numpy()
     )

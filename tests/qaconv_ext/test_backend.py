@@ -90,7 +90,11 @@ def test_raises_where_it_may_not_fall_back(name, strict):
         ("QACONV_SIMD_LEVEL", "scalar", "scalar"),
         ("QACONV_SIMD_LEVEL", "sse9", "QACONV_SIMD_LEVEL: got 'sse9', wanted one of scalar"),
         ("QACONV_BACKEND", "gpu", "QACONV_BACKEND: got 'gpu', wanted one of auto"),
-        ("QACONV_CUDA_TEXT", "wgmma", "QACONV_CUDA_TEXT: got 'wgmma', wanted one of auto, tensor"),
+        (
+            "QACONV_CUDA_VARIANT",
+            "wgmma",
+            "QACONV_CUDA_VARIANT: got 'wgmma', wanted one of auto, tensor",
+        ),
     ],
 )
 def test_environment(variable, value, printed):

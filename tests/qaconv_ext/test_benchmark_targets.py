@@ -9,7 +9,7 @@ from qaconv_ext.benchmark.targets import verdicts
 SPREAD = {"minimum": 1.0, "median": 2.0, "maximum": 3.0, "runs": 3}
 
 
-def shape(share, name, series="places"):
+def shape(share, name, series="locations"):
     return {
         "target": None,
         "series": series,
@@ -36,7 +36,7 @@ def test_figures_to_reach_are_met_missed_or_said_to_be_unknown():
     assert verdict("the graph", [graph]).met is True  # at most
 
 
-def test_a_shape_is_held_to_the_better_of_its_neighbours():
+def test_a_shape_is_held_to_the_better_of_its_neighbors():
     shapes = [shape(s, f"hw={n}") for n, s in enumerate((0.3, 0.5, 0.2, 0.35))]
     worst = verdict("any shape", shapes)
     assert worst.measured["median"] == pytest.approx(0.4)

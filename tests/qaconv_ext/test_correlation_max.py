@@ -32,19 +32,19 @@ def test_values_and_positions(case, dtype, device):
     ):
         assert value.dtype == reference.compute_dtype(dtype)
         assert (value.cpu().double() - true_value).abs().max() <= CORRELATION[dtype]
-        # Rounding may pick another of two nearly equal places: what it picked must be as good.
+        # Rounding may pick another of two nearly equal locations: what it picked must be as good.
         picked = scores.gather(dim, index.cpu().long().unsqueeze(dim)).squeeze(dim)
         assert (true_value - picked).abs().max() <= CORRELATION[dtype]
-    assert got.gallery_index.dtype == reference.index_dtype(case.gallery_places)
-    assert got.probe_index.dtype == reference.index_dtype(case.probe_places)
+    assert got.gallery_index.dtype == reference.index_dtype(case.gallery_locations)
+    assert got.probe_index.dtype == reference.index_dtype(case.probe_locations)
 
 
 @pytest.mark.parametrize("case", EMPTY_CASES, ids=str)
 def test_empty(case, device):
     probe, gallery = (maps.requires_grad_() for maps in case.maps(torch.float32, device))
     got = correlation_max(probe, gallery)
-    assert got.over_gallery.shape == (case.probes, case.galleries, case.probe_places)
-    assert got.over_probe.shape == (case.probes, case.galleries, case.gallery_places)
+    assert got.over_gallery.shape == (case.probes, case.galleries, case.probe_locations)
+    assert got.over_probe.shape == (case.probes, case.galleries, case.gallery_locations)
     (got.over_gallery.sum() + got.over_probe.sum()).backward()
     assert probe.grad.shape == probe.shape
     assert not probe.grad.any()
@@ -64,7 +64,7 @@ def test_self_match_has_the_bits_of_two_arguments(count, dtype, device):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_lowest_position_wins_ties(dtype, device):
-    # Every place appears three times, at distances that fall into different tiles.
+    # Every location appears three times, at distances that fall into different tiles.
     probe, gallery = Case(2, 2, 7, 11, 13).maps(dtype, device)
     got = correlation_max(torch.cat([probe] * 3, dim=2), torch.cat([gallery] * 3, dim=2))
     assert got.gallery_index.max() < 13
@@ -83,9 +83,9 @@ def test_what_is_not_finite_propagates_as_in_torch(value, device):
     gallery[2, 3, 16] = value
     got = correlation_max(probe, gallery)
     wanted = reference.correlation_max(probe.cpu(), gallery.cpu())
-    for place, (a, b) in enumerate(zip(got, wanted, strict=True)):
+    for location, (a, b) in enumerate(zip(got, wanted, strict=True)):
         torch.testing.assert_close(a.cpu(), b, rtol=1e-5, atol=1e-5, equal_nan=True)
-        if place >= 2:  # positions, of the NaN places too
+        if location >= 2:  # positions, of the NaN locations too
             assert torch.equal(a.cpu(), b)
 
 
@@ -118,9 +118,9 @@ def random_weights(case, dtype, device):
     generator = torch.Generator().manual_seed(7)
     return [
         torch.randn(
-            case.probes, case.galleries, places, generator=generator, dtype=torch.float64
+            case.probes, case.galleries, locations, generator=generator, dtype=torch.float64
         ).to(device, reference.compute_dtype(dtype))
-        for places in (case.probe_places, case.gallery_places)
+        for locations in (case.probe_locations, case.gallery_locations)
     ]
 
 
@@ -142,7 +142,8 @@ def test_gradients(case, dtype, device):
 
 
 def routed_gradient(own, partner, indices, weights, swapped):
-    """The gradient by one-hot winners: [n, m, own places, partner places] against the partner."""
+    """The gradient by one-hot winners: [n, m, own locations, partner locations] against the
+    partner."""
     at_own, at_partner = (i.cpu().long() for i in indices)
     to_own, to_partner = (w.cpu().double() for w in (weights[::-1] if swapped else weights))
     if swapped:

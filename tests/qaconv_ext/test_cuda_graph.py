@@ -1,4 +1,4 @@
-"""The CUDA launches neither synchronise nor allocate behind torch: they can be captured."""
+"""The CUDA launches neither synchronize nor allocate behind torch: they can be captured."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ def zeros(count, dtype=np.float16):
         pytest.skip(f"this system does not promise memory that it may not have: {error}")
 
 
-def unit_maps(count, channels, places, dtype=torch.float16, seed=0):
+def unit_maps(count, channels, locations, dtype=torch.float16, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.randn(count, channels, places, generator=generator)
+    maps = torch.randn(count, channels, locations, generator=generator)
     return torch.nn.functional.normalize(maps, dim=1).to(dtype)
 
 
@@ -67,7 +67,7 @@ def far_apart(maps, axis):
     return view.copy_(maps)
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2], ids=["map", "channel", "place"])
+@pytest.mark.parametrize("axis", [0, 1, 2], ids=["map", "channel", "location"])
 def test_strides_beyond(axis):
     maps = unit_maps(4, 5, 7)
     far = far_apart(maps, axis)
@@ -86,7 +86,7 @@ def test_strides_beyond(axis):
     assert_same_bits(torch.from_numpy(scores), qaconv.match_scores(near, maps, WEIGHT))
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2], ids=["map", "channel", "place"])
+@pytest.mark.parametrize("axis", [0, 1, 2], ids=["map", "channel", "location"])
 def test_gradients_of_strides_beyond(axis):
     near = unit_maps(3, 5, 7, seed=1)
     maps = unit_maps(4, 5, 7)
@@ -106,12 +106,12 @@ def test_gradients_of_strides_beyond(axis):
 @pytest.fixture(scope="module")
 def gallery():
     """Contiguous maps with more than 2^31 elements: zeros, but for the first and the last few."""
-    channels, places = 64, 128
-    count = BEYOND // (channels * places) + 5
-    maps = torch.from_numpy(zeros(count * channels * places)).reshape(count, channels, places)
+    channels, locations = 64, 128
+    count = BEYOND // (channels * locations) + 5
+    maps = torch.from_numpy(zeros(count * channels * locations)).reshape(count, channels, locations)
     chosen = [0, *range(count - 4, count)]
     for number in chosen:
-        maps[number] = unit_maps(1, channels, places, seed=number)[0]
+        maps[number] = unit_maps(1, channels, locations, seed=number)[0]
     return maps, chosen
 
 
@@ -176,17 +176,17 @@ def plane_of(shape, dtype, chosen, values):
 
 def test_gradients_through_pairs_beyond():
     """Gradient and positions of more than 2^31 maxima, the last of them in use."""
-    places, other, channels = 256, 3, 2
-    count = BEYOND // places + 5
+    locations, other, channels = 256, 3, 2
+    count = BEYOND // locations + 5
     chosen = [0, *range(count - 4, count)]
-    probe = unit_maps(1, channels, places, torch.float32)
+    probe = unit_maps(1, channels, locations, torch.float32)
     maps = torch.from_numpy(zeros(count * channels * other, np.float32))
     maps = maps.reshape(count, channels, other)
     maps[chosen] = unit_maps(len(chosen), channels, other, torch.float32, seed=1)
     *_, few_index, few_probe_index = qaconv.correlation_max(probe, maps[chosen])
     gradient = torch.randn(few_index.shape, generator=torch.Generator().manual_seed(2))
     pairs = (slice(None), chosen)
-    shape = (1, count, places)
+    shape = (1, count, locations)
     probe_index = torch.zeros(1, count, other, dtype=torch.uint8)
     probe_index[pairs] = few_probe_index
     got = torch.ops.qaconv.correlation_max_backward(
@@ -207,14 +207,14 @@ def test_gradients_through_pairs_beyond():
 
 
 def test_gradients_of_a_self_match_through_pairs_beyond():
-    places, count = 256, 2897
+    locations, count = 256, 2897
     chosen = [0, count - 2, count - 1]
-    maps = torch.zeros(count, 2, places)
-    maps[chosen] = unit_maps(len(chosen), 2, places, torch.float32)
+    maps = torch.zeros(count, 2, locations)
+    maps[chosen] = unit_maps(len(chosen), 2, locations, torch.float32)
     _, few_index = qaconv.correlation_max_self(maps[chosen])
     gradient = torch.randn(few_index.shape, generator=torch.Generator().manual_seed(2))
     pairs = np.ix_(chosen, chosen)
-    shape = (count, count, places)
+    shape = (count, count, locations)
     got = torch.ops.qaconv.correlation_max_self_backward(
         plane_of(shape, np.float32, pairs, gradient),
         maps,
@@ -243,7 +243,7 @@ def needs(gibibytes):
 
 
 def numbers(count, seed):
-    """Maps of one channel and one place: a number each, so that a score is a product."""
+    """Maps of one channel and one location: a number each, so that a score is a product."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(count, 1, 1, generator=generator) + 0.5
 

@@ -21,7 +21,7 @@ def head(case, dtype, device, seed=3):
     sums = reference.compute_dtype(dtype)
     draw = [
         torch.randn(size, generator=generator, dtype=torch.float64).to(device, sums)
-        for size in (case.probe_places, case.gallery_places, 1)
+        for size in (case.probe_locations, case.gallery_locations, 1)
     ]
     return draw[0], draw[1], draw[2]
 

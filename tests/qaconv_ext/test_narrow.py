@@ -39,7 +39,7 @@ def by_reference(probe, gallery, weight, other, bias, precision):
 @pytest.mark.parametrize("case", [*CASES, *EMPTY_CASES, Case(3, 4, 128, 192, 192)], ids=str)
 def test_scores_are_the_references(case, dtype, precision, level):
     probe, gallery = case.maps(dtype, "cpu")
-    weight, other = torch.rand(case.probe_places), torch.rand(case.gallery_places)
+    weight, other = torch.rand(case.probe_locations), torch.rand(case.gallery_locations)
     scores = match_scores_narrow(
         probe, gallery, weight, 0.5, precision=precision, gallery_weight=other
     )

@@ -69,7 +69,7 @@ def test_nan_and_infinity_come_in_order(device):
 
 
 @on_every_device
-def test_different_places_and_the_matcher(device):
+def test_different_locations_and_the_matcher(device):
     probe, gallery = Case(4, 5, 3, 6, 4).maps(torch.float64, device)
     weight, other = WEIGHT.to(device), torch.ones(4, device=device)
     found = nearest_matches(probe, gallery, weight, k=2, gallery_weight=other)

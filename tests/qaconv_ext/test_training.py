@@ -34,29 +34,29 @@ def train(device, autocast):
         nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, stride=2, padding=1)
     ).to(device)
     matcher = QAConv(16, 8, 4).to(device)
-    optimiser = torch.optim.SGD([*network.parameters(), *matcher.parameters()], 0.05, 0.9)
+    optimizer = torch.optim.SGD([*network.parameters(), *matcher.parameters()], 0.05, 0.9)
     criterion = HardTripletLoss()
 
     def maps(numbers):
         return nn.functional.normalize(network(images[list(numbers)]), dim=1)
 
     @torch.no_grad()
-    def neighbours(numbers):
+    def neighbors(numbers):
         return nearest_classes(class_distances(maps(numbers), matcher), BATCH // INSTANCES - 1)
 
     losses = []
-    sampler = GraphSampler(labels.tolist(), neighbours, BATCH, INSTANCES, seed=1)
+    sampler = GraphSampler(labels.tolist(), neighbors, BATCH, INSTANCES, seed=1)
     for epoch in range(4):
         sampler.set_epoch(epoch)
         of_epoch = []
         for batch in sampler:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             with torch.autocast(device, torch.bfloat16, enabled=autocast):
                 scores = matcher(maps(batch))
             assert scores.dtype == torch.float32
             loss = criterion(scores, labels[batch]).loss
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             of_epoch.append(loss.item())
         losses.append(sum(of_epoch) / len(of_epoch))
     return losses

@@ -16,11 +16,11 @@ def test_defaults_are_the_papers_setting():
 
     assert (run.model.height, run.model.width, run.model.neck_features) == (384, 128, 128)
     assert (run.model.backbone, run.model.stage) == ("resnet50_ibn_b", "layer3")
-    assert (run.sampler.kind, run.sampler.batch_size, run.sampler.instances) == ("graph", 64, 2)
+    assert (run.sampler.kind, run.sampler.batch_size, run.sampler.num_instances) == ("graph", 64, 2)
     assert (run.loss.kind, run.loss.margin) == ("triplet", 16.0)
-    optimiser = run.optimiser
-    assert (optimiser.learning_rate, optimiser.backbone_factor) == (5e-3, 0.1)
-    assert (optimiser.momentum, optimiser.weight_decay, optimiser.clip_norm) == (0.9, 5e-4, 8.0)
+    optimizer = run.optimizer
+    assert (optimizer.learning_rate, optimizer.backbone_factor) == (5e-3, 0.1)
+    assert (optimizer.momentum, optimizer.weight_decay, optimizer.clip_norm) == (0.9, 5e-4, 8.0)
     schedule = run.schedule
     assert (schedule.max_epochs, schedule.loss_factor, schedule.stretch) == (60, 0.7, 1.5)
 
@@ -48,7 +48,7 @@ def test_a_file_holds_only_differences(tmp_path: Path):
     ("override", "key", "wanted"),
     [
         ("sampler.batch_size=32", "sampler.batch_size", 32),
-        ("optimiser.learning_rate=1e-3", "optimiser.learning_rate", 1e-3),
+        ("optimizer.learning_rate=1e-3", "optimizer.learning_rate", 1e-3),
         ("loss.margin=8", "loss.margin", 8.0),
         ("runtime.precision=bfloat16", "runtime.precision", "bfloat16"),
         ("model.weights=/data/a=b c.pth", "model.weights", "/data/a=b c.pth"),
@@ -71,7 +71,7 @@ def test_an_override_wins_over_the_file(tmp_path: Path):
 
     run = config.load(file, ["sampler.batch_size=16"])
 
-    assert (run.sampler.batch_size, run.sampler.instances) == (16, 4)
+    assert (run.sampler.batch_size, run.sampler.num_instances) == (16, 4)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,17 @@ def test_an_override_wins_over_the_file(tmp_path: Path):
         ("margin=3", "unknown key margin (did you mean loss.margin?)"),
         (
             "optimizer.momentum=0",
-            "unknown key optimizer.momentum (did you mean optimiser.momentum?)",
+            "unknown key optimizer.momentum (did you mean optimizer.momentum?)",
         ),
         ("qqqqqqqq=3", "unknown key qqqqqqqq"),
         ("sampler=3", "sampler: got 3, wanted a section"),
         ("name.part=3", "unknown key name.part"),
         ("sampler.batch_size=many", "sampler.batch_size: got 'many'"),
         ("sampler.batch_size=0", "sampler.batch_size: got 0, wanted greater than 0"),
-        ("sampler.batch_size=63", "sampler.batch_size: got 63 with 2 instances, wanted a multiple"),
+        (
+            "sampler.batch_size=63",
+            "sampler.batch_size: got 63 with 2 num_instances, wanted a multiple",
+        ),
         ("sampler.kind=best", "sampler.kind: got 'best', wanted 'graph', 'pk' or 'shuffle'"),
         ("loss.margin=-1", "loss.margin: got -1"),
         ("schedule.loss_factor=1.0", "schedule.loss_factor: got 1.0"),
@@ -156,8 +159,8 @@ def test_settings_are_frozen_and_sections_small():
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("optimiser.learning_rate=inf", "got inf, wanted a finite number"),
-        ("optimiser.learning_rate=1e30", "got 1e+30, wanted less than or equal to 1000"),
+        ("optimizer.learning_rate=inf", "got inf, wanted a finite number"),
+        ("optimizer.learning_rate=1e30", "got 1e+30, wanted less than or equal to 1000"),
         ("loss.margin=inf", "got inf, wanted a finite number"),
         ("data.validation=nan", "got nan, wanted a finite number"),
         ("model.height=1000000000", "got 1000000000, wanted less than or equal to 8192"),
@@ -166,7 +169,7 @@ def test_settings_are_frozen_and_sections_small():
         ("runtime.device=meta", "got 'meta', wanted auto, cpu, cuda or cuda:NUMBER"),
         ("runtime.device=mps", "got 'mps', wanted auto, cpu, cuda or cuda:NUMBER"),
         ("sampler.batch_size=true", "got True, wanted a value of its type, not true or false"),
-        ("optimiser.momentum=true", "got True, wanted a value of its type, not true or false"),
+        ("optimizer.momentum=true", "got True, wanted a value of its type, not true or false"),
         ("schedule.epoch_images=true", "got True, wanted a value of its type"),
         ("schedule.epoch_images=some", "got 'some', wanted 'graph' or 'data' or a valid integer"),
         ("name=a b", "got 'a b', wanted a name of letters, digits and _.+-, not ending in a dot"),

@@ -18,7 +18,7 @@ void check(cudaError_t error, const char* what) {
     std::exit(1);
 }
 
-// Three blocks of 64 rows times a tile of 64 places over 128 channels, again and again.
+// Three blocks of 64 rows times a tile of 64 locations over 128 channels, again and again.
 template <bool kShared>
 __global__ void __launch_bounds__(384, 1) products_kernel(float* out) {
 #if QACONV_HOPPER

@@ -148,7 +148,7 @@ def _proof(machine: Machine) -> list[Step]:
     no_sanitizer = "" if shutil.which("compute-sanitizer") else "no compute-sanitizer"
     hopper = machine.capability == "9.0"
     # Every text, and the backward; every so-manieth case.
-    programs = ["cuda_pack_test", "cuda_texts_test", "cuda_test"]
+    programs = ["cuda_pack_test", "cuda_variants_test", "cuda_test"]
     programs += ["cuda_hopper_test"] if hopper else []
     which = "'^(" + "|".join(programs) + ")$'"
     workers = "-n 6" if _has("xdist") and not machine.rehearsal else ""
@@ -234,7 +234,7 @@ def _measurements(machine: Machine) -> list[Step]:
             name="kernels-tensor",
             command=_benchmark(machine, "kernels", "json-tensor"),
             wants="resident",
-            environment={"QACONV_CUDA_TEXT": "tensor"},
+            environment={"QACONV_CUDA_VARIANT": "tensor"},
         ),
         Step(
             "rates",

@@ -1,10 +1,12 @@
 // The gradient of one set of maps, gathered by its owners: a thread block owns (one map, a slab of
-// its places, a slab of channels), and its sums stay in registers. docs/kernels.md draws the walk.
+// its locations, a slab of channels), and its sums stay in registers. docs/kernels.md draws the
+// walk.
 //
-// What adds to the sums is one stream of items, partner after partner: the maxima of the own places
-// of the slab, then those of all partner places. An item is "add gradient * row to a place". The
-// stream is read in windows of any cut; a window is sorted by place, stably, so that each place
-// meets its items in the order of the stream. So the bits depend neither on windows nor on slabs.
+// What adds to the sums is one stream of items, partner after partner: the maxima of the own
+// locations of the slab, then those of all partner locations. An item is "add gradient * row to a
+// location". The stream is read in windows of any cut; a window is sorted by location, stably, so
+// that each location meets its items in the order of the stream. So the bits depend neither on
+// windows nor on slabs.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +18,13 @@
 
 namespace qaconv::cuda {
 
-// The gradient of one direction's maxima, [pairs][places], and where they were found. Those of own
-// map n and partner m begin at n * own_stride + m * partner_stride.
+// The gradient of one direction's maxima, [pairs][locations], and where they were found. Those of
+// own map n and partner m begin at n * own_stride + m * partner_stride.
 template <typename T>
 struct Winners {
     const T* gradient;
     const void* index;
-    int64_t places;
+    int64_t locations;
     bool byte;
     int64_t own_stride, partner_stride;
 
@@ -37,43 +39,44 @@ struct Winners {
 
 template <typename T>
 struct Gather {
-    Winners<T> at_own;      // maxima at own places, won by partner places
+    Winners<T> at_own;      // maxima at own locations, won by partner locations
     Winners<T> at_partner;  // the other way round
     int64_t own_maps, partners, channels;
-    const char* rows;  // the partners, [partners][partner places][row_bytes]
+    const char* rows;  // the partners, [partners][partner locations][row_bytes]
     int64_t row_bytes;
-    T* out;               // [own maps][channels][own places]
-    int slab;             // own places of a block
-    int64_t slabs;        // of a map's places
-    uint32_t reciprocal;  // of `slab` + partner places, the items of a partner: see below
+    T* out;               // [own maps][channels][own locations]
+    int slab;             // own locations of a block
+    int64_t slabs;        // of a map's locations
+    uint32_t reciprocal;  // of `slab` + partner locations, the items of a partner: see below
     // Where windows end with a partner, whose rows are copied to shared memory: so many of them.
     int window_partners;
 };
 
 // floor(x / items) is the high half of x * reciprocal: exact where x * (reciprocal * items - 2^32)
-// < 2^32, which holds, for both factors are at most kMaxPlaces + kKeys + kWindow < 2^16.
+// < 2^32, which holds, for both factors are at most kMaxLocations + kKeys + kWindow < 2^16.
 inline uint32_t reciprocal_of(int64_t items) {
-    return static_cast<uint32_t>(0xffffffffu / items + 1);  // items >= 2: a place on either side
+    return static_cast<uint32_t>(0xffffffffu / items + 1);  // items >= 2: a location on either side
 }
 
 constexpr int kSlabChannels = 128;
-constexpr int kRegisters = 48;  // of a thread's sums: a slab is 192 places (96 in double)
+constexpr int kRegisters = 48;  // of a thread's sums: a slab is 192 locations (96 in double)
 constexpr int kAhead = 4;       // rows that a thread has under way
 
-// How a block's threads share its sums. The lanes of a group hold one place's channels, a vector of
-// a row each; a group holds every kGroups-th place. Of staged rows a warp is a group, if it can.
+// How a block's threads share its sums. The lanes of a group hold one location's channels, a vector
+// of a row each; a group holds every kGroups-th location. Of staged rows a warp is a group, if it
+// can.
 template <typename Element, bool kStaged>
 struct Share {
     using Vector = std::conditional_t<kStaged && sizeof(Element) == 2, uint2, uint4>;
     static constexpr int kWidth = static_cast<int>(sizeof(Vector) / sizeof(Element));
     static constexpr int kLanes = kSlabChannels / kWidth;
     static constexpr int kGroups = kThreads / kLanes;
-    static constexpr int kPlaces =
+    static constexpr int kLocations =
         kRegisters * static_cast<int>(sizeof(uint32_t)) / (kWidth * sizeof(Sum<Element>));
-    static constexpr int kSlabPlaces = kGroups * kPlaces;
+    static constexpr int kSlabLocations = kGroups * kLocations;
     // On a multiprocessor at once: as many as registers allow without a spill.
     static constexpr int kBlocks = 1;
-    static_assert(kSlabPlaces <= kKeys);
+    static_assert(kSlabLocations <= kKeys);
 };
 
 template <typename T>
@@ -84,8 +87,8 @@ struct alignas(2 * sizeof(T)) Item {  // read at once
 
 // What a block owns.
 struct Owned {
-    int64_t map, place, channel;  // the first of each
-    int places;
+    int64_t map, location, channel;  // the first of each
+    int locations;
 };
 
 constexpr int kBeyond = 2;  // items that are read ahead, after the last
@@ -155,41 +158,41 @@ class StagedRows {
 template <typename T>
 __device__ void look(const Gather<T>& job, const Owned& own, WindowStart start, int most,
                      int (&keys)[kSteps], Item<T> (&items)[kSteps]) {
-    const int partner_places = static_cast<int>(job.at_partner.places);
+    const int partner_locations = static_cast<int>(job.at_partner.locations);
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
         const int x = start.item + window_position(step);
         const int skipped = static_cast<int>(__umulhi(x, job.reciprocal));
         const int64_t partner = start.partner + skipped;
-        int place = x - skipped * (job.slab + partner_places);
+        int location = x - skipped * (job.slab + partner_locations);
         keys[step] = kDropped;
-        items[step] = {0, static_cast<uint32_t>(skipped * partner_places)};
+        items[step] = {0, static_cast<uint32_t>(skipped * partner_locations)};
         if (partner >= job.partners || skipped >= most) continue;
-        if (place < job.slab) {
-            if (place >= own.places) continue;
-            const int64_t at = job.at_own.at(own.map, partner) + own.place + place;
+        if (location < job.slab) {
+            if (location >= own.locations) continue;
+            const int64_t at = job.at_own.at(own.map, partner) + own.location + location;
             items[step].gradient = job.at_own.gradient[at];
             items[step].row += job.at_own.winner(at);
-            keys[step] = place;
+            keys[step] = location;
         } else {
-            place -= job.slab;
-            const int64_t at = job.at_partner.at(own.map, partner) + place;
+            location -= job.slab;
+            const int64_t at = job.at_partner.at(own.map, partner) + location;
             items[step].gradient = job.at_partner.gradient[at];
-            items[step].row += place;
-            keys[step] = job.at_partner.winner(at) - static_cast<int>(own.place);
+            items[step].row += location;
+            keys[step] = job.at_partner.winner(at) - static_cast<int>(own.location);
         }
     }
 }
 
 // Drops what adds nothing or is another block's; whether any item is left. Here loads are waited
-// for. With `rounds`, the keys of a group's places, so many, become neighbours.
+// for. With `rounds`, the keys of a group's locations, so many, become neighbors.
 template <int kGroups, typename T>
 __device__ bool drop(const Owned& own, int rounds, const Item<T> (&items)[kSteps],
                      int (&keys)[kSteps]) {
     bool kept = false;
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
-        const bool of_block = keys[step] >= 0 && keys[step] < own.places;
+        const bool of_block = keys[step] >= 0 && keys[step] < own.locations;
         if (rounds > 0) keys[step] = keys[step] % kGroups * rounds + keys[step] / kGroups;
         if (items[step].gradient == 0 || !of_block) keys[step] = kDropped;  // NaN is not 0
         kept |= keys[step] != kDropped;
@@ -209,13 +212,13 @@ __device__ Bits load_row(const char* rows, uint32_t row, uint32_t row_bytes) {
 template <typename Element>
 __device__ void add_window(
     const Shared<Element, false>& shared, const char* rows, uint32_t row_bytes, int slab,
-    Sum<Element> (&sums)[Share<Element, false>::kPlaces][Share<Element, false>::kWidth]) {
+    Sum<Element> (&sums)[Share<Element, false>::kLocations][Share<Element, false>::kWidth]) {
     using T = Sum<Element>;
     using Of = Share<Element, false>;
     using Bits = typename Of::Vector;
     const int group = threadIdx.x / Of::kLanes;
 #pragma unroll
-    for (int k = 0; k < Of::kPlaces; ++k) {
+    for (int k = 0; k < Of::kLocations; ++k) {
         if (k * Of::kGroups >= slab) break;
         const uint32_t end = shared.sort.first[k * Of::kGroups + group + 1];
 #pragma unroll 1
@@ -244,12 +247,12 @@ __device__ void add_window(
 }
 
 // The same of rows in shared memory, whose items say bytes and not rows. A group's items are
-// neighbours, and are walked one by one: the next row is under way, and the item after it, be they
+// neighbors, and are walked one by one: the next row is under way, and the item after it, be they
 // of another group or none at all (kBeyond).
 template <typename Element>
 __device__ void add_staged_window(
     const Shared<Element, true>& shared, const char* rows, int rounds,
-    Sum<Element> (&sums)[Share<Element, true>::kPlaces][Share<Element, true>::kWidth]) {
+    Sum<Element> (&sums)[Share<Element, true>::kLocations][Share<Element, true>::kWidth]) {
     using T = Sum<Element>;
     using Of = Share<Element, true>;
     const uint32_t* first = shared.sort.first + threadIdx.x / Of::kLanes * rounds;
@@ -261,7 +264,7 @@ __device__ void add_staged_window(
     T gradient = item[0].gradient;
     Item<T> next = item[1];  // whole: shared memory has less time left than instructions have
 #pragma unroll
-    for (int k = 0; k < Of::kPlaces; ++k) {
+    for (int k = 0; k < Of::kLocations; ++k) {
         if (k >= rounds) break;
         const Item<T>* end = shared.items + first[k + 1];
 #pragma unroll 1
@@ -278,28 +281,30 @@ __device__ void add_staged_window(
     }
 }
 
-// Stores the sums as [channels][places], turned in shared memory so that places are neighbours.
+// Stores the sums as [channels][locations], turned in shared memory so that locations are
+// neighbors.
 template <typename Element, bool kStaged>
-__device__ void store(
-    const Gather<Sum<Element>>& job, const Owned& own, Shared<Element, kStaged>& shared,
-    const Sum<Element> (&sums)[Share<Element, kStaged>::kPlaces][Share<Element, kStaged>::kWidth]) {
+__device__ void store(const Gather<Sum<Element>>& job, const Owned& own,
+                      Shared<Element, kStaged>& shared,
+                      const Sum<Element> (&sums)[Share<Element, kStaged>::kLocations]
+                                                [Share<Element, kStaged>::kWidth]) {
     using Of = Share<Element, kStaged>;
     const int group = threadIdx.x / Of::kLanes, lane = threadIdx.x % Of::kLanes;
-    const int64_t places = job.at_own.places;
+    const int64_t locations = job.at_own.locations;
 #pragma unroll
-    for (int k = 0; k < Of::kPlaces; ++k) {
-        if (k * Of::kGroups >= own.places) break;
-        __syncthreads();  // the items, or the places before these, have been read
+    for (int k = 0; k < Of::kLocations; ++k) {
+        if (k * Of::kGroups >= own.locations) break;
+        __syncthreads();  // the items, or the locations before these, have been read
 #pragma unroll
         for (int v = 0; v < Of::kWidth; ++v) {
             shared.turned[lane * Of::kWidth + v][group] = sums[k][v];
         }
         __syncthreads();
         const int s = k * Of::kGroups + static_cast<int>(threadIdx.x) % Of::kGroups;
-        if (s >= own.places) continue;
+        if (s >= own.locations) continue;
         for (int c = threadIdx.x / Of::kGroups; c < kSlabChannels; c += Of::kLanes) {
             if (own.channel + c >= job.channels) break;
-            job.out[(own.map * job.channels + own.channel + c) * places + own.place + s] =
+            job.out[(own.map * job.channels + own.channel + c) * locations + own.location + s] =
                 shared.turned[c][threadIdx.x % Of::kGroups];
         }
     }
@@ -311,8 +316,8 @@ __device__ void gather(const Gather<Sum<Element>>& job, unsigned char* staged_me
     using Of = Share<Element, kStaged>;
     __shared__ Shared<Element, kStaged> shared;
     const int64_t channel_slabs = (job.channels + kSlabChannels - 1) / kSlabChannels;
-    const int64_t partner_places = job.at_partner.places;
-    const int64_t partner_bytes = partner_places * job.row_bytes;
+    const int64_t partner_locations = job.at_partner.locations;
+    const int64_t partner_bytes = partner_locations * job.row_bytes;
     const int lane = threadIdx.x % Of::kLanes;
     const int most = kStaged ? job.window_partners : kWindow;
     const int rounds = kStaged ? job.slab / Of::kGroups : 0;
@@ -323,13 +328,14 @@ __device__ void gather(const Gather<Sum<Element>>& job, unsigned char* staged_me
          block += gridDim.x) {
         Owned own;
         own.map = block / channel_slabs / job.slabs;
-        own.place = block / channel_slabs % job.slabs * job.slab;
+        own.location = block / channel_slabs % job.slabs * job.slab;
         own.channel = block % channel_slabs * kSlabChannels;
-        own.places = static_cast<int>(min(job.at_own.places - own.place, int64_t(job.slab)));
+        own.locations =
+            static_cast<int>(min(job.at_own.locations - own.location, int64_t(job.slab)));
         // A lane beyond the row's end reads its beginning and stores nothing.
         int64_t lane_bytes = (own.channel + lane * Of::kWidth) * int64_t(sizeof(Element));
         if (lane_bytes >= job.row_bytes) lane_bytes = 0;
-        T sums[Of::kPlaces][Of::kWidth] = {};
+        T sums[Of::kLocations][Of::kWidth] = {};
         WindowStart start{0, 0};
         int keys[kSteps];
         Item<T> items[kSteps];
@@ -362,7 +368,7 @@ __device__ void gather(const Gather<Sum<Element>>& job, unsigned char* staged_me
                 start.item += kWindow;
                 const int skipped = static_cast<int>(__umulhi(start.item, job.reciprocal));
                 start.partner += skipped;
-                start.item -= skipped * (job.slab + static_cast<int>(partner_places));
+                start.item -= skipped * (job.slab + static_cast<int>(partner_locations));
             }
             // The next window's numbers come while this one's rows are added.
             look(job, own, start, most, keys, items);
@@ -372,7 +378,7 @@ __device__ void gather(const Gather<Sum<Element>>& job, unsigned char* staged_me
                     add_staged_window<Element>(shared, rows + lane_bytes, rounds, sums);
                 } else {
                     add_window<Element>(shared, rows + lane_bytes,
-                                        static_cast<uint32_t>(job.row_bytes), own.places, sums);
+                                        static_cast<uint32_t>(job.row_bytes), own.locations, sums);
                 }
             }
             if (kStaged) staged.end();

@@ -1,5 +1,5 @@
-// The instructions of sm_90a that the Hopper text is made of, one function each: barriers in shared
-// memory that count arrivals and bytes, bulk copies, and products by four warps at once.
+// The instructions of sm_90a that the Hopper variant is made of, one function each: barriers in
+// shared memory that count arrivals and bytes, bulk copies, and products by four warps at once.
 #pragma once
 
 #include <cstdint>
@@ -198,11 +198,11 @@ __device__ void wait_for_earlier_products() {
 #undef QACONV_SUMS
 
 // A tile in shared memory for start_product: 8 x 8 matrices of 128 bytes that are not swizzled, so
-// many bytes from one to the next along the channels and along the places.
+// many bytes from one to the next along the channels and along the locations.
 __device__ inline uint64_t described(uint32_t address, uint32_t along_channels,
-                                     uint32_t along_places) {
+                                     uint32_t along_locations) {
     const auto field = [](uint32_t bytes) { return static_cast<uint64_t>(bytes >> 4 & 0x3fff); };
-    return field(address) | field(along_channels) << 16 | field(along_places) << 32;
+    return field(address) | field(along_channels) << 16 | field(along_locations) << 32;
 }
 
 }  // namespace qaconv::cuda

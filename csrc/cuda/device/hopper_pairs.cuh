@@ -1,5 +1,5 @@
-// What the Hopper texts share: tiles, tasks, the slots of a ring, and how many gallery maps a task
-// has.
+// What the Hopper variants share: tiles, tasks, the slots of a ring, and how many gallery maps a
+// task has.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@ namespace qaconv::cuda {
 
 constexpr int kGroupThreads = kGroupWarps * 32;
 constexpr int kMatrixBytes = 128;
-constexpr int kTilePlaces = 64;
-constexpr int kPieceBytes = kTilePlaces * 16;             // 8 channels of all places of a tile
+constexpr int kTileLocations = 64;
+constexpr int kPieceBytes = kTileLocations * 16;          // 8 channels of all locations of a tile
 constexpr int kStepOfDescription = 2 * kPieceBytes >> 4;  // from 16 channels to the next
-static_assert(kTilePlaces == kTiledPlaces && kTilePlaces == kGroupRows &&
-                  kTilePlaces == kGroupColumns,
+static_assert(kTileLocations == kTiledLocations && kTileLocations == kGroupRows &&
+                  kTileLocations == kGroupColumns,
               "a tile is what a warpgroup multiplies, and what it multiplies by");
 
-__host__ __device__ inline int tiles_of(int64_t places) {
-    return static_cast<int>((places + kTilePlaces - 1) / kTilePlaces);
+__host__ __device__ inline int tiles_of(int64_t locations) {
+    return static_cast<int>((locations + kTileLocations - 1) / kTileLocations);
 }
 
 // Tasks: kProbes probe maps and a run of gallery maps. Tasks of the same run follow each other, so
@@ -43,7 +43,8 @@ class RunTask {
 
     // The last task may have a probe map too many, and a triangle's task gallery maps too many.
     __device__ bool is_wanted(int32_t p, int32_t g) const {
-        return p < work_.probe.count && !(work_.triangle && g < p) && !leave_wild(work_, p, g);
+        return p < work_.probe.count && !(work_.triangle && g < p) &&
+               !leave_to_fallback(work_, p, g);
     }
 
   private:

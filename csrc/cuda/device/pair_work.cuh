@@ -1,7 +1,7 @@
 // How the pairs of a match are dealt to thread blocks, and what a block keeps of a pair.
 #pragma once
 
-#include "cuda/device/sinks.cuh"
+#include "cuda/device/epilogues.cuh"
 #include "cuda/device/warp_tile.cuh"
 #include "cuda/operands.h"
 
@@ -14,22 +14,24 @@ struct PairWork {
     bool triangle;         // the two are the same set, and only pairs with p <= g are wanted
     int32_t run;           // gallery maps of a task
     int32_t row_blocks;    // a probe map is worked on in so many blocks of rows
-    int32_t column_pitch;  // gallery places, filled up to a unit
-    int32_t* left_over;    // to be set where a pair is left to the plain text
+    int32_t column_pitch;  // gallery locations, filled up to a unit
+    int32_t* left_over;    // to be set where a pair is left to the plain variant
     float zero;
 };
 
-// Whether a pair is left to the plain text for one of its maps is wild, which is then said.
-__device__ inline bool leave_wild(const PairWork& work, int64_t p, int64_t g) {
-    const bool wild = work.probe.magnitudes.is_wild(p) || work.gallery.magnitudes.is_wild(g);
-    if (wild && threadIdx.x % 32 == 0) *work.left_over = 1;  // whoever comes: the same value
-    return wild;
+// Whether a pair is left to the plain variant for one of its maps is out of range, which is then
+// said.
+__device__ inline bool leave_to_fallback(const PairWork& work, int64_t p, int64_t g) {
+    const bool fallback =
+        work.probe.magnitudes.needs_fallback(p) || work.gallery.magnitudes.needs_fallback(g);
+    if (fallback && threadIdx.x % 32 == 0) *work.left_over = 1;  // whoever comes: the same value
+    return fallback;
 }
 // The same for all pairs of a probe map.
-__device__ inline bool is_wild_probe(const PairWork& work, int64_t p) {
-    const bool wild = work.probe.magnitudes.is_wild(p);
-    if (wild && threadIdx.x == 0) *work.left_over = 1;
-    return wild;
+__device__ inline bool probe_needs_fallback(const PairWork& work, int64_t p) {
+    const bool fallback = work.probe.magnitudes.needs_fallback(p);
+    if (fallback && threadIdx.x == 0) *work.left_over = 1;
+    return fallback;
 }
 // What the correlations of a pair are to be multiplied by.
 __device__ inline float scale_of(const PairWork& work, int64_t p, int64_t g) {
@@ -111,15 +113,15 @@ class PairMemory {
     int turn_ = 0;
 };
 
-// Hands a finished pair to the sink: planes are written by all warps, a score by one, another one
-// for each pair. Pairs of a wild map are left to the plain text.
-template <typename Sink>
-__device__ void hand_over(const PairWork& work, const Sink& sink, int64_t p, int64_t g,
-                          const PairMemory<Sink::kPositions>& memory) {
-    if (leave_wild(work, p, g)) return;
+// Hands a finished pair to the epilogue: planes are written by all warps, a score by one, another
+// one for each pair. Pairs of a map out of range are left to the plain variant.
+template <typename Epilogue>
+__device__ void hand_over(const PairWork& work, const Epilogue& epilogue, int64_t p, int64_t g,
+                          const PairMemory<Epilogue::kPositions>& memory) {
+    if (leave_to_fallback(work, p, g)) return;
     const uint32_t warps = blockDim.x / 32;
-    if (!Sink::kPositions && threadIdx.x / 32 != static_cast<uint32_t>(g) % warps) return;
-    sink.take(p, g, memory.maxima(scale_of(work, p, g)));
+    if (!Epilogue::kPositions && threadIdx.x / 32 != static_cast<uint32_t>(g) % warps) return;
+    epilogue.take(p, g, memory.maxima(scale_of(work, p, g)));
 }
 
 }  // namespace qaconv::cuda

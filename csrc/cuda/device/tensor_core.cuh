@@ -1,4 +1,4 @@
-// The instructions of sm_80 that the tensor-core texts are made of, one function each.
+// The instructions of sm_80 that the tensor-core variants are made of, one function each.
 #pragma once
 
 #include <cstdint>

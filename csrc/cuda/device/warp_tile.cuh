@@ -1,5 +1,5 @@
-// A warp's share of a correlation: 48 rows (probe places) times 16 columns (gallery places) at a
-// time, as the tensor cores leave it in registers, and both maxima of it.
+// A warp's share of a correlation: 48 rows (probe locations) times 16 columns (gallery locations)
+// at a time, as the tensor cores leave it in registers, and both maxima of it.
 #pragma once
 
 #include "cuda/device/best.cuh"

@@ -1,5 +1,5 @@
-// What a warp has of the products of its warpgroup, 16 rows (probe places) of each block of 64
-// times 64 columns (gallery places), as wgmma leaves it in registers, and both maxima of it.
+// What a warp has of the products of its warpgroup, 16 rows (probe locations) of each block of 64
+// times 64 columns (gallery locations), as wgmma leaves it in registers, and both maxima of it.
 #pragma once
 
 #include <cfloat>
@@ -62,7 +62,7 @@ class LaneMaxima;
 // Values alone. The bits of floats, taken as integers, order as the floats do where the larger one
 // is not negative; and one instruction takes the largest of three integers. So a maximum that is
 // not negative is right, and one of negative numbers alone is seen to be negative: such pairs are
-// left to another text.
+// left to another variant.
 template <int kBlocks>
 class LaneMaxima<false, kBlocks> {
   public:

@@ -13,7 +13,7 @@ constexpr int kSteps = 2;   // items of a thread
 constexpr int kWindow = kThreads * kSteps;
 constexpr int kDropped = -1;  // the key of an item that is left out
 
-// Item `step` of a thread is this one of the window: a warp's items are neighbours.
+// Item `step` of a thread is this one of the window: a warp's items are neighbors.
 __device__ inline int window_position(int step) {
     return (threadIdx.x / 32 * kSteps + step) * 32 + threadIdx.x % 32;
 }
@@ -49,8 +49,8 @@ struct WindowSort {
             both_counts(pair, threadIdx.x) = make_ushort2(0, 0);
     }
 
-    // The sorted places of a thread's items, in the order of (key, position in the window); those
-    // of dropped items mean nothing. A barrier must follow before `first` is read by others.
+    // The sorted locations of a thread's items, in the order of (key, position in the window);
+    // those of dropped items mean nothing. A barrier must follow before `first` is read by others.
     __device__ void rank(const int (&keys)[kSteps], uint32_t (&sorted)[kSteps]) {
         const uint32_t lane = 1u << threadIdx.x % 32;
         uint32_t* lanes_of = alike[threadIdx.x / 32];

@@ -1,6 +1,6 @@
 """The command ``qaconv``.
 
-Nothing beyond the standard library is imported before a command is known: ``--help`` is quick, and
+Nothing beyond the standard library is imported before a command is known: ``--help`` is fast, and
 ``qaconv doctor`` works where only the library's own dependencies are installed.
 """
 

@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the matcher as it is before training, on the weights that training starts from",
     )
     evaluate.add_argument(
-        "--ranked", metavar="FOLDER", help="write a picture of ranked lists of each data set there"
+        "--ranked", metavar="FOLDER", help="write a image of ranked lists of each data set there"
     )
     evaluate.add_argument(
         "--protocol",
@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     match = commands.add_parser(
         "match",
         help="match two images, and draw why they match",
-        description="The score of two images, and a picture of the positions that make it.",
+        description="The score of two images, and a image of the positions that make it.",
     )
     match.add_argument("probe", metavar="A", help="an image of a person")
     match.add_argument("gallery", metavar="B", help="another")
@@ -111,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the matcher as it is before training, on the weights that training starts from",
     )
-    match.add_argument("--draw", metavar="FILE", help="a picture: .png, .jpg or .webp")
+    match.add_argument("--draw", metavar="FILE", help="a image: .png, .jpg or .webp")
     match.add_argument(
         "--top", type=int, default=20, metavar="N", help="draw at most N lines (default: 20)"
     )
@@ -153,7 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
     calibrate = commands.add_parser(
         "calibrate",
         help="what a run's scores mean: probabilities and thresholds",
-        description="Fit probabilities and thresholds on labelled images; kept with the run.",
+        description="Fit probabilities and thresholds on labeled images; kept with the run.",
     )
     calibrate.add_argument("source", metavar="RUN", help=_RUN)
     _add_data(calibrate, "of identities that were not trained on", required=True)
@@ -283,7 +283,7 @@ def build_parser() -> argparse.ArgumentParser:
         "every file",
     )
     check.add_argument("path", metavar="PATH", help="the data set, PATH or LAYOUT:PATH")
-    check.add_argument("--layout", help="its layout, where it is not to be recognised")
+    check.add_argument("--layout", help="its layout, where it is not to be recognized")
     check.add_argument(
         "--pattern",
         metavar="REGEX",
@@ -315,7 +315,7 @@ def build_parser() -> argparse.ArgumentParser:
     counts.add_argument("--train", type=int, metavar="N", help="training persons of each domain")
     counts.add_argument("--test", type=int, metavar="N", help="test persons, in every domain")
     counts.add_argument("--visits", type=int, metavar="N", help="cameras that a person passes")
-    counts.add_argument("--shots", type=float, metavar="N", help="pictures of a visit, on average")
+    counts.add_argument("--shots", type=float, metavar="N", help="images of a visit, on average")
     counts.add_argument(
         "--families", type=float, metavar="SHARE", help="of people with look-alikes (0.75)"
     )
@@ -323,7 +323,7 @@ def build_parser() -> argparse.ArgumentParser:
     measure = data_commands.add_parser(
         "measure",
         help="how hard a data set is, within its domains and across them",
-        description="Rank-1 and mAP of a colour histogram, of pooled embeddings and row stripes of "
+        description="Rank-1 and mAP of a color histogram, of pooled embeddings and row stripes of "
         "feature maps, of the untrained matcher and of trained runs, within and across domains.",
     )
     measure.add_argument("path", metavar="PATH", help="a folder of data sets, or a data set")

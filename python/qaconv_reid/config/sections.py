@@ -31,7 +31,7 @@ __all__ = [
     "LossConfig",
     "MatcherConfig",
     "ModelConfig",
-    "OptimiserConfig",
+    "OptimizerConfig",
     "RunConfig",
     "RuntimeConfig",
     "SamplerConfig",
@@ -198,7 +198,7 @@ class MatcherConfig(_Section):
     """``qaconv``: every position of one with every position of the other; ``stripes``: the cosine
     of the means of their rows; ``pooled``: the cosine of their means. The graph takes it too."""
     norm: bool = False
-    """stripes, pooled: vectors are batch-normalised and then compared (BNNeck)."""
+    """stripes, pooled: vectors are batch-normalized and then compared (BNNeck)."""
     separate_weights: bool = False
     """qaconv: weights of their own for the positions of either side, from a random start, as before
     the authors' release 2.1."""
@@ -215,8 +215,8 @@ class SamplerConfig(_Section):
     """``graph``: each person with those that look most alike; ``pk``: persons at random;
     ``shuffle``: images at random, for losses that need no pairs within a batch."""
     batch_size: Batch = 64
-    """Images a batch, a multiple of ``instances``."""
-    instances: Batch = 2
+    """Images a batch, a multiple of ``num_instances``."""
+    num_instances: Batch = 2
     """Images a person in a batch; of shuffle whatever chance gives."""
     across_cameras: bool = False
     """The images of a person in a batch are of different cameras, as far as there are such."""
@@ -234,16 +234,16 @@ class SamplerConfig(_Section):
 
     @model_validator(mode="after")
     def _divides(self) -> SamplerConfig:
-        if self.batch_size % self.instances or self.batch_size < 2 * self.instances:
+        if self.batch_size % self.num_instances or self.batch_size < 2 * self.num_instances:
             raise ValueError(
-                f"batch_size: got {self.batch_size} with {self.instances} instances, wanted a "
-                "multiple of instances that leaves room for at least two persons"
+                f"batch_size: got {self.batch_size} with {self.num_instances} num_instances, wanted a "
+                "multiple of num_instances that leaves room for at least two persons"
             )
         return self
 
 
 class LossConfig(_Section):
-    """What is minimised over the scores of a batch."""
+    """What is minimized over the scores of a batch."""
 
     kind: Literal["triplet", "pairwise", "class_memory", "softmax", "softmax+triplet"] = "triplet"
     """``triplet``: the hardest pairs of each row; ``pairwise``: all pairs of a batch;
@@ -260,7 +260,7 @@ class LossConfig(_Section):
     authors' start, the many negatives drive the matcher's scale through zero within 50 batches."""
 
 
-class OptimiserConfig(_Section):
+class OptimizerConfig(_Section):
     """How weights follow their gradients."""
 
     kind: Literal["sgd", "adamw"] = "sgd"
@@ -387,7 +387,7 @@ class RunConfig(_Section):
     matcher: MatcherConfig = MatcherConfig()
     sampler: SamplerConfig = SamplerConfig()
     loss: LossConfig = LossConfig()
-    optimiser: OptimiserConfig = OptimiserConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     start: StartConfig = StartConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -21,7 +21,7 @@ from qaconv_reid.data.inputs import (
 from qaconv_reid.data.inspection import Inspection
 from qaconv_reid.data.layouts import LAYOUTS, Layout
 from qaconv_reid.data.layouts.pattern import Preview, compile_pattern, preview
-from qaconv_reid.data.loading import DatasetSpec, load, parse_spec, recognise
+from qaconv_reid.data.loading import DatasetSpec, load, parse_spec, recognize
 from qaconv_reid.data.records import (
     PARTS,
     DataError,
@@ -82,7 +82,7 @@ __all__ = [
     "preview",
     "read_image",
     "read_table",
-    "recognise",
+    "recognize",
     "render",
     "render_preview",
     "shorten",

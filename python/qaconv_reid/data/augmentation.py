@@ -26,7 +26,7 @@ __all__ = ["Augmentation"]
 #: Width that ``padding`` is given for.
 _REFERENCE_WIDTH = 128
 
-#: What the colour jitter consists of, by the number under which its order is drawn.
+#: What the color jitter consists of, by the number under which its order is drawn.
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
 
 
@@ -66,7 +66,7 @@ class Augmentation:
         own = slice(first, first + len(images))
         columns, order = self._draw(len(images) if batch is None else batch, random)
         order = order[own]  # [B, 4]
-        # Per round the images by what is done to them, so that each colour has one run of them.
+        # Per round the images by what is done to them, so that each color has one run of them.
         rows = order.argsort(dim=0, stable=True)
         counts = [torch.bincount(order[:, i], minlength=4).tolist() for i in range(4)]
 
@@ -84,7 +84,7 @@ class Augmentation:
         return pixels / 255
 
     def _draw(self, batch: int, random: torch.Generator) -> tuple[list[Tensor], Tensor]:
-        """Of each image: shift, flip, turn, factors, square; and the order of its colours."""
+        """Of each image: shift, flip, turn, factors, square; and the order of its colors."""
         corner, side = self._draw_square(batch, random)
         columns = [
             self._draw_crop(batch, random),  # [B, 2]
@@ -155,7 +155,7 @@ class Augmentation:
     def _jitter(
         self, pixels: Tensor, factors: Tensor, rows: Tensor, counts: list[list[int]]
     ) -> Tensor:
-        """Colours, in each image's own order; ``pixels`` hold whole numbers in 0..255."""
+        """Colors, in each image's own order; ``pixels`` hold whole numbers in 0..255."""
         config = self.config
         on = (config.brightness > 1, config.contrast > 1, config.saturation > 1, config.hue > 0)
         if not any(on):
@@ -164,7 +164,7 @@ class Augmentation:
             for kind, chosen in enumerate(torch.split(rows[:, i], sizes)):
                 if on[kind] and len(chosen):
                     part, factor = pixels[chosen], factors[chosen, kind, None, None]
-                    pixels[chosen] = _recoloured(kind, part, factor)
+                    pixels[chosen] = _recolored(kind, part, factor)
         return pixels
 
     def _cover(self, pixels: Tensor, square: Tensor) -> Tensor:
@@ -179,19 +179,19 @@ def _uniform(count: int, random: torch.Generator) -> Tensor:
     return torch.rand(count, generator=random)
 
 
-def _recoloured(kind: int, pixels: Tensor, factor: Tensor) -> Tensor:
+def _recolored(kind: int, pixels: Tensor, factor: Tensor) -> Tensor:
     """One step of the jitter on ``pixels [n, 3, H, W]``; ``factor`` is ``[n, 1, 1]``."""
     if kind == _HUE:
         return _turned(pixels, factor)
     if kind == _BRIGHTNESS:
         return (factor[:, None] * pixels).clamp_(0, 255).floor_()
-    other = _grey(pixels)[:, None]  # [n, 1, H, W]
+    other = _gray(pixels)[:, None]  # [n, 1, H, W]
     if kind == _CONTRAST:
         other = (other.mean(dim=(2, 3), keepdim=True) + 0.5).floor_()
     return (other + factor[:, None] * (pixels - other)).clamp_(0, 255).floor_()
 
 
-def _grey(pixels: Tensor) -> Tensor:
+def _gray(pixels: Tensor) -> Tensor:
     """Luma of ITU-R 601 in 16 bits, as Pillow's mode L, ``[n, H, W]``."""
     red, green, blue = pixels.int().unbind(dim=1)
     return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).float()

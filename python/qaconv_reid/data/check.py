@@ -70,7 +70,7 @@ def check(
 
     Args:
         path: As for ``load``.
-        layout: A name of ``LAYOUTS``; None recognises it.
+        layout: A name of ``LAYOUTS``; None recognizes it.
         pattern: As for ``load``.
         inspection: What looks at the files; None looks at their headers.
 
@@ -230,7 +230,7 @@ def _queries_without_match(dataset: ReidDataset) -> int:
     return sum(not matched(query) for query in dataset.query)
 
 
-_COLOUR: dict[State, str] = {"ok": "green", "differs": "yellow", "empty": "dim", "unknown": "dim"}
+_COLOR: dict[State, str] = {"ok": "green", "differs": "yellow", "empty": "dim", "unknown": "dim"}
 
 
 def render(report: CheckReport) -> Group:
@@ -247,7 +247,7 @@ def render(report: CheckReport) -> Group:
     for row in report.rows:
         numbers = (row.persons, row.images, row.cameras, row.official_persons, row.official_images)
         cells = ("-" if number is None else f"{number:,}" for number in numbers)
-        table.add_row(row.part, *cells, f"[{_COLOUR[row.state]}]{row.state}[/]")
+        table.add_row(row.part, *cells, f"[{_COLOR[row.state]}]{row.state}[/]")
     lines = [f"[red]problem:[/] {escape(text)}" for text in report.problems]
     lines += [f"[yellow]note:[/] {escape(text)}" for text in report.hints]
     if report.ok:

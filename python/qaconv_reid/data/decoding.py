@@ -96,7 +96,7 @@ def open_rgb(source: Path | BinaryIO, name: str | None = None) -> Image.Image:
 
 
 def check_file(path: Path, *, decode: bool = False) -> None:
-    """That a file is an image, by its header alone: quick, and blind to what is broken behind it.
+    """That a file is an image, by its header alone: fast, and blind to what is broken behind it.
 
     Args:
         path: of the file.
@@ -122,7 +122,7 @@ def check_file(path: Path, *, decode: bool = False) -> None:
 def to_rgb(image: Image.Image) -> Image.Image:
     """A picture upright and in RGB, of 8 bits.
 
-    Grey of 16 bits is scaled by its range; what is transparent is laid on white.
+    Gray of 16 bits is scaled by its range; what is transparent is laid on white.
 
     Raises:
         ValueError: its numbers have no range that is known.

@@ -43,7 +43,7 @@ def parse_spec(text: str) -> DatasetSpec:
     return DatasetSpec(Path(text).expanduser(), None)
 
 
-def recognise(path: str | Path) -> str:
+def recognize(path: str | Path) -> str:
     """The name of the layout that ``path``, or the one data set right below it, has.
 
     Raises:
@@ -63,7 +63,7 @@ def load(
 
     Args:
         path: Its folder, the folder right above it, or a CSV file.
-        layout: A name of ``LAYOUTS``; None recognises it.
+        layout: A name of ``LAYOUTS``; None recognizes it.
         combine_all: Train on query and gallery too, as in "MSMT17 (all)"; distractors stay out.
             Query and gallery remain as they were and are then no unseen data.
         pattern: Of ``data.pattern``: reads what is given without a layout.
@@ -152,17 +152,17 @@ def _find(path: Path, layouts: list[Layout]) -> tuple[Layout, Path]:
     for layout in layouts:
         if layout.generic and layout.looks_like(path):
             return layout, path
-    raise DataError(*_not_recognised(path, layouts))
+    raise DataError(*_not_recognized(path, layouts))
 
 
 def _nothing_there(path: Path) -> str:
     return f"{path}: there is no such file or folder, wanted a data set"
 
 
-def _not_recognised(path: Path, layouts: list[Layout]) -> list[str]:
+def _not_recognized(path: Path, layouts: list[Layout]) -> list[str]:
     heading = "known layouts:" if len(layouts) > 1 else "wanted:"
     wanted = [f"  {layout.name}: {layout.wanted}" for layout in layouts]
-    return [f"{path}: layout not recognised", "found:", *_contents(path), heading, *wanted]
+    return [f"{path}: layout not recognized", "found:", *_contents(path), heading, *wanted]
 
 
 def _contents(path: Path) -> list[str]:

@@ -21,7 +21,7 @@ __all__ = ["VARIANTS", "Variant", "parse_variant", "variant_name"]
 
 _PLAIN = "plain"
 
-_GREY = (128, 128, 128)
+_GRAY = (128, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _shaken(image: Image.Image, share: float, random: np.random.Generator) -> Im
 
 
 def _hidden(image: Image.Image, share: float, random: np.random.Generator) -> Image.Image:
-    """A share of the image in grey: its top, its bottom or one side, each as often."""
+    """A share of the image in gray: its top, its bottom or one side, each as often."""
     width, height = image.size
     where, right = random.integers(3), random.integers(2)
     tall, wide = (max(1, round(share * size)) for size in (height, width))
@@ -97,7 +97,7 @@ def _hidden(image: Image.Image, share: float, random: np.random.Generator) -> Im
         top = height - tall if where else 0
         box = (0, top, width, top + tall)
     covered = image.copy()
-    covered.paste(_GREY, box)
+    covered.paste(_GRAY, box)
     return covered
 
 

@@ -4,7 +4,7 @@ from qaconv_reid.evaluation.agreement import agreements, domain_distance
 from qaconv_reid.evaluation.baselines import (
     BASELINES,
     Baseline,
-    ColourHistogram,
+    ColorHistogram,
     Images,
     PooledEmbedding,
     Stripes,
@@ -53,7 +53,7 @@ __all__ = [
     "Area",
     "Baseline",
     "CameraPairs",
-    "ColourHistogram",
+    "ColorHistogram",
     "Comparison",
     "Cost",
     "Difference",

@@ -1,4 +1,4 @@
-"""Whether a matcher will work on images that nobody has labelled: how far its matches agree.
+"""Whether a matcher will work on images that nobody has labeled: how far its matches agree.
 
 An image and its best match by the same camera are most often two moments of one walk. A matcher
 that knows the person again finds the same images of other cameras with either; one that goes by
@@ -12,16 +12,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEIGHBOURS", "agreements", "domain_distance"]
+__all__ = ["NEIGHBORS", "agreements", "domain_distance"]
 
 #: Best matches by other cameras that are compared.
-NEIGHBOURS = 5
+NEIGHBORS = 5
 
 Floats = NDArray[np.floating]
 
 
 def agreements(
-    scores: Floats, cameras: NDArray[np.int64], *, neighbours: int = NEIGHBOURS
+    scores: Floats, cameras: NDArray[np.int64], *, neighbors: int = NEIGHBORS
 ) -> NDArray[np.float64]:
     """For each image, the share of its best matches by other cameras that its twin has too.
 
@@ -31,7 +31,7 @@ def agreements(
     Args:
         scores: ``[N, N]``, of every image with every one, higher for more alike.
         cameras: ``[N]``, of at least two cameras.
-        neighbours: best matches that are compared, fewer where the other cameras have fewer images.
+        neighbors: best matches that are compared, fewer where the other cameras have fewer images.
 
     Returns:
         ``[M]`` in 0 to 1: of the images whose camera has another image, in their order.
@@ -41,10 +41,10 @@ def agreements(
     np.fill_diagonal(own, False)
     beside = np.where(own, scores, -np.inf)
     twins = beside.argmax(1)
-    best = np.argsort(-elsewhere, axis=1, kind="stable")[:, :neighbours]
+    best = np.argsort(-elsewhere, axis=1, kind="stable")[:, :neighbors]
     shares = []
     for image in np.flatnonzero(own.any(1)):
-        count = min(neighbours, int((cameras != cameras[image]).sum()))
+        count = min(neighbors, int((cameras != cameras[image]).sum()))
         # An image and its twin have the same cameras to search in.
         common = np.intersect1d(best[image, :count], best[twins[image], :count])
         shares.append(len(common) / count)

@@ -25,8 +25,8 @@ _IMAGES = 4
 _FEWEST, _MOST = 16, 512
 _LONG_ENOUGH = 0.1
 
-#: Bytes of a neighbour in re-ranking's lists: a float32 and an int64.
-_NEIGHBOUR = 12
+#: Bytes of a neighbor in re-ranking's lists: a float32 and an int64.
+_NEIGHBOR = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Cost:
     """Bytes of all maps."""
     scores: int
     """Bytes of the scores of all queries with the gallery, where they are kept; else of a block."""
-    neighbours: int
+    neighbors: int
     """Bytes of the lists of nearest images that re-ranking keeps."""
 
     @classmethod
@@ -146,7 +146,7 @@ class Cost:
         Args:
             dataset: its query and gallery parts count.
             rates: of this machine.
-            measures: whether scores are kept and neighbours found.
+            measures: whether scores are kept and neighbors found.
             processes: that divide the maps, and the pairs of queries with the gallery.
             query_block: queries matched at a time.
             work: what an earlier process finished: it is not done again.
@@ -168,5 +168,5 @@ class Cost:
             matching_seconds=(across / processes + among) * rates.pair_seconds,
             maps=images * rates.map_bytes,
             scores=4 * kept * gallery,
-            neighbours=(images * Settings().kept(images) * _NEIGHBOUR if measures.rerank else 0),
+            neighbors=(images * Settings().kept(images) * _NEIGHBOR if measures.rerank else 0),
         )

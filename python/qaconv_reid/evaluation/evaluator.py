@@ -167,7 +167,7 @@ def evaluate(
             measures,
             device=device,
             block=gallery_block,
-            kept=None if work is None else work.neighbours(),
+            kept=None if work is None else work.neighbors(),
             progress=progress,
             what=dataset.name,
         )

@@ -1,4 +1,4 @@
-"""k-reciprocal encoding, sparse: what an image's neighbours say of each other.
+"""k-reciprocal encoding, sparse: what an image's neighbors say of each other.
 
 Zhong et al., *Re-ranking Person Re-identification with k-reciprocal Encoding*, CVPR 2017, sections
 3.2 to 3.4. N images, queries and gallery alike, are one sequence here. Of their distances only
@@ -29,9 +29,9 @@ class Settings:
     """Of the re-ranking; the names are the paper's."""
 
     k1: int = 20
-    """Neighbours of an image that may be reciprocal."""
+    """Neighbors of an image that may be reciprocal."""
     k2: int = 6
-    """Neighbours, itself among them, whose encodings are averaged; 1 averages nothing."""
+    """Neighbors, itself among them, whose encodings are averaged; 1 averages nothing."""
     weight: float = 0.3
     """Share of the original distance in the result (lambda)."""
 
@@ -50,7 +50,7 @@ class Settings:
 def encode(
     nearest: Tensor, distances: Tensor, farthest: Tensor, others: PairDistances, settings: Settings
 ) -> SparseRows:
-    """Every image as weights over the images that are its reciprocal neighbours.
+    """Every image as weights over the images that are its reciprocal neighbors.
 
     Args:
         nearest: ``[N, kept]`` int64: the numbers of the nearest of each image, the nearest first;
@@ -58,10 +58,10 @@ def encode(
         distances: ``[N, kept]`` floating, theirs.
         farthest: ``[N]``: the greatest distance of each image to any.
         others: for pairs that are not among the nearest: few of all.
-        settings: the numbers of neighbours.
+        settings: the numbers of neighbors.
 
     Returns:
-        ``[N, N]``; a row sums to 1, or is empty where an image is nobody's neighbour.
+        ``[N, N]``; a row sums to 1, or is empty where an image is nobody's neighbor.
     """
     near = nearest[:, : settings.k1 + 1]
     # round() and the original's numpy agree: halves go to the even number.
@@ -121,7 +121,7 @@ def _reciprocal(nearest: Tensor) -> Tensor:
 
 
 def _expanded(near: Tensor, mutual: Tensor, half: Tensor, mutual_half: Tensor, end: int) -> Tensor:
-    """The reciprocal neighbours of some images, with those of theirs that fit (equation 4).
+    """The reciprocal neighbors of some images, with those of theirs that fit (equation 4).
 
     Returns:
         ``[n, most]`` int64: their numbers, ascending, each once; filled up with ``end``.

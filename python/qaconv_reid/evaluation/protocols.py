@@ -77,7 +77,7 @@ class Measures:
         if self.views.every_crop and (self.rerank or self.tlift):
             raise ValueError(
                 f"{'rerank' if self.rerank else 'tlift'}: got it with every crop as query, wanted "
-                "plain scores: each image would be its own neighbour"
+                "plain scores: each image would be its own neighbor"
             )
         if self.protocol not in PROTOCOLS:
             raise ValueError(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_reid.evaluation.features import FeatureSet
-from qaconv_reid.evaluation.kept_neighbours import KeptNeighbours
+from qaconv_reid.evaluation.kept_neighbors import KeptNeighbors
 from qaconv_reid.evaluation.protocols import Measures
 from qaconv_reid.evaluation.rerank_matches import rerank_matches, reranked
 from qaconv_reid.evaluation.temporal_lifting import TemporalLifting
@@ -41,7 +41,7 @@ def refinements(
     *,
     device: str | torch.device = "cpu",
     block: int = 1024,
-    kept: KeptNeighbours | None = None,
+    kept: KeptNeighbors | None = None,
     progress: Progress | None = None,
     what: str = "scores",
 ) -> Iterator[tuple[str, Iterator[Tensor]]]:
@@ -55,7 +55,7 @@ def refinements(
         measures: which ways are wanted.
         device: where the matcher runs.
         block: maps matched at a time.
-        kept: what an earlier process found of re-ranking's neighbours.
+        kept: what an earlier process found of re-ranking's neighbors.
         progress: told of the matching for the re-ranking.
         what: the name that ``progress`` is given.
 

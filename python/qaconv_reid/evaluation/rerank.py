@@ -31,7 +31,7 @@ _ROWS = 256
 
 
 class Reranking:
-    """What re-ranks blocks of queries, once every image's neighbours are known.
+    """What re-ranks blocks of queries, once every image's neighbors are known.
 
     Queries and gallery are one sequence of N images, the queries first.
 
@@ -40,7 +40,7 @@ class Reranking:
             may be anything that grows with the distance.
         queries: how many of the images are queries.
         others: distances of pairs that are not among the nearest: few of all.
-        settings: the numbers of neighbours and the weight.
+        settings: the numbers of neighbors and the weight.
         distance: from the values of ``nearest`` to distances, growing; by default they are.
         among: all images are queries, and the gallery as well.
     """
@@ -101,8 +101,8 @@ def rerank(
             or numpy arrays. The result is computed in this type.
         query_query: ``[Q, Q]``, as ``query_gallery``.
         gallery_gallery: ``[G, G]``, as ``query_gallery``.
-        k1: neighbours of an image that may be reciprocal.
-        k2: neighbours, itself among them, whose encodings are averaged; 1 averages nothing.
+        k1: neighbors of an image that may be reciprocal.
+        k2: neighbors, itself among them, whose encodings are averaged; 1 averages nothing.
         weight: share of the original distance in the result (the paper's lambda).
 
     Returns:
@@ -158,7 +158,7 @@ def rerank_among(distances: Tensor, settings: Settings | None = None) -> Tensor:
 
     Args:
         distances: ``[N, N]`` float32 or float64, lower for more alike, finite.
-        settings: the numbers of neighbours and the weight; None takes the paper's.
+        settings: the numbers of neighbors and the weight; None takes the paper's.
 
     Returns:
         Distances ``[N, N]``, as ``distances``.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qaconv_reid.evaluation.k_reciprocal import Settings
-from qaconv_reid.evaluation.kept_neighbours import KeptNeighbours
+from qaconv_reid.evaluation.kept_neighbors import KeptNeighbors
 from qaconv_reid.evaluation.nearest import NearestRows
 from qaconv_reid.evaluation.rerank import Reranking
 from qaconv_reid.models import Progress, evaluation_mode
@@ -34,11 +34,11 @@ def rerank_matches(
     settings: Settings | None = None,
     block: int = 1024,
     device: str | torch.device = "cpu",
-    kept: KeptNeighbours | None = None,
+    kept: KeptNeighbors | None = None,
     progress: Progress | None = None,
     what: str = "re-ranking",
 ) -> Reranking:
-    """Find every image's neighbours and encode them.
+    """Find every image's neighbors and encode them.
 
     Beside the scores of queries with gallery, which are given, the queries are matched among
     themselves and the gallery among itself, each pair once: the matcher has to be symmetric.

@@ -38,15 +38,15 @@ _NOTHING = -80.0
 class _Settings:
     tau: float
     sigma: float
-    neighbours: int
+    neighbors: int
     alpha: float
 
     def __post_init__(self) -> None:
         for name, value in (("tau", self.tau), ("sigma", self.sigma)):
             if not value > 0:
                 raise ValueError(f"{name}: got {value}, wanted more than 0 seconds")
-        if not isinstance(self.neighbours, int) or self.neighbours < 1:
-            raise ValueError(f"neighbours: got {self.neighbours!r}, wanted a whole number from 1")
+        if not isinstance(self.neighbors, int) or self.neighbors < 1:
+            raise ValueError(f"neighbors: got {self.neighbors!r}, wanted a whole number from 1")
         if not self.alpha >= 0:
             raise ValueError(f"alpha: got {self.alpha}, wanted at least 0")
 
@@ -84,7 +84,7 @@ class TemporalLifting:
     """TLift of scores that come a block of queries at a time, twice.
 
     First every block is given to `note`, in order; then `block` lifts any. What is held between is
-    of the size of queries × gallery cameras × neighbours.
+    of the size of queries × gallery cameras × neighbors.
 
     Args:
         query_cameras: ``[Q]``, None where not known.
@@ -93,7 +93,7 @@ class TemporalLifting:
         gallery_times: ``[G]``, as ``query_times``.
         tau: seconds within which queries of a camera are companions.
         sigma: seconds in which the likeness in time falls to 1/e.
-        neighbours: best matches that are pivots; more where scores are equal.
+        neighbors: best matches that are pivots; more where scores are equal.
         alpha: added to the likeness in time.
         device: of the scores.
     """
@@ -107,11 +107,11 @@ class TemporalLifting:
         *,
         tau: float = 100,
         sigma: float = 200,
-        neighbours: int = 10,
+        neighbors: int = 10,
         alpha: float = 0.2,
         device: str | torch.device = "cpu",
     ) -> None:
-        self._settings = _Settings(tau, sigma, neighbours, alpha)
+        self._settings = _Settings(tau, sigma, neighbors, alpha)
         device = torch.device(device)
         self._query = _Side("query", query_cameras, query_times, device)
         self._gallery = _Side("gallery", gallery_cameras, gallery_times, device)
@@ -128,7 +128,7 @@ class TemporalLifting:
         self._noted += len(scores)
         for camera, images in self._gallery.of_camera.items():
             own = scores[:, images]
-            k = min(self._settings.neighbours, len(images))
+            k = min(self._settings.neighbors, len(images))
             # All that equal the last of the best: which of them are pivots is not to depend on
             # their order.
             best = own >= own.topk(k, dim=1).values[:, -1:]
@@ -214,7 +214,7 @@ class TemporalLifting:
             real = place < end[rows, None]
             at = entry[place.clamp(max=max(len(entry) - 1, 0))] if len(entry) else place
             values = torch.where(real, best.values[at] if len(entry) else 0.0, -torch.inf)
-            k = min(self._settings.neighbours, longest)
+            k = min(self._settings.neighbors, longest)
             chosen = real & (values >= values.topk(k, dim=1).values[:, -1:])
             queries.append(members[rows].repeat_interleave(chosen.sum(dim=1)))
             columns.append(best.columns[at[chosen]])
@@ -230,12 +230,12 @@ def temporal_lifting(
     *,
     tau: float = 100,
     sigma: float = 200,
-    neighbours: int = 10,
+    neighbors: int = 10,
     alpha: float = 0.2,
 ) -> Matrix:
     """Lift scores by who was seen at the same time.
 
-    For query i of camera a and gallery image j of camera b: the ``neighbours`` best of all scores
+    For query i of camera a and gallery image j of camera b: the ``neighbors`` best of all scores
     that the queries of a within ``tau`` of i have in b are the pivots, i's own among them, and
     those that equal the last of these too; a gallery image is a pivot once for every such score.
     Then ``(mean over the pivots of exp(-(t_j - t_pivot)² / sigma²) + alpha) · score``. The cameras
@@ -251,7 +251,7 @@ def temporal_lifting(
         gallery_times: ``[G]``, as ``query_times``.
         tau: seconds.
         sigma: seconds.
-        neighbours: the paper's K.
+        neighbors: the paper's K.
         alpha: the paper's regulariser.
 
     Returns:
@@ -268,7 +268,7 @@ def temporal_lifting(
         gallery_times,
         tau=tau,
         sigma=sigma,
-        neighbours=neighbours,
+        neighbors=neighbors,
         alpha=alpha,
         device=matrix.device,
     )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from qaconv_ext import __version__
 from qaconv_reid.data import DECODING, Record, ReidDataset
-from qaconv_reid.evaluation.kept_neighbours import KeptNeighbours
+from qaconv_reid.evaluation.kept_neighbors import KeptNeighbors
 from qaconv_reid.evaluation.row_file import RowFile, rows_done
 
 __all__ = ["SetWork", "Work"]
@@ -27,7 +27,7 @@ _LOCK = "lock"
 
 
 class SetWork:
-    """The finished maps and scores of one data set, and re-ranking's neighbours.
+    """The finished maps and scores of one data set, and re-ranking's neighbors.
 
     Args:
         folder: where they lie; made if it is not there.
@@ -45,9 +45,9 @@ class SetWork:
         """The array of that name, as far as it is finished."""
         return RowFile(self._path(what), rows, shape, dtype)
 
-    def neighbours(self) -> KeptNeighbours:
-        """What is found of re-ranking's neighbours."""
-        return KeptNeighbours(self._folder / "neighbours.safetensors")
+    def neighbors(self) -> KeptNeighbors:
+        """What is found of re-ranking's neighbors."""
+        return KeptNeighbors(self._folder / "neighbors.safetensors")
 
     def _path(self, what: str) -> Path:
         return self._folder / f"{what}.rows"

@@ -97,8 +97,8 @@ def rescore_here(table: Table, queries: Tensor, numbers: Numbers) -> NDArray[np.
 
 def score_maps(maker: Maker, queries: Tensor, maps: Tensor) -> Tensor:
     """``[Q, N]`` float32: the scores of the model that made both."""
-    places = math.prod(maker.shape[1:])
-    weight = torch.tensor(maker.weight, dtype=torch.float64).float().reshape(-1, places)
+    locations = math.prod(maker.shape[1:])
+    weight = torch.tensor(maker.weight, dtype=torch.float64).float().reshape(-1, locations)
     return match_scores(queries, maps, weight[0], maker.bias, gallery_weight=weight[-1])
 
 

@@ -54,7 +54,7 @@ def shortlist(query: Tensor, candidates: Candidates, count: int) -> Numbers:
         candidates: the rows.
         count: how many.
     """
-    # Of numpy: torch may be told to multiply in less than float32, and numpy widens int16 quickest.
+    # Of numpy: torch may be told to multiply in less than float32, and numpy widens int16 fastest.
     wide, vectors = query.numpy().astype(np.float32), candidates.vectors.numpy()
     scores = np.empty(len(vectors), np.float32)
     rows = max(1, _BLOCK // max(1, vectors.shape[1]))

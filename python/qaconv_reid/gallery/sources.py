@@ -78,7 +78,7 @@ def _from_place(path: Path) -> list[Row]:
 def _gallery_of(path: Path) -> list[Row] | None:
     """The gallery of a data set of a published layout; None where there is none."""
     try:
-        layout = data.recognise(path)
+        layout = data.recognize(path)
     except data.DataError:
         return None
     if data.LAYOUTS[layout].generic:

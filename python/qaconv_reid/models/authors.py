@@ -33,13 +33,13 @@ class AuthorsCheckpoint:
 
     path: Path
     backbone: str
-    """A name of `BACKBONES`, recognised by key names and shapes."""
+    """A name of `BACKBONES`, recognized by key names and shapes."""
     stage: str | None
     """The stage whose maps the neck takes; None without a neck, which leaves no trace of it."""
     neck_features: int
     """Channels after the neck; 0 without one."""
-    places: int
-    """Places of a map, h·w: the matcher has a weight for each."""
+    locations: int
+    """Locations of a map, h·w: the matcher has a weight for each."""
     epochs: int
     """That were finished."""
     network: Mapping[str, Tensor]
@@ -56,7 +56,7 @@ class AuthorsCheckpoint:
 
         Args:
             network: a `FeatureMapNetwork` of this backbone, cut after ``stage``, with this neck.
-            matcher: a `QAConv` of as many places.
+            matcher: a `QAConv` of as many locations.
             stage: where the network is cut.
 
         Raises:
@@ -80,7 +80,7 @@ class AuthorsCheckpoint:
 
 
 def read_authors(path: Path) -> AuthorsCheckpoint:
-    """Recognise a checkpoint of the authors' program.
+    """Recognize a checkpoint of the authors' program.
 
     Args:
         path: of their ``checkpoint.pth.tar``.
@@ -119,7 +119,7 @@ def read_authors(path: Path) -> AuthorsCheckpoint:
     left_out += [f"criterion.{name}" for name in heads if not name.startswith(_MATCHER)]
     left_out += [name for name in beside if name != "criterion"]
     neck = network.get("neck.weight")
-    backbone = _recognise(network, path)
+    backbone = _recognize(network, path)
     return AuthorsCheckpoint(
         path,
         backbone,
@@ -141,7 +141,7 @@ def _our_name(plain: str) -> str:
     return f"neck.{plain.removeprefix(_NECK)}" if plain.startswith(_NECK) else ""
 
 
-def _recognise(network: Mapping[str, Tensor], path: Path) -> str:
+def _recognize(network: Mapping[str, Tensor], path: Path) -> str:
     """The backbone that has these keys and shapes; its classifier may be for any classes."""
     prefix = "backbone."
     given = {n.removeprefix(prefix): v.shape for n, v in network.items() if n.startswith(prefix)}

@@ -21,14 +21,14 @@ __all__ = ["BACKBONES", "Backbone", "Stage", "build_backbone", "keys_behind"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A place to cut."""
+    """A location to cut."""
 
     last: str
     """Name of the last module that is kept; below a sequence, ``sequence.index``."""
     channels: int
     """Channels of the maps that come out."""
     stride: int
-    """Input pixels per place, in both directions."""
+    """Input pixels per location, in both directions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ def build_backbone(name: str, stage: str = "layer3") -> tuple[nn.Sequential, Sta
         ValueError: no such backbone or stage; the message lists those there are.
     """
     backbone = _backbone(name)
-    place = backbone.stage(stage)
-    return _cut(backbone.build(), place.last), place
+    location = backbone.stage(stage)
+    return _cut(backbone.build(), location.last), location
 
 
 def keys_behind(name: str, stage: str) -> frozenset[str]:

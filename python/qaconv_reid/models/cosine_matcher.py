@@ -29,7 +29,7 @@ class CosineMatcher(nn.Module):
         height: rows of the feature maps.
         width: columns of the feature maps.
         count: stripes, from 1 (pooled) to ``height``.
-        norm: batch-normalise the vectors without a shift, and compare what comes out: the BNNeck of
+        norm: batch-normalize the vectors without a shift, and compare what comes out: the BNNeck of
             Luo et al., *Bag of Tricks* (arXiv 1903.07071). Means of unit vectors lie close
             together, and hard triplets pull them into one; channels of equal spread they cannot.
     """
@@ -57,14 +57,14 @@ class CosineMatcher(nn.Module):
         if share is not None:
             # Every process computes all pairs alike: a product of vectors is little work.
             own = share.collect(own)
-        own = self._normalised(own)
-        others = own if gallery is None else self._normalised(stripes(gallery, self.count))
+        own = self._normalized(own)
+        others = own if gallery is None else self._normalized(stripes(gallery, self.count))
         with torch.autocast(probe.device.type, enabled=False):
             cosines = own @ others.T
             scores: Tensor = self.logit_bn(cosines.reshape(1, 1, -1))
         return scores.reshape(cosines.shape)
 
-    def _normalised(self, vectors: Tensor) -> Tensor:
+    def _normalized(self, vectors: Tensor) -> Tensor:
         return vectors if self.norm is None else normalize(self.norm(vectors), dim=1)
 
     def train(self, mode: bool = True) -> Self:

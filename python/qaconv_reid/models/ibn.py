@@ -1,4 +1,4 @@
-"""Instance-batch normalisation: the two changes that make a ResNet an IBN-Net.
+"""Instance-batch normalization: the two changes that make a ResNet an IBN-Net.
 
 Pan, Luo, Shi & Tang, *Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net*,
 ECCV 2018 (arXiv 1807.09441). Both functions change a torchvision ResNet in place and leave it with
@@ -28,7 +28,7 @@ class IBN(nn.Module):
         self.BN = nn.BatchNorm2d(channels - self.by_instance)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Normalise ``[B, channels, h, w]``."""
+        """Normalize ``[B, channels, h, w]``."""
         first, rest = maps[:, : self.by_instance], maps[:, self.by_instance :]
         return torch.cat((self.IN(first), self.BN(rest)), dim=1)
 
@@ -36,8 +36,8 @@ class IBN(nn.Module):
 class InstanceNormBlock(nn.Module):
     """A residual block with an instance norm between the addition and the last ReLU.
 
-    torchvision's blocks use one ReLU module in every place, so the norm cannot be slipped in before
-    the last one; the block's parts are taken over and run here instead.
+    torchvision's blocks use one ReLU module in every location, so the norm cannot be slipped in
+    before the last one; the block's parts are taken over and run here instead.
 
     Args:
         block: its modules become this one's, under the same names.

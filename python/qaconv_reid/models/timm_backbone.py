@@ -29,14 +29,14 @@ _TRIAL = (128, 64)
 class TimmBackbone(nn.Module):
     """One feature map of a network of timm, without what comes after it.
 
-    Images are normalised as the network's published weights want them, and padded below and on the
+    Images are normalized as the network's published weights want them, and padded below and on the
     right to whole strides. Class and register tokens are left out of the map; position embeddings
     are resized to the size of the images at each call.
 
     Args:
         name: of the network in timm, with or without the tag of its weights.
         index: of the map among the network's features.
-        stride: input pixels per place of that map.
+        stride: input pixels per location of that map.
         norm: whether the network's last norm is applied to it.
     """
 
@@ -129,7 +129,7 @@ def build_timm(name: str, stage: str) -> tuple[TimmBackbone, Stage]:
     if maps.shape[2:] != (rows, columns):
         raise ValueError(
             f"backbone: got 'timm:{name}', which makes {list(maps.shape[2:])} of an image of "
-            f"{_TRIAL[0]} × {_TRIAL[1]}, wanted a map of {rows} × {columns} places"
+            f"{_TRIAL[0]} × {_TRIAL[1]}, wanted a map of {rows} × {columns} locations"
         )
     backbone = TimmBackbone(name, index, strides[index], norm=norm)
     return backbone, Stage(stage, maps.shape[1], strides[index])
@@ -147,7 +147,7 @@ def _create(name: str) -> Any:
 
 
 def _index(stage: str, strides: Sequence[int]) -> int:
-    """The place of a stage among the features."""
+    """The location of a stage among the features."""
     names = {f"feature{number}": number - 1 for number in range(1, len(strides) + 1)}
     # Of equal strides the last one stays.
     names |= {f"layer{n}": i for i, s in enumerate(strides) for n in (2, 3, 4) if s == 2 << n}

@@ -28,7 +28,7 @@ class LoadReport:
 
     path: Path
     layout: str
-    """Whose layout it was recognised as: the name of one of `LAYOUTS`."""
+    """Whose layout it was recognized as: the name of one of `LAYOUTS`."""
     loaded: tuple[str, ...]
     """Key names that were filled."""
     renamed: tuple[tuple[str, str], ...]

@@ -15,7 +15,7 @@ from qaconv_reid.people.surface import linear
 
 __all__ = ["backdrop", "draw_post"]
 
-#: Textures take coordinates on a plane, metres, and answer 0 to 1 between two colours and a
+#: Textures take coordinates on a plane, metres, and answer 0 to 1 between two colors and a
 #: brightness.
 Texture = Callable[[Array, Array], tuple[Array, Array]]
 
@@ -115,8 +115,8 @@ def _paint(texture: tuple[str, tuple[float, ...], tuple[float, ...]], u: Array, 
     name, first, second = texture
     share, bright = _TEXTURES[name](u, v)
     one, other = linear(np.array(first)), linear(np.array(second))
-    colour = one + np.asarray(share, np.float32)[..., None] * (other - one)
-    return np.clip(colour, 0.004, 1) * np.asarray(bright, np.float32)[..., None]
+    color = one + np.asarray(share, np.float32)[..., None] * (other - one)
+    return np.clip(color, 0.004, 1) * np.asarray(bright, np.float32)[..., None]
 
 
 @lru_cache(maxsize=24)
@@ -181,4 +181,4 @@ def draw_post(picture: Array, post: Post, view: View, spot: Spot) -> None:
     light = spot.light()
     facing = np.clip(np.sqrt(np.maximum(1 - across**2, 0)) * 0.6 + across * 0.4, 0.1, 1)
     shade = facing[:, None] * np.array(light.direct) + 0.7 * np.array(light.sky)
-    picture[top:bottom, first:last] = (linear(post.colour) * shade).astype(np.float32)
+    picture[top:bottom, first:last] = (linear(post.color) * shade).astype(np.float32)

@@ -32,7 +32,7 @@ class Sensor:
     vignette: float
     """Share of the light that is lost in the corners."""
     haze: float
-    """Share of a grey veil."""
+    """Share of a gray veil."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +76,28 @@ class View:
     down: Array
     forward: Array
     focal: float
-    centre: tuple[float, float]
+    center: tuple[float, float]
 
     def project(self, points: Array) -> tuple[Array, Array]:
         """Pixels ``[N, 2]`` and depths ``[N]`` of points ``[N, 3]``."""
         seen = points - self.place
         depth = seen @ self.forward
         scale = self.focal / np.maximum(depth, 1e-3)
-        x = self.centre[0] + scale * (seen @ self.right)
-        y = self.centre[1] + scale * (seen @ self.down)
+        x = self.center[0] + scale * (seen @ self.right)
+        y = self.center[1] + scale * (seen @ self.down)
         return np.stack([x, y], 1).astype(np.float32), depth.astype(np.float32)
 
     def rays(self, x: Array, y: Array) -> Array:
         """Directions ``[..., 3]``, depth 1, through pixels."""
-        u, v = (x - self.centre[0]) / self.focal, (y - self.centre[1]) / self.focal
+        u, v = (x - self.center[0]) / self.focal, (y - self.center[1]) / self.focal
         return np.asarray(
             self.forward + u[..., None] * self.right + v[..., None] * self.down, np.float32
         )
 
     def window(self, left: float, top: float, scale: float) -> View:
         """The same from a corner on, with ``scale`` pixels for each."""
-        centre = ((self.centre[0] - left) * scale, (self.centre[1] - top) * scale)
-        return View(self.place, self.right, self.down, self.forward, self.focal * scale, centre)
+        center = ((self.center[0] - left) * scale, (self.center[1] - top) * scale)
+        return View(self.place, self.right, self.down, self.forward, self.focal * scale, center)
 
     def pixels_per_metre(self, depth: float) -> float:
         """At a depth, metres."""

@@ -169,7 +169,7 @@ def make(
             return found
         partial = folder.with_name(f".{folder.name}.partial")
         with owned(partial, "qaconv data make") as owner:
-            found = _finished(folder, facts)  # by somebody who was quicker
+            found = _finished(folder, facts)  # by somebody who was faster
             if found is not None:
                 return found
             return _make(request, size, folder, partial, facts, owner, workers, progress)

@@ -37,7 +37,7 @@ def noise_at(u: Array, v: Array, seed: int = 7) -> Array:
 
 
 # Each takes u around and v up the body, in metres, and a phase, and answers how much of the
-# figure's colour there is, 0 to 1; above 1 up to 2 the third colour mixes in.
+# figure's color there is, 0 to 1; above 1 up to 2 the third color mixes in.
 
 
 def _stripes(u: Array, v: Array, phase: float) -> Array:
@@ -142,8 +142,8 @@ PATTERNS = ("plain", *_FIGURES)
 _PLACED = frozenset({"halves", "chest band", "front print", "back print", "sides", "faded"})
 
 
-def pattern(name: str, u: Array, v: Array, scale: float, phase: float, colours: Array) -> Array:
-    """The colour of cloth.
+def pattern(name: str, u: Array, v: Array, scale: float, phase: float, colors: Array) -> Array:
+    """The color of cloth.
 
     Args:
         name: of `PATTERNS`.
@@ -151,16 +151,16 @@ def pattern(name: str, u: Array, v: Array, scale: float, phase: float, colours: 
         v: ``[N]``: metres up.
         scale: factor on the size of what repeats.
         phase: 0 to 1.
-        colours: ``[3, 3]``: ground, figure, third; in whatever space the result is wanted.
+        colors: ``[3, 3]``: ground, figure, third; in whatever space the result is wanted.
 
     Returns:
         ``[N, 3]``, new.
     """
     if name == "plain":
-        return np.tile(colours[0], (len(u), 1))
+        return np.tile(colors[0], (len(u), 1))
     factor = 1 if name in _PLACED else 1 / scale
     share = _FIGURES[name](u * np.float32(factor), v * np.float32(factor), phase)
     amounts = np.stack([np.minimum(share, 1), np.maximum(share - 1, 0)], 1)
-    mixed = amounts @ np.stack([colours[1] - colours[0], colours[2] - colours[1]])
-    mixed += colours[0]
+    mixed = amounts @ np.stack([colors[1] - colors[0], colors[2] - colors[1]])
+    mixed += colors[0]
     return np.asarray(mixed, np.float32)

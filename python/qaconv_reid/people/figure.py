@@ -76,7 +76,7 @@ def _normals(points: Array, faces: NDArray[np.int32]) -> Array:
 
 
 def _smoothed(points: Array, faces: NDArray[np.int32], share: Array) -> Array:
-    """Points moved towards the mean of their neighbours, by a share each."""
+    """Points moved towards the mean of their neighbors, by a share each."""
     start = np.concatenate([faces[:, 0], faces[:, 1], faces[:, 2]])
     end = np.concatenate([faces[:, 1], faces[:, 2], faces[:, 0]])
     count = np.maximum(np.bincount(start, minlength=len(points)), 1)

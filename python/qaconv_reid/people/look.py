@@ -10,17 +10,17 @@ from qaconv_reid.people.fabric import PATTERNS
 from qaconv_reid.people.kit import Array, Kit
 from qaconv_reid.people.pose import Gait
 
-__all__ = ["Colour", "Garment", "Look", "draw_family", "draw_look"]
+__all__ = ["Color", "Garment", "Look", "draw_family", "draw_look"]
 
 #: Red, green, blue; 0 to 1, as they are displayed.
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
-#: Colours of clothes with how common they are: people dress in black, grey, blue and beige.
-_CLOTHES: tuple[tuple[Colour, float], ...] = (
+#: Colors of clothes with how common they are: people dress in black, gray, blue and beige.
+_CLOTHES: tuple[tuple[Color, float], ...] = (
     ((0.07, 0.07, 0.08), 10),  # black
     ((0.17, 0.17, 0.19), 7),  # anthracite
-    ((0.33, 0.33, 0.35), 5),  # grey
-    ((0.55, 0.55, 0.56), 4),  # light grey
+    ((0.33, 0.33, 0.35), 5),  # gray
+    ((0.55, 0.55, 0.56), 4),  # light gray
     ((0.87, 0.87, 0.85), 7),  # white
     ((0.10, 0.13, 0.24), 8),  # navy
     ((0.20, 0.27, 0.42), 6),  # denim
@@ -38,7 +38,7 @@ _CLOTHES: tuple[tuple[Colour, float], ...] = (
     ((0.39, 0.22, 0.45), 1),  # purple
     ((0.88, 0.40, 0.13), 1),  # orange
 )
-_SKIN: tuple[Colour, ...] = (
+_SKIN: tuple[Color, ...] = (
     (0.93, 0.78, 0.69),
     (0.88, 0.70, 0.58),
     (0.80, 0.60, 0.46),
@@ -46,7 +46,7 @@ _SKIN: tuple[Colour, ...] = (
     (0.48, 0.32, 0.22),
     (0.33, 0.21, 0.15),
 )
-_HAIR: tuple[tuple[Colour, float], ...] = (
+_HAIR: tuple[tuple[Color, float], ...] = (
     ((0.06, 0.05, 0.05), 7),
     ((0.15, 0.10, 0.07), 6),
     ((0.30, 0.19, 0.11), 4),
@@ -55,7 +55,7 @@ _HAIR: tuple[tuple[Colour, float], ...] = (
     ((0.42, 0.17, 0.08), 0.7),
     ((0.55, 0.55, 0.54), 1.5),
 )
-_LEATHER: tuple[Colour, ...] = (
+_LEATHER: tuple[Color, ...] = (
     *((0.06, 0.06, 0.06), (0.24, 0.14, 0.08), (0.85, 0.85, 0.84), (0.45, 0.30, 0.18)),
     *((0.30, 0.30, 0.32), (0.55, 0.10, 0.12), (0.13, 0.17, 0.30)),
 )
@@ -65,7 +65,7 @@ _LEATHER: tuple[Colour, ...] = (
 class Garment:
     """What one garment is made of."""
 
-    colours: tuple[Colour, Colour, Colour]
+    colors: tuple[Color, Color, Color]
     """Ground, figure, and a third that few patterns use."""
     pattern: str = "plain"
     """A name of `fabric.PATTERNS`."""
@@ -84,13 +84,13 @@ class Look:
     female: bool
     height: float
     """Metres."""
-    skin: Colour
+    skin: Color
     hair: str
     """``bald``, ``short``, ``full``, ``bob``, ``long``, ``bun`` or ``tail``."""
-    hair_colour: Colour
+    hair_color: Color
     hat: str
     """``none``, ``cap``, ``hat``, ``beanie`` or ``hood``."""
-    hat_colour: Colour
+    hat_color: Color
     top: Garment
     sleeve: float
     """Along the arm: 0 none, 1 to the wrist."""
@@ -99,34 +99,34 @@ class Look:
     collar: float
     open_front: float
     """Half the width, metres, of the strip in which the open jacket shows what is below it."""
-    inner: Colour
+    inner: Color
     bottom: Garment
     bottom_end: float
     """Along the leg: 0.45 shorts, 1 long."""
     is_skirt: bool
     ease: tuple[float, float]
     """Metres of air and cloth around the upper and the lower body."""
-    shoes: Colour
-    sole: Colour
+    shoes: Color
+    sole: Color
     shaft: float
     """Along the leg, where a boot ends; above 0.97 it is a shoe."""
     bag: str
     """``none``, ``backpack``, ``shoulder`` or ``hand``."""
     bag_size: float
-    bag_colour: Colour
+    bag_color: Color
     umbrella: Garment | None
     gait: Gait
 
 
 def _pick(
-    generator: np.random.Generator, table: tuple[tuple[Colour, float], ...], spread: float
-) -> Colour:
+    generator: np.random.Generator, table: tuple[tuple[Color, float], ...], spread: float
+) -> Color:
     share = np.array([weight for _, weight in table])
     base = np.array(table[generator.choice(len(table), p=share / share.sum())][0])
     return _near(generator, base, spread)
 
 
-def _near(generator: np.random.Generator, base: Array | Colour, spread: float) -> Colour:
+def _near(generator: np.random.Generator, base: Array | Color, spread: float) -> Color:
     moved = np.asarray(base) * (
         1 + spread * generator.normal() + 0.4 * spread * (generator.normal(size=3))
     )
@@ -141,7 +141,7 @@ def _garment(generator: np.random.Generator, patterned: float) -> Garment:
         figure = _pick(generator, _CLOTHES, 0.08)
     plain = generator.random() >= patterned
     return Garment(
-        colours=(ground, figure, _pick(generator, _CLOTHES, 0.08)),
+        colors=(ground, figure, _pick(generator, _CLOTHES, 0.08)),
         pattern="plain" if plain else str(generator.choice(PATTERNS[1:])),
         scale=float(generator.uniform(0.7, 1.5)),
         phase=float(generator.random()),
@@ -154,14 +154,14 @@ def _hair(generator: np.random.Generator, female: bool) -> str:
     return str(generator.choice(styles, p=np.array(share) / sum(share)))
 
 
-def _carried(generator: np.random.Generator, female: bool) -> tuple[str, float, Colour]:
+def _carried(generator: np.random.Generator, female: bool) -> tuple[str, float, Color]:
     kinds = ("none", "backpack", "shoulder", "hand")
     share = (3.5, 2.5, 2.2, 1.8) if female else (5, 3.5, 1.2, 0.6)
     kind = str(generator.choice(kinds, p=np.array(share) / sum(share)))
-    colour = _pick(generator, _CLOTHES, 0.1)
+    color = _pick(generator, _CLOTHES, 0.1)
     if generator.random() < 0.5:
-        colour = _near(generator, _LEATHER[generator.integers(len(_LEATHER))], 0.1)
-    return kind, float(generator.uniform(0.8, 1.2)), colour
+        color = _near(generator, _LEATHER[generator.integers(len(_LEATHER))], 0.1)
+    return kind, float(generator.uniform(0.8, 1.2)), color
 
 
 def draw_look(generator: np.random.Generator, kit: Kit) -> Look:
@@ -177,7 +177,7 @@ def draw_look(generator: np.random.Generator, kit: Kit) -> Look:
     warm = coat or generator.random() < 0.45
     short = not warm and generator.random() < 0.4
     boots = generator.random() < (0.25 if female else 0.08)
-    bag, bag_size, bag_colour = _carried(generator, female)
+    bag, bag_size, bag_color = _carried(generator, female)
     umbrella = _garment(generator, 0.5) if generator.random() < 0.05 else None
     hem = float(generator.uniform(0.84, 0.99))
     if coat:
@@ -198,13 +198,13 @@ def draw_look(generator: np.random.Generator, kit: Kit) -> Look:
             generator, _SKIN[generator.choice(6, p=(0.22, 0.28, 0.2, 0.14, 0.1, 0.06))], 0.05
         ),
         hair=_hair(generator, female),
-        hair_colour=_pick(generator, _HAIR, 0.08),
+        hair_color=_pick(generator, _HAIR, 0.08),
         hat=str(
             generator.choice(
                 ("none", "cap", "hat", "beanie", "hood"), p=(0.8, 0.08, 0.03, 0.05, 0.04)
             )
         ),
-        hat_colour=_pick(generator, _CLOTHES, 0.1),
+        hat_color=_pick(generator, _CLOTHES, 0.1),
         top=_garment(generator, 0.3 if coat else 0.55),
         sleeve=1.0 if warm else float(generator.choice((0.12, 0.3, 0.42, 0.75, 1.0))),
         hem=hem,
@@ -223,7 +223,7 @@ def draw_look(generator: np.random.Generator, kit: Kit) -> Look:
         shaft=float(generator.uniform(0.55, 0.85)) if boots else 0.985,
         bag=bag,
         bag_size=bag_size,
-        bag_colour=bag_colour,
+        bag_color=bag_color,
         umbrella=umbrella,
         gait=Gait(
             stride=float(generator.uniform(0.7, 1.05)),
@@ -235,9 +235,9 @@ def draw_look(generator: np.random.Generator, kit: Kit) -> Look:
 
 
 def draw_family(generator: np.random.Generator, kit: Kit, count: int) -> list[Look]:
-    """Look-alikes: the same lower body and the same colours above, told apart by few things.
+    """Look-alikes: the same lower body and the same colors above, told apart by few things.
 
-    A colour histogram finds the family; which of its members it is show pattern, bag, hair, hat,
+    A color histogram finds the family; which of its members it is show pattern, bag, hair, hat,
     shoes and build.
     """
     first = draw_look(generator, kit)
@@ -245,9 +245,9 @@ def draw_family(generator: np.random.Generator, kit: Kit, count: int) -> list[Lo
     while len(family) < count:
         other = draw_look(generator, kit)
         pattern = str(generator.choice(PATTERNS))
-        figure = first.top.colours[1] if generator.random() < 0.7 else other.top.colours[1]
+        figure = first.top.colors[1] if generator.random() < 0.7 else other.top.colors[1]
         top = Garment(
-            (first.top.colours[0], figure, first.top.colours[2]),
+            (first.top.colors[0], figure, first.top.colors[2]),
             pattern,
             other.top.scale,
             other.top.phase,
@@ -261,9 +261,9 @@ def draw_family(generator: np.random.Generator, kit: Kit, count: int) -> list[Lo
         # Two to four of what tells people apart, beside the pattern.
         changes = (
             {"hair": other.hair if other.female == first.female else first.hair},
-            {"hair_colour": other.hair_colour},
-            {"hat": other.hat, "hat_colour": other.hat_colour},
-            {"bag": other.bag, "bag_size": other.bag_size, "bag_colour": other.bag_colour},
+            {"hair_color": other.hair_color},
+            {"hat": other.hat, "hat_color": other.hat_color},
+            {"bag": other.bag, "bag_size": other.bag_size, "bag_color": other.bag_color},
             {"shoes": other.shoes, "sole": other.sole},
             {"sleeve": other.sleeve, "open_front": other.open_front, "inner": other.inner},
             {"skin": other.skin},

@@ -123,7 +123,7 @@ def long_hair(kit: Kit, length: float, volume: float) -> Piece:
     return Piece(points.astype(np.float32), _grid(rows, columns, closed=False), HAIR, weights)
 
 
-def _ball(centre: tuple[float, ...], radii: tuple[float, ...], power: float) -> tuple[Array, Array]:
+def _ball(center: tuple[float, ...], radii: tuple[float, ...], power: float) -> tuple[Array, Array]:
     """Points and triangles of an ellipsoid; a power below 1 makes it a rounded box."""
     rows, columns = 7, 12
     u = np.linspace(0.05, np.pi - 0.05, rows)[:, None]
@@ -132,14 +132,14 @@ def _ball(centre: tuple[float, ...], radii: tuple[float, ...], power: float) -> 
         np.broadcast_arrays(np.sin(u) * np.cos(v), np.sin(u) * np.sin(v), np.cos(u)), -1
     ).reshape(-1, 3)
     shaped = np.sign(unit) * np.abs(unit) ** power
-    points = np.asarray(centre) + shaped * np.asarray(radii)
+    points = np.asarray(center) + shaped * np.asarray(radii)
     return points.astype(np.float32), _grid(rows, columns, closed=True)  # type: ignore[return-value]
 
 
 def bun(kit: Kit, high: bool) -> Piece:
     """Hair that is tied in a knot."""
-    centre = (0.0, 0.045, 1.77) if high else (0.0, 0.055, 1.66)
-    points, faces = _ball(centre, (0.045, 0.045, 0.045), 1.0)
+    center = (0.0, 0.045, 1.77) if high else (0.0, 0.055, 1.66)
+    points, faces = _ball(center, (0.045, 0.045, 0.045), 1.0)
     return Piece(points, faces.astype(np.int32), HAIR, _rigid(kit, len(points), "head"))
 
 

@@ -13,14 +13,14 @@ from qaconv_reid.people.fabric import noise_at
 from qaconv_reid.people.figure import Posed
 from qaconv_reid.people.kit import Array
 from qaconv_reid.people.raster import barycentric, draw_faces, draw_outline
-from qaconv_reid.people.surface import colours_at
+from qaconv_reid.people.surface import colors_at
 
 __all__ = ["Light", "draw_person", "shadows"]
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The light of a scene; colours are amounts of red, green and blue."""
+    """The light of a scene; colors are amounts of red, green and blue."""
 
     towards: tuple[float, float, float]
     """The direction to the main light, of any length; z is up."""
@@ -81,13 +81,13 @@ def draw_person(
     normal /= np.sqrt(np.maximum(np.einsum("nc,nc->n", normal, normal), 1e-12))[:, None]
     away = (normal @ view.forward) > 0.15
     normal[away & figure.double_sided[face]] *= -1
-    colour = colours_at(figure.look, figure.part[face], place, limb)
+    color = colors_at(figure.look, figure.part[face], place, limb)
     facing = normal @ light.direction()
     direct = np.clip((facing + 0.15) / 1.15, 0, 1) * np.clip(0.35 + 0.8 * sky, 0, 1)
     up = 0.5 + 0.5 * normal[:, 2]
     amounts = np.stack([direct, up * sky, (1 - up) * (0.3 + 0.7 * sky)], 1)
-    colour *= amounts @ np.array((light.direct, light.sky, light.ground), np.float32)
-    picture[y, x] = colour
+    color *= amounts @ np.array((light.direct, light.sky, light.ground), np.float32)
+    picture[y, x] = color
 
 
 #: Shadows are drawn with this share of the picture's pixels in each direction.

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from qaconv_reid.people.camera import Camera, Sensor
-from qaconv_reid.people.look import Colour
+from qaconv_reid.people.look import Color
 from qaconv_reid.people.render import Light
 
 __all__ = ["DOMAINS", "Domain", "Post", "Spot", "spots"]
@@ -24,9 +24,9 @@ class Domain:
     name: str
     cameras: int
     light: Light
-    ground: tuple[str, Colour, Colour]
-    """A texture of `backdrop` and its two colours."""
-    wall: tuple[str, Colour, Colour]
+    ground: tuple[str, Color, Color]
+    """A texture of `backdrop` and its two colors."""
+    wall: tuple[str, Color, Color]
     wall_distance: Range
     """Metres behind the farthest people."""
     wall_height: float
@@ -66,7 +66,7 @@ class Post:
     y: float
     radius: float
     height: float
-    colour: Colour
+    color: Color
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -274,9 +274,9 @@ def _spot(seed: int, domain: Domain, number: int) -> Spot:
     for _ in range(int(generator.poisson(domain.posts))):
         y = float(generator.uniform(0.8 * near, 0.8 * far))
         radius = float(generator.uniform(0.04, 0.14))
-        grey = float(generator.uniform(0.1, 0.6))
+        gray = float(generator.uniform(0.1, 0.6))
         tint = generator.uniform(0.85, 1.1, 3)
-        r, g, b = np.clip(grey * tint, 0, 1).tolist()
+        r, g, b = np.clip(gray * tint, 0, 1).tolist()
         x = float(generator.uniform(-0.35, 0.35) * y)
         posts.append(Post(x, y, radius, float(generator.uniform(1.0, 4.0)), (r, g, b)))
     return Spot(

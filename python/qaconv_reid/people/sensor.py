@@ -10,7 +10,7 @@ from qaconv_reid.people.kit import Array
 
 __all__ = ["develop"]
 
-_GREY = np.array((0.299, 0.587, 0.114), np.float32)
+_GRAY = np.array((0.299, 0.587, 0.114), np.float32)
 
 
 def develop(
@@ -42,8 +42,8 @@ def develop(
     if sensor.contrast != 1:
         shown = np.clip(0.5 + sensor.contrast * (shown - 0.5), 0, 1)
     if sensor.saturation != 1:
-        grey = shown @ _GREY
-        shown = grey[..., None] + sensor.saturation * (shown - grey[..., None])
+        gray = shown @ _GRAY
+        shown = gray[..., None] + sensor.saturation * (shown - gray[..., None])
     image = Image.fromarray((np.clip(shown, 0, 1) * 255 + 0.5).astype(np.uint8))
     if sensor.motion >= 1:
         image = _smear(image, sensor.motion)
@@ -52,10 +52,10 @@ def develop(
     if sensor.noise > 0:
         pixels: Array = np.asarray(image, np.float32)
         grain = generator.standard_normal((*pixels.shape[:2], 1), np.float32)
-        colour = generator.standard_normal(pixels.shape, np.float32)
+        color = generator.standard_normal(pixels.shape, np.float32)
         # Dark tones are noisier.
         depth = sensor.noise * (1.35 - pixels / 255)
-        pixels = pixels + depth * (0.75 * grain + 0.5 * colour)
+        pixels = pixels + depth * (0.75 * grain + 0.5 * color)
         image = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
     return image
 

@@ -9,22 +9,22 @@ from qaconv_reid.people import parts
 from qaconv_reid.people.fabric import noise_at, pattern
 from qaconv_reid.people.figure import scalp
 from qaconv_reid.people.kit import ARM, FOOT, HAND, HEAD, LEG, TORSO, Array
-from qaconv_reid.people.look import Colour, Garment, Look
+from qaconv_reid.people.look import Color, Garment, Look
 
-__all__ = ["colours_at", "linear"]
+__all__ = ["colors_at", "linear"]
 
 Mask = NDArray[np.bool_]
 
 
-def linear(colour: Colour | Array) -> Array:
+def linear(color: Color | Array) -> Array:
     """Displayed values as amounts of light."""
-    # The square is close to the usual curve and much quicker than it, as is its root in `sensor`.
-    return np.asarray(np.square(np.asarray(colour, np.float32)), np.float32)
+    # The square is close to the usual curve and much faster than it, as is its root in `sensor`.
+    return np.asarray(np.square(np.asarray(color, np.float32)), np.float32)
 
 
 def _cloth(garment: Garment, u: Array, v: Array) -> Array:
-    colours = linear(np.array(garment.colours, np.float32))
-    return pattern(garment.pattern, u, v, garment.scale, garment.phase, colours)
+    colors = linear(np.array(garment.colors, np.float32))
+    return pattern(garment.pattern, u, v, garment.scale, garment.phase, colors)
 
 
 def _around(place: Array) -> Array:
@@ -32,55 +32,55 @@ def _around(place: Array) -> Array:
     return np.asarray(0.13 * np.arctan2(place[:, 0], -(place[:, 1] + 0.02)), np.float32)
 
 
-def _face(place: Array, colour: Array, look: Look) -> None:
-    """Eyes, brows and mouth, painted on the skin's colours; a beard's shadow."""
+def _face(place: Array, color: Array, look: Look) -> None:
+    """Eyes, brows and mouth, painted on the skin's colors; a beard's shadow."""
     x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
     front = y < -0.09
     eye = front & ((x - 0.032) ** 2 / 0.013**2 + (z - 1.686) ** 2 / 0.007**2 < 1)
     brow = front & (np.abs(x - 0.033) < 0.019) & (np.abs(z - 1.708) < 0.005)
     mouth = front & ((x / 0.024) ** 2 + ((z - 1.608) / 0.007) ** 2 < 1)
-    colour[eye] *= 0.22
-    colour[brow] = 0.35 * colour[brow] + 0.65 * linear(look.hair_colour)
-    colour[mouth] *= (0.72, 0.45, 0.45)
+    color[eye] *= 0.22
+    color[brow] = 0.35 * color[brow] + 0.65 * linear(look.hair_color)
+    color[mouth] *= (0.72, 0.45, 0.45)
     if not look.female and look.bag_size > 1.05:
         beard = (z < 1.625) & (z > 1.545) & (y < -0.055) & ~mouth
-        colour[beard] = 0.45 * colour[beard] + 0.55 * linear(look.hair_colour)
+        color[beard] = 0.45 * color[beard] + 0.55 * linear(look.hair_color)
 
 
 def _head(place: Array, look: Look) -> Array:
-    colour = np.tile(linear(look.skin), (len(place), 1))
-    _face(place, colour, look)
+    color = np.tile(linear(look.skin), (len(place), 1))
+    _face(place, color, look)
     behind = scalp(place, look)
     streaks = 1 + 0.25 * noise_at(place[:, 0] * 900, place[:, 2] * 260)
     hair = behind > 0
     if look.hair != "bald":
-        colour[hair] = (linear(look.hair_colour) * streaks[:, None])[hair]
+        color[hair] = (linear(look.hair_color) * streaks[:, None])[hair]
     if look.hat in ("cap", "beanie", "hat"):
         covered = behind > (0.012 if look.hat == "cap" else 0.006)
-        colour[covered & (place[:, 2] > 1.69)] = linear(look.hat_colour)
+        color[covered & (place[:, 2] > 1.69)] = linear(look.hat_color)
     elif look.hat == "hood":
         covered = (behind > -0.01) | (place[:, 1] > -0.04)
-        colour[covered] = linear(look.top.colours[0])
+        color[covered] = linear(look.top.colors[0])
     collar = place[:, 2] < look.collar + 0.2 * (place[:, 1] + 0.03)
-    colour[collar] = linear(look.top.colours[0])
-    return colour
+    color[collar] = linear(look.top.colors[0])
+    return color
 
 
 def _trunk(place: Array, look: Look) -> Array:
     around = _around(place)
-    colour = _cloth(look.top, around, place[:, 2])
+    color = _cloth(look.top, around, place[:, 2])
     front = place[:, 1] < -0.03
     if look.open_front > 0:
         # An open jacket: the strip is widest at the neck.
         wide = look.open_front * (0.5 + np.clip((place[:, 2] - 1.0) / 0.5, 0, 1))
-        colour[front & (np.abs(place[:, 0]) < wide)] = linear(look.inner)
+        color[front & (np.abs(place[:, 0]) < wide)] = linear(look.inner)
     neckline = front & (place[:, 2] > look.collar - 0.035 + 1.2 * np.abs(place[:, 0]))
-    colour[neckline] = linear(look.inner if look.open_front > 0 else look.skin)
+    color[neckline] = linear(look.inner if look.open_front > 0 else look.skin)
     if look.hem > 0.8:
         below = place[:, 2] < look.hem
-        colour[below] = _cloth(look.bottom, around[below], place[below, 2])
+        color[below] = _cloth(look.bottom, around[below], place[below, 2])
         belt = np.abs(place[:, 2] - look.hem) < 0.006
-        colour[belt] *= 0.5
+        color[belt] *= 0.5
     strap = np.zeros(len(place), bool)
     if look.bag == "backpack":
         strap = (np.abs(np.abs(place[:, 0]) - 0.105) < 0.024) & (place[:, 2] > 1.14)
@@ -88,37 +88,37 @@ def _trunk(place: Array, look: Look) -> Array:
     elif look.bag == "shoulder":
         # From the right shoulder to the left hip.
         strap = np.abs(place[:, 0] * 1.25 + place[:, 2] - 1.22) < 0.03
-    colour[strap] = linear(look.bag_colour) * 0.8
-    return colour
+    color[strap] = linear(look.bag_color) * 0.8
+    return color
 
 
 def _arm(place: Array, limb: Array, look: Look) -> Array:
-    colour = _cloth(look.top, place[:, 1] + 0.1, 1.45 - 0.55 * limb)
-    colour[limb > look.sleeve] = linear(look.skin)
-    return colour
+    color = _cloth(look.top, place[:, 1] + 0.1, 1.45 - 0.55 * limb)
+    color[limb > look.sleeve] = linear(look.skin)
+    return color
 
 
 def _leg(place: Array, limb: Array, look: Look) -> Array:
     side = np.sign(place[:, 0])
     around = np.arctan2(place[:, 0] - 0.14 * side, -(place[:, 1] + 0.02)) * np.float32(0.08)
-    colour = _cloth(look.bottom, around.astype(np.float32), place[:, 2])
+    color = _cloth(look.bottom, around.astype(np.float32), place[:, 2])
     crease = 1 + 0.05 * noise_at(place[:, 0] * 200, place[:, 2] * 500)
-    colour *= crease[:, None]
-    colour[limb > look.bottom_end] = linear(look.skin)
+    color *= crease[:, None]
+    color[limb > look.bottom_end] = linear(look.skin)
     above = place[:, 2] > look.hem
-    colour[above] = _cloth(look.top, around[above].astype(np.float32), place[above, 2])
+    color[above] = _cloth(look.top, around[above].astype(np.float32), place[above, 2])
     if look.shaft < 0.97:
-        colour[limb > look.shaft] = linear(look.shoes)
-    return colour
+        color[limb > look.shaft] = linear(look.shoes)
+    return color
 
 
 def _foot(place: Array, look: Look) -> Array:
-    colour = np.tile(linear(look.shoes), (len(place), 1))
-    colour[place[:, 2] < 0.022] = linear(look.sole)
-    return colour
+    color = np.tile(linear(look.shoes), (len(place), 1))
+    color[place[:, 2] < 0.022] = linear(look.sole)
+    return color
 
 
-def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -> Array:
+def colors_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -> Array:
     """The share of red, green and blue light that a surface gives back.
 
     Args:
@@ -130,7 +130,7 @@ def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -
     Returns:
         ``[N, 3]``, 0 to 1.
     """
-    colour = np.empty((len(part), 3), np.float32)
+    color = np.empty((len(part), 3), np.float32)
     place = np.ascontiguousarray(place)
     # A face that reaches from the foot to the leg belongs to both.
     part = np.where((part == FOOT) & (place[:, 2] > 0.1), LEG, part)
@@ -138,17 +138,17 @@ def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -
         own = np.flatnonzero(part == kind)
         at, along = place[own], limb[own]
         if kind == HEAD:
-            colour[own] = _head(at, look)
+            color[own] = _head(at, look)
         elif kind == TORSO:
-            colour[own] = _trunk(at, look)
+            color[own] = _trunk(at, look)
         elif kind == ARM:
-            colour[own] = _arm(at, along, look)
+            color[own] = _arm(at, along, look)
         elif kind == LEG:
-            colour[own] = _leg(at, along, look)
+            color[own] = _leg(at, along, look)
         elif kind == FOOT:
-            colour[own] = _foot(at, look)
+            color[own] = _foot(at, look)
         elif kind == HAND:
-            colour[own] = linear(look.skin)
+            color[own] = linear(look.skin)
         elif kind == parts.SKIRT:
             garment = look.top if look.hem < 0.8 else look.bottom
             sheet = _cloth(garment, _around(at), at[:, 2])
@@ -157,20 +157,20 @@ def colours_at(look: Look, part: NDArray[np.uint8], place: Array, limb: Array) -
             if look.hem < 0.8 and look.open_front > 0:
                 slit = (np.abs(at[:, 0]) < 0.5 * look.open_front) & (at[:, 1] < 0)
                 sheet[slit] = linear(look.inner) * 0.6
-            colour[own] = sheet
+            color[own] = sheet
         elif kind == parts.HAIR:
             streaks = 1 + 0.3 * noise_at(np.arctan2(at[:, 0], at[:, 1]) * 90, at[:, 2] * 40)
-            colour[own] = linear(look.hair_colour) * streaks[:, None]
+            color[own] = linear(look.hair_color) * streaks[:, None]
         elif kind == parts.BRIM:
-            colour[own] = linear(look.hat_colour) * 0.9
+            color[own] = linear(look.hat_color) * 0.9
         elif kind == parts.UMBRELLA and look.umbrella is not None:
             rim = np.arctan2(at[:, 0] - 0.1, at[:, 1] - 0.12)
             sheet = _cloth(look.umbrella, rim.astype(np.float32) * 0.3, at[:, 2])
             sheet[at[:, 2] < 0.6] = 0.05
-            colour[own] = sheet
+            color[own] = sheet
         else:
             seam = np.abs(np.abs(at[:, 2] - at[:, 2].mean()) - 0.05) < 0.006
-            leather = np.tile(linear(look.bag_colour), (len(at), 1))
+            leather = np.tile(linear(look.bag_color), (len(at), 1))
             leather[seam] *= 0.55
-            colour[own] = leather
-    return np.clip(colour, 0, 1, out=colour)
+            color[own] = leather
+    return np.clip(color, 0, 1, out=color)

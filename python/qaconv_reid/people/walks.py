@@ -193,7 +193,7 @@ def _route(
         camera = (start + step * visit) % count
         path = _path(generator, cameras[camera], time)
         route.append((camera, path))
-        # Between neighbouring cameras lie 40 m to 90 m, always the same for the same two.
+        # Between neighboring cameras lie 40 m to 90 m, always the same for the same two.
         gap = 40 + 10 * (min(camera, (camera + step) % count) % 6)
         time += (path.length + gap) / path.speed
     return route

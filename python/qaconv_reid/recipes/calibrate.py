@@ -1,4 +1,4 @@
-"""``qaconv calibrate``: what a run's scores mean, fitted on labelled images."""
+"""``qaconv calibrate``: what a run's scores mean, fitted on labeled images."""
 
 from __future__ import annotations
 

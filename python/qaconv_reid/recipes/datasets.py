@@ -131,13 +131,13 @@ def _check_batches(images: TrainingImages, config: RunConfig) -> None:
         counts = Counter(images.sources)
         how = f"for {each} (sampler.batch_size)"
     else:
-        what, wanted, total = "persons", sampler.batch_size // sampler.instances, images.classes
+        what, wanted, total = "persons", sampler.batch_size // sampler.num_instances, images.classes
         counts = Counter(
             source for _, source in set(zip(images.labels, images.sources, strict=True))
         )
         how = (
-            f"for {each} with {sampler.instances} of each person (sampler.batch_size, "
-            "sampler.instances)"
+            f"for {each} with {sampler.num_instances} of each person (sampler.batch_size, "
+            "sampler.num_instances)"
         )
     if total < wanted:
         raise DataError(f"data.train: got {total} {what}, wanted at least {wanted} {how}")

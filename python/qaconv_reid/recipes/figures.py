@@ -99,7 +99,7 @@ def _run_settings(config: RunConfig) -> dict[str, Any]:
     return {
         "name": config.name,
         "train": [Path(place).name for place in config.data.train],
-        **config.model_dump(mode="json", include={"sampler", "loss", "schedule", "optimiser"}),
+        **config.model_dump(mode="json", include={"sampler", "loss", "schedule", "optimizer"}),
         "seed": config.runtime.seed,
     }
 

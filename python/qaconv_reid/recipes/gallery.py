@@ -15,7 +15,7 @@ __all__ = ["add", "info", "remove"]
 
 def add(
     run: str,
-    place: str,
+    location: str,
     sources: Sequence[str],
     *,
     batch_size: int,
@@ -26,7 +26,7 @@ def add(
 
     Args:
         run: as `qaconv_reid.load` takes it.
-        place: of the gallery.
+        location: of the gallery.
         sources: folders, images, CSV files.
         batch_size: images at a time.
         device: where the network runs.
@@ -35,26 +35,26 @@ def add(
     Raises:
         ConfigError, CheckpointError, GalleryError, DataError: what cannot be used.
     """
-    kept = matcher.load(run, device=device).gallery(place)
+    kept = matcher.load(run, device=device).gallery(location)
     with ProgressBars() as progress:
         added = kept.add(list(sources), batch_size=batch_size, progress=progress)
     present = f", {added.present:,} were there" if added.present else ""
-    say(console, f"{place}: {added.added:,} images added{present}; {len(kept):,} in all")
+    say(console, f"{location}: {added.added:,} images added{present}; {len(kept):,} in all")
     return added
 
 
-def info(place: str, *, queries: int | None, console: Console) -> Info:
+def info(location: str, *, queries: int | None, console: Console) -> Info:
     """Tell what a gallery holds, and what its shortlist keeps of the exact answer.
 
     Args:
-        place: of the gallery.
+        location: of the gallery.
         queries: that the recall is measured with; None for as many as take seconds; 0 for none.
         console: for what is told.
 
     Raises:
         GalleryError: there is no such gallery, or too many queries are wanted.
     """
-    found = gallery.describe(gallery.open_table(place), queries=queries)
+    found = gallery.describe(gallery.open_table(location), queries=queries)
     cameras = ", ".join(
         f"{'unknown' if camera is None else camera}: {rows:,}"
         for camera, rows in found.cameras.items()
@@ -62,26 +62,26 @@ def info(place: str, *, queries: int | None, console: Console) -> Info:
     channels, rows, columns = found.maker.shape
     size = found.bytes_of_maps / 1e6
     for name, text in (
-        ("gallery", f"{found.place}, version {found.version}"),
+        ("gallery", f"{found.location}, version {found.version}"),
         ("images", f"{found.rows:,}, of {found.identities:,} known identities"),
         ("cameras", cameras or "none"),
         ("model", f"{found.maker.name} ({found.maker.checksum})"),
-        ("maps", f"{channels} channels, {rows} × {columns} places, {size:,.1f} MB in float16"),
+        ("maps", f"{channels} channels, {rows} × {columns} locations, {size:,.1f} MB in float16"),
         ("search", _search(found.recall)),
     ):
         say(console, f"{name:8} {text}")
     return found
 
 
-def remove(place: str, where: str, *, console: Console) -> int:
+def remove(location: str, where: str, *, console: Console) -> int:
     """Remove the rows of a condition.
 
     Raises:
         GalleryError: there is no such gallery, or the condition cannot be read.
     """
-    table = gallery.open_table(place)
+    table = gallery.open_table(location)
     gone = gallery.remove(table, where)
-    say(console, f"{place}: {gone:,} images removed; {len(table):,} in all")
+    say(console, f"{location}: {gone:,} images removed; {len(table):,} in all")
     return gone
 
 

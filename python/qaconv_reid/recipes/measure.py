@@ -107,7 +107,7 @@ def _domains(folder: Path, settings: DataConfig, inspection: Inspection) -> dict
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: there is no such folder, wanted one of data sets")
     try:
-        data.recognise(folder)
+        data.recognize(folder)
         places = [folder]
     except DataError:
         places = sorted(path for path in folder.iterdir() if path.is_dir())

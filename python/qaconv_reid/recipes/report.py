@@ -25,7 +25,7 @@ from qaconv_reid.files import replaced
 from qaconv_reid.matcher import Matcher
 from qaconv_reid.models import dense
 from qaconv_reid.recipes.datasets import load_test_sets, named_apart
-from qaconv_reid.recipes.neighbourhoods import neighbourhoods
+from qaconv_reid.recipes.neighborhoods import neighborhoods
 from qaconv_reid.recipes.outputs import check_target
 from qaconv_reid.recipes.probability import chance_of
 from qaconv_reid.recipes.ranked import Searched, search
@@ -150,11 +150,11 @@ def _look(
             _search(searching, dataset, number) for number, dataset in enumerate(datasets, start=1)
         ]
         try:
-            data["graph"] = neighbourhoods(
+            data["graph"] = neighborhoods(
                 config, hardware, models, album=album, tile=_TILE, progress=progress
             )
         except (ConfigError, DataError) as error:
-            data["no_graph"] = f"Without the neighbours of classes: {error}"
+            data["no_graph"] = f"Without the neighbors of classes: {error}"
 
 
 def _earlier(path: Path) -> dict[str, Any]:

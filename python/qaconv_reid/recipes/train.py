@@ -36,7 +36,7 @@ from qaconv_reid.training import (
 
 __all__ = ["Interrupted", "leave_one_out", "train"]
 
-#: From one random start to the next: far enough apart for runs of neighbouring seeds.
+#: From one random start to the next: far enough apart for runs of neighboring seeds.
 _START = 1_000_003
 
 #: Batches after which the processes of a distributed run ask whether one is to stop.

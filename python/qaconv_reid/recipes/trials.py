@@ -71,7 +71,7 @@ def best_start(
     best = max(finished)
     if best == -math.inf:
         raise CollapsedError(
-            f"all {trials} starts collapsed: a lower optimiser.learning_rate helps, or loss.prior"
+            f"all {trials} starts collapsed: a lower optimizer.learning_rate helps, or loss.prior"
         )
     chosen = finished.index(best)
     say(f"start {chosen + 1} is trained from its beginning (start.trials)")

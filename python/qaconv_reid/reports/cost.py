@@ -43,15 +43,15 @@ class Foreseen(Protocol):
         """Bytes of scores that are held or kept."""
 
     @property
-    def neighbours(self) -> int:
-        """Bytes of the lists of neighbours, 0 without re-ranking."""
+    def neighbors(self) -> int:
+        """Bytes of the lists of neighbors, 0 without re-ranking."""
 
 
 def cost_line(cost: Foreseen) -> str:
     """A line for an evaluation to come: images, pairs, time, memory."""
     held = [f"maps {size(cost.maps)}", f"scores {size(cost.scores)}"]
-    if cost.neighbours:
-        held.append(f"neighbours {size(cost.neighbours)}")
+    if cost.neighbors:
+        held.append(f"neighbors {size(cost.neighbors)}")
     return (
         f"{cost.dataset}: {cost.queries:,} queries, {cost.gallery:,} gallery images, "
         f"{cost.pairs:,} pairs to match: "

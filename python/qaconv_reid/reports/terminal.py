@@ -10,6 +10,6 @@ __all__ = ["say"]
 
 
 def say(console: Console, *lines: str) -> None:
-    """Print lines as they are: no markup, no colours, folded nowhere."""
+    """Print lines as they are: no markup, no colors, folded nowhere."""
     for line in lines:
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

@@ -136,7 +136,7 @@ async def _body(request: Request) -> bytes:
 
 def _serve_page(app: FastAPI) -> None:
     """The files of the page, read once: no request names a file."""
-    for place, name, kind in (
+    for location, name, kind in (
         ("/", "index.html", "text/html"),
         ("/serve.css", "serve.css", "text/css"),
         ("/serve.js", "serve.js", "text/javascript"),
@@ -148,7 +148,7 @@ def _serve_page(app: FastAPI) -> None:
         def answer(_: Request, content: bytes = content, kind: str = kind) -> Response:
             return Response(content, media_type=kind)
 
-        app.router.add_route(place, answer, include_in_schema=False)
+        app.router.add_route(location, answer, include_in_schema=False)
 
 
 def _answer_errors(app: FastAPI) -> None:

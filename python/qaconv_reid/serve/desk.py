@@ -152,8 +152,8 @@ class Desk:
             result=_side(found.gallery_heat, found.gallery_best, found.gallery_maximum),
             matches=[
                 Match(
-                    query=_place(match.probe, columns),
-                    result=_place(match.gallery, columns),
+                    query=_location(match.probe, columns),
+                    result=_location(match.gallery, columns),
                     correlation=match.correlation,
                     part=match.contribution,
                 )
@@ -175,7 +175,7 @@ class Desk:
         chosen = np.linspace(0, len(numbers) - 1, min(_SAMPLE, len(numbers))).astype(np.int64)
         return Facts(
             # Not the folders above it: they are nobody's business.
-            gallery=Path(info.place).name,
+            gallery=Path(info.location).name,
             rows=info.rows,
             identities=info.identities,
             cameras=[Camera(camera=camera, rows=n) for camera, n in info.cameras.items()],
@@ -183,7 +183,7 @@ class Desk:
             model=self._model.name,
             calibrated=self._model.calibrated,
             image=self._image,
-            places=info.maker.shape[1:],
+            locations=info.maker.shape[1:],
             sample=numbers[chosen].tolist(),
             limits=Limits(bytes=MAX_BYTES, pixels=MAX_PIXELS, types=list(TYPES)),
         )
@@ -222,9 +222,9 @@ def _condition(
 ) -> str | None:
     """As SQL, from numbers alone: no text of a request becomes part of it."""
     known = [str(camera) for camera in cameras if camera is not None]
-    places = [f"camera IN ({', '.join(known)})"] if known else []
-    places += ["camera IS NULL"] if None in cameras else []
-    parts = [f"({' OR '.join(places)})"] if places else []
+    locations = [f"camera IN ({', '.join(known)})"] if known else []
+    locations += ["camera IS NULL"] if None in cameras else []
+    parts = [f"({' OR '.join(locations)})"] if locations else []
     parts += [] if after is None else [f"time >= {after!r}"]
     parts += [] if before is None else [f"time <= {before!r}"]
     parts += [] if own is None else [f"number != {own}"]
@@ -239,5 +239,5 @@ def _side(part: Tensor, best: Tensor, maximum: Tensor) -> Side:
     )
 
 
-def _place(place: tuple[int, int], columns: int) -> int:
-    return place[0] * columns + place[1]
+def _location(location: tuple[int, int], columns: int) -> int:
+    return location[0] * columns + location[1]

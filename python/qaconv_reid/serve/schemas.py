@@ -49,11 +49,11 @@ class Facts(BaseModel):
     times: tuple[float, float] | None = Field(description="first and last, in seconds")
     model: str
     calibrated: bool = Field(
-        description="whether probabilities were fitted on labelled pairs; else they are the "
+        description="whether probabilities were fitted on labeled pairs; else they are the "
         "sigmoid of the score, in order but no probability that holds"
     )
     image: tuple[int, int] = Field(description="height and width of the model's images, in pixels")
-    places: tuple[int, int] = Field(description="rows and columns of a map")
+    locations: tuple[int, int] = Field(description="rows and columns of a map")
     sample: list[int] = Field(description="a few rows to begin with")
     limits: Limits
 
@@ -87,20 +87,22 @@ class Ranking(BaseModel):
 
 
 class Side(BaseModel):
-    """The places of one image, row by row."""
+    """The locations of one image, row by row."""
 
-    part: list[float] = Field(description="of the score, of each place; below 0 it speaks against")
-    best: list[int] = Field(description="place of the other image that each is most like")
+    part: list[float] = Field(
+        description="of the score, of each location; below 0 it speaks against"
+    )
+    best: list[int] = Field(description="location of the other image that each is most like")
     maximum: list[float] = Field(description="its correlation with that")
 
 
 class Match(BaseModel):
-    """Two places, each the other's best."""
+    """Two locations, each the other's best."""
 
     query: int
     result: int
     correlation: float
-    part: float = Field(description="of both places together, of the score")
+    part: float = Field(description="of both locations together, of the score")
 
 
 class Pair(BaseModel):

@@ -17,7 +17,7 @@ __all__ = ["GraphRefresh"]
 
 
 class GraphRefresh:
-    """The ``neighbours`` of a `GraphSampler`: nearest classes by one image of each.
+    """The ``neighbors`` of a `GraphSampler`: nearest classes by one image of each.
 
     Liao & Shao, CVPR 2022 (arXiv 2104.01546), section 4.2. Network and matcher are used where they
     stand, in evaluation mode and without a gradient, and get their modes back. Images are resized
@@ -29,7 +29,7 @@ class GraphRefresh:
         network: images to maps, on ``device``.
         matcher: maps to scores, on ``device``.
         source: the training images, by the sampler's image numbers.
-        neighbours: how many are wanted of each class.
+        neighbors: how many are wanted of each class.
         batch_size: images through the network at a time.
         device: where network and matcher are.
         autocast: type to run the network in, None for the weights' own.
@@ -44,7 +44,7 @@ class GraphRefresh:
         matcher: nn.Module,
         source: ImageSource,
         *,
-        neighbours: int,
+        neighbors: int,
         batch_size: int,
         device: torch.device,
         autocast: torch.dtype | None = None,
@@ -55,7 +55,7 @@ class GraphRefresh:
         self.network = network
         self.matcher = matcher
         self.source = source
-        self.neighbours = neighbours
+        self.neighbors = neighbors
         self.batch_size = batch_size
         self.device = device
         self.autocast = autocast
@@ -64,7 +64,7 @@ class GraphRefresh:
         self.progress = progress
 
     def __call__(self, images: Sequence[int]) -> Tensor:
-        """The nearest other classes of each class, ``[classes, neighbours]`` int64 on the CPU.
+        """The nearest other classes of each class, ``[classes, neighbors]`` int64 on the CPU.
 
         Args:
             images: one image number per class, in class order.
@@ -73,7 +73,7 @@ class GraphRefresh:
         distances = class_distances(maps, self.matcher, divided=self.ranks.size > 1)
         if self.rerank:
             distances = rerank_among(torch.sigmoid(distances))
-        return nearest_classes(distances, self.neighbours).cpu()
+        return nearest_classes(distances, self.neighbors).cpu()
 
     def _maps(self, images: Sequence[int]) -> Tensor:
         batches = [

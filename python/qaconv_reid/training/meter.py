@@ -31,7 +31,7 @@ class Window:
 
     steps: int
     skipped: int
-    """Steps that the optimiser did not make."""
+    """Steps that the optimizer did not make."""
     counted: int
     loss: float
     accuracy: float
@@ -66,7 +66,7 @@ class EpochReport:
     steps: int
     """Batches."""
     skipped_steps: int
-    """Batches after which the optimiser made no step, for want of finite gradients or of a row
+    """Batches after which the optimizer made no step, for want of finite gradients or of a row
     that counts."""
     dropped_rows: int
     """Rows left out because a score or loss was not finite."""
@@ -135,7 +135,7 @@ class Meter:
 
         Args:
             result: of its loss.
-            taken: boolean scalar, whether the optimiser made a step.
+            taken: boolean scalar, whether the optimizer made a step.
             images: of the batch.
         """
         counted = result.counted.double()

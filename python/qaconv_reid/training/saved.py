@@ -96,7 +96,7 @@ class _Weights(_Part):
 
 class _Run(_Weights):
     objective: _Tensors
-    optimiser: dict[str, dict[str, Tensor | float | None]]
+    optimizer: dict[str, dict[str, Tensor | float | None]]
     scaler: dict[str, float]
     schedule: _Schedule
     stream: _Stream

@@ -14,17 +14,17 @@ from qaconv_reid.models import as_floats
 from qaconv_reid.ranks import Ranks
 from qaconv_reid.training.images import TrainingImages
 
-__all__ = ["BatchStream", "neighbours_of", "strangers_of"]
+__all__ = ["BatchStream", "neighbors_of", "strangers_of"]
 
 
 def strangers_of(sampler: SamplerConfig) -> int:
     """Persons at random in a batch of graph sampling."""
-    return round(sampler.strangers * (sampler.batch_size // sampler.instances - 1))
+    return round(sampler.strangers * (sampler.batch_size // sampler.num_instances - 1))
 
 
-def neighbours_of(sampler: SamplerConfig, classes: int) -> int:
+def neighbors_of(sampler: SamplerConfig, classes: int) -> int:
     """How many of the nearest persons of each are asked for."""
-    others = sampler.batch_size // sampler.instances - 1
+    others = sampler.batch_size // sampler.num_instances - 1
     return min(max(sampler.candidates, others - strangers_of(sampler)), classes - 1)
 
 
@@ -38,7 +38,7 @@ class BatchStream:
         images: what to learn from.
         source: their pixels, by their numbers.
         config: of the run.
-        graph: the ``neighbours`` of a `GraphSampler`.
+        graph: the ``neighbors`` of a `GraphSampler`.
         epoch_batches: batches of an epoch, in which the settings count.
         ranks: the processes of the run.
 
@@ -60,7 +60,7 @@ class BatchStream:
         self._config = config
         self._ranks = ranks
         sampler, model = config.sampler, config.model
-        draw = (sampler.batch_size, sampler.instances, config.runtime.seed)
+        draw = (sampler.batch_size, sampler.num_instances, config.runtime.seed)
         groups = images.sources if config.data.balanced else None
         cameras = images.cameras if sampler.across_cameras else None
         if cameras is not None and -1 in cameras:

@@ -30,11 +30,11 @@ from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
 from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
 from qaconv_reid.training.objectives import build_objective
-from qaconv_reid.training.optimisation import build_optimiser, follow, laid_as
+from qaconv_reid.training.optimization import build_optimizer, follow, laid_as
 from qaconv_reid.training.saved import restoring
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
-from qaconv_reid.training.stream import BatchStream, neighbours_of
+from qaconv_reid.training.stream import BatchStream, neighbors_of
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch, check_finite
 
 __all__ = ["Trainer"]
@@ -101,7 +101,7 @@ class Trainer:
             network,
             matcher,
             source,
-            neighbours=neighbours_of(sampler, images.classes),
+            neighbors=neighbors_of(sampler, images.classes),
             batch_size=config.evaluation.batch_size,
             device=device,
             autocast=autocast,
@@ -115,19 +115,19 @@ class Trainer:
         )
         self.labels = torch.tensor(images.labels)
         self.objective = build_objective(config.loss, matcher, images.classes).to(device)
-        self.optimiser = build_optimiser(network, [matcher, self.objective], config.optimiser)
+        self.optimizer = build_optimizer(network, [matcher, self.objective], config.optimizer)
         #: What has weights to learn, each with a norm of its gradient.
         self._parts = [
             part
             for part in (network, matcher, self.objective)
             if next(part.parameters(), None) is not None
         ]
-        self.base_rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         # One for the whole run and saved with it: made anew, it would start from its first scale.
         self.scaler = torch.amp.GradScaler(device.type, enabled=autocast == torch.float16)
         self.schedule = build_schedule(config.schedule)
         #: The moving average of network and matcher, where the settings ask for one.
-        self.average = copy.deepcopy(self._weights()) if config.optimiser.average else None
+        self.average = copy.deepcopy(self._weights()) if config.optimizer.average else None
         self.clock = StageClock(device)
         self.watch = Watch(config, _chance(config, images.classes))
         self.hold = HeldScale(config.matcher.hold_scale and config.loss.kind in _HELD)
@@ -229,9 +229,9 @@ class Trainer:
             images: of this process, on the device.
             labels: of the whole batch.
         """
-        together = self.config.optimiser.accumulate
+        together = self.config.optimizer.accumulate
         if self._batches_done % together == 0:
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             self._statistics = [value.clone() for value in self._moving]
             self._counted = torch.zeros((), dtype=torch.bool, device=self.device)
         result = self._gradients(images, labels, 1 / together)
@@ -263,7 +263,7 @@ class Trainer:
         return result
 
     def _update(self) -> Tensor:
-        """A step of the optimiser; none where a gradient is not finite or no row counted.
+        """A step of the optimizer; none where a gradient is not finite or no row counted.
 
         Returns:
             Boolean scalar on the device: whether it was made.
@@ -272,27 +272,27 @@ class Trainer:
         if self.hold.held:
             scale.grad = None
         if self.scaler.is_enabled():
-            self.scaler.unscale_(self.optimiser)
+            self.scaler.unscale_(self.optimizer)
         # Each by its own norm: the few weights of the matcher would drown in the network's.
         norms = [self._clip(part) for part in self._parts]
         taken = self._counted & torch.stack(norms).isfinite().all()
-        # What torch's own gradient scaler tells a fused optimiser: no step where this is 1.
-        self.optimiser.grad_scale = None  # type: ignore[attr-defined]
-        self.optimiser.found_inf = (~taken).float()  # type: ignore[attr-defined]
-        self.optimiser.step()
+        # What torch's own gradient scaler tells a fused optimizer: no step where this is 1.
+        self.optimizer.grad_scale = None  # type: ignore[attr-defined]
+        self.optimizer.found_inf = (~taken).float()  # type: ignore[attr-defined]
+        self.optimizer.step()
         if self.scaler.is_enabled():
             self.scaler.update()
         # The forward pass has already moved the running statistics, to NaN perhaps, for good.
         for value, before in zip(self._moving, self._statistics, strict=True):
             value.copy_(torch.where(taken, value, before))
         if self.average is not None:
-            follow(self.average, self._weights(), self.config.optimiser.average)
+            follow(self.average, self._weights(), self.config.optimizer.average)
         return taken
 
     def _clip(self, module: nn.Module) -> Tensor:
         """The norm of the gradient, which is then no longer than the settings allow."""
         # 0 means off; taken as a norm it would turn every gradient to zero.
-        limit = self.config.optimiser.clip_norm or math.inf
+        limit = self.config.optimizer.clip_norm or math.inf
         return clip_grad_norm_(module.parameters(), limit).to(self.device)
 
     def _end_window(self) -> None:
@@ -318,7 +318,7 @@ class Trainer:
         self.clock.read(self.meter.seconds)
         report = self.meter.report(
             epoch=self.epoch + 1,
-            learning_rate=max(group["lr"] for group in self.optimiser.param_groups),
+            learning_rate=max(group["lr"] for group in self.optimizer.param_groups),
             batches=self.composition.report(),
         )
         self.schedule.end_epoch(report.loss)
@@ -349,7 +349,7 @@ class Trainer:
             # The first step is made, if a small one.
             rising = self.config.schedule.warm_up * self.epoch_batches
             factor *= min(1.0, (self._batches_done + 1) / rising)
-        for group, rate in zip(self.optimiser.param_groups, self.base_rates, strict=True):
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
     def _epoch_name(self) -> str:
@@ -368,14 +368,14 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """The run as it stands: tensors, lists, numbers and text, as `checkpoint.save` takes it."""
-        optimiser = self.optimiser.state_dict()
+        optimizer = self.optimizer.state_dict()
         network, matcher = self.evaluated()
         state = {
             # What is evaluated, under the names that whoever evaluates looks for.
             "network": network.state_dict(),
             "matcher": matcher.state_dict(),
             "objective": self.objective.state_dict(),
-            "optimiser": {str(index): state for index, state in optimiser["state"].items()},
+            "optimizer": {str(index): state for index, state in optimizer["state"].items()},
             "scaler": self.scaler.state_dict(),
             "schedule": self.schedule.state_dict(),
             "stream": self.stream.state_dict(),
@@ -390,7 +390,7 @@ class Trainer:
         }
         if self.average is not None:
             state["learning"] = self._weights().state_dict()
-        if self._batches_done % self.config.optimiser.accumulate:
+        if self._batches_done % self.config.optimizer.accumulate:
             state["gradients"] = self._open_step()
         return state
 
@@ -420,8 +420,8 @@ class Trainer:
         for name, part in parts.items():
             with restoring(name):
                 part.load_state_dict(state[name])
-        with restoring("optimiser"):
-            self._load_moments(state["optimiser"])
+        with restoring("optimizer"):
+            self._load_moments(state["optimizer"])
         self.trouble = state.get("trouble", "")
         self.epoch = state["epoch"]
         self.position = state["position"]
@@ -441,8 +441,8 @@ class Trainer:
             }
             for index, moment in state.items()
         }
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
     def check_finite(self) -> None:
         """That the weights are numbers still: a checkpoint of others is of no use.
@@ -453,7 +453,7 @@ class Trainer:
         check_finite(self._weights())
 
     def _learning(self) -> list[nn.Parameter]:
-        return [weight for group in self.optimiser.param_groups for weight in group["params"]]
+        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
     def _open_step(self) -> dict[str, Any]:
         """What has been added up of a step that is not made yet."""
@@ -486,6 +486,6 @@ def _chance(config: RunConfig, classes: int) -> float:
     """Share of a batch's rows that are right where scores are drawn at random."""
     if config.loss.kind in ("class_memory", "softmax"):
         return 1 / classes
-    own = config.sampler.instances - 1
+    own = config.sampler.num_instances - 1
     # All own ones before all others, among the orders of all but the row itself.
     return 1 / math.comb(config.sampler.batch_size - 1, own) if own else 1.0

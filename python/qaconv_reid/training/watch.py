@@ -34,7 +34,7 @@ PATIENCE = 2
 
 _NO_STEP = (
     "for want of a finite gradient or of a row that counts: look at the weights (model.weights), "
-    "optimiser.learning_rate and runtime.precision"
+    "optimizer.learning_rate and runtime.precision"
 )
 
 
@@ -56,7 +56,7 @@ def check_finite(weights: nn.Module) -> None:
     if bad:
         raise CollapsedError(
             f"{bad[0]} and {len(bad) - 1} more are not finite: look at the weights "
-            "(model.weights), optimiser.learning_rate and runtime.precision"
+            "(model.weights), optimizer.learning_rate and runtime.precision"
         )
 
 
@@ -136,7 +136,7 @@ class Watch:
             ideas.append("sampler.kind=shuffle with model.neck_norm=true")
         elif config.sampler.kind == "graph":
             ideas.append("sampler.kind=pk")
-        ideas.append("a lower optimiser.learning_rate")
+        ideas.append("a lower optimizer.learning_rate")
         return f"What helps: {' or '.join(ideas)}"
 
     def state_dict(self) -> dict[str, Any]:

@@ -85,9 +85,9 @@ def hard_to_read(page: Page) -> list[str]:
     """Texts whose contrast with what lies behind is below 4.5 (WCAG 2.2, 1.4.3)."""
     found: list[str] = page.evaluate(
         """() => {
-            const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-            const light = (colour) => {
-                const [r, g, b] = numbers(colour).slice(0, 3).map((v) => {
+            const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+            const light = (color) => {
+                const [r, g, b] = numbers(color).slice(0, 3).map((v) => {
                     const c = v / 255;
                     return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
                 });
@@ -95,8 +95,8 @@ def hard_to_read(page: Page) -> list[str]:
             };
             const behind = (part) => {
                 for (let at = part; at; at = at.parentElement) {
-                    const colour = getComputedStyle(at).backgroundColor;
-                    if ((numbers(colour)[3] ?? 1) > 0) return colour;
+                    const color = getComputedStyle(at).backgroundColor;
+                    if ((numbers(color)[3] ?? 1) > 0) return color;
                 }
                 return "rgb(255, 255, 255)";
             };

@@ -29,11 +29,11 @@ def authors_document(
     for key, value in network.neck.state_dict().items():
         model[f"neck_conv.{key}"] = value
     weights = list(network.parameters())
-    optimiser = torch.optim.SGD(weights[:2], lr=0.005, momentum=0.9)
+    optimizer = torch.optim.SGD(weights[:2], lr=0.005, momentum=0.9)
     return {
         "model": model,
         "criterion": {f"matcher.{key}": value for key, value in matcher.state_dict().items()},
-        "optim": optimiser.state_dict(),
+        "optim": optimizer.state_dict(),
         "epoch": epoch,
         "final_epochs": 60,
         "base_loss": None if epoch < 2 else 12.5,

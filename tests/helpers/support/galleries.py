@@ -44,7 +44,7 @@ def fill(table: Table, count: int, seed: int = 0) -> Tensor:
 
 
 class PixelEncoder:
-    """Maps that are the pixels of a small image, normalised; a path with ``bad`` in it fails."""
+    """Maps that are the pixels of a small image, normalized; a path with ``bad`` in it fails."""
 
     def __init__(self) -> None:
         self.images = 0

@@ -16,7 +16,7 @@ def draw_person(
     """A standing figure; the person sets the clothes, the camera light and tint, the shot the rest.
 
     Args:
-        person: Decides the colours of shirt and trousers.
+        person: Decides the colors of shirt and trousers.
         camera: Decides brightness and tint of the whole picture.
         shot: Decides the place of the figure and the noise.
         height: In pixels.
@@ -32,9 +32,9 @@ def draw_person(
     picture = np.full((height, width, 3), 0.45)
     middle = width / 2 + noise.uniform(-0.1, 0.1) * width
 
-    def fill(top: float, bottom: float, half: float, colour: object) -> None:
+    def fill(top: float, bottom: float, half: float, color: object) -> None:
         left, right = max(0, round(middle - half * width)), round(middle + half * width)
-        picture[round(top * height) : round(bottom * height), left:right] = colour
+        picture[round(top * height) : round(bottom * height), left:right] = color
 
     fill(0.05, 0.20, 0.12, (0.85, 0.65, 0.55))
     fill(0.20, 0.55, 0.26, shirt)

@@ -26,7 +26,7 @@ def small_config(*overrides: str) -> RunConfig:
             f"model.height={HEIGHT}",
             f"model.width={WIDTH}",
             "sampler.batch_size=6",
-            "sampler.instances=2",
+            "sampler.num_instances=2",
             "schedule.max_epochs=3",
             *overrides,
         ],

@@ -22,16 +22,16 @@ def group_of(label):
 @pytest.mark.parametrize("size", [1, 4, 9])
 def test_every_group_gives_as_many(size):
     groups = [0] * 50 + [1] * 5 + [2] * 3
-    dealt = Balance(groups, size).batches(30, random.Random(0))
-    assert [len(batch) for batch in dealt] == [size] * 30
-    assert all(len(set(batch)) == size for batch in dealt)
-    counts = Counter(groups[member] for batch in dealt for member in batch)
+    drawn = Balance(groups, size).batches(30, random.Random(0))
+    assert [len(batch) for batch in drawn] == [size] * 30
+    assert all(len(set(batch)) == size for batch in drawn)
+    counts = Counter(groups[member] for batch in drawn for member in batch)
     assert set(counts.values()) == {10 * size}
-    for batch in dealt:
+    for batch in drawn:
         parts = Counter(groups[member] for member in batch)
         assert all(size // 3 <= parts[group] <= -(-size // 3) for group in range(3))
-    # Of the small group all members come equally often, whole decks at a time.
-    often = Counter(member for batch in dealt for member in batch if member >= 55)
+    # Of the small group all members come equally often, whole queues at a time.
+    often = Counter(member for batch in drawn for member in batch if member >= 55)
     assert max(often.values()) - min(often.values()) <= 1
 
 

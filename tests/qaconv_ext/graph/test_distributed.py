@@ -50,4 +50,4 @@ def test_all_ranks_get_the_graph_of_rank_zero_and_its_errors(tmp_path):
         assert other == (anchor + 1) % 6
     assert len({LABELS[batch[0]] for batch in first + second}) == 6
     assert first_error == "ValueError: no features"
-    assert second_error == "RuntimeError: neighbours: failed on rank 0 with ValueError: no features"
+    assert second_error == "RuntimeError: neighbors: failed on rank 0 with ValueError: no features"

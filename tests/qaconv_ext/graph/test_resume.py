@@ -11,13 +11,13 @@ TABLE = [[(c + 1) % 8, (c + 3) % 8] for c in range(8)]
 
 
 def make_graph(**changes):
-    arguments = {"batch_size": 6, "instances": 2, "seed": 1} | changes
+    arguments = {"batch_size": 6, "num_instances": 2, "seed": 1} | changes
     labels = arguments.pop("labels", LABELS)
     return GraphSampler(labels, lambda images: TABLE, **arguments)
 
 
 def make_pk(**changes):
-    arguments = {"batch_size": 4, "instances": 2, "seed": 1} | changes
+    arguments = {"batch_size": 4, "num_instances": 2, "seed": 1} | changes
     labels = arguments.pop("labels", LABELS)
     return PKSampler(labels, **arguments)
 
@@ -115,7 +115,7 @@ def test_a_state_is_a_copy(make):
     resumed = make()
     resumed.load_state_dict(state)
     state["batches"].clear()
-    state["decks"].clear()
+    state["queues"].clear()
     assert list(resumed) == whole
 
 
@@ -124,7 +124,7 @@ def test_a_state_is_a_copy(make):
     ("changes", "text"),
     [
         ({"seed": 2}, "state: got seed 1, wanted 2"),
-        ({"batch_size": 3, "instances": 1}, "state: got batch_size"),
+        ({"batch_size": 3, "num_instances": 1}, "state: got batch_size"),
         ({"labels": [*LABELS, 7]}, "state: got images 23, wanted 24"),
         ({"labels": LABELS[::-1]}, "state: got other labels"),
         ({"world_size": 2}, "state: got world_size 1, wanted 2"),
@@ -142,12 +142,12 @@ def test_a_broken_state_is_refused_and_changes_nothing(make):
     sampler = make()
     whole = list(sampler)
     state = sampler.state_dict(position=1)
-    with pytest.raises(ValueError, match="state: got no decks, wanted a state_dict"):
-        sampler.load_state_dict({k: v for k, v in state.items() if k != "decks"})
+    with pytest.raises(ValueError, match="state: got no queues, wanted a state_dict"):
+        sampler.load_state_dict({k: v for k, v in state.items() if k != "queues"})
     with pytest.raises(ValueError, match="and position 99"):
         sampler.load_state_dict(state | {"position": 99})
-    with pytest.raises(ValueError, match="decks: got 0 classes"):
-        sampler.load_state_dict(state | {"decks": []})
+    with pytest.raises(ValueError, match="queues: got 0 classes"):
+        sampler.load_state_dict(state | {"queues": []})
     sampler.set_epoch(0)
     assert list(sampler) == whole
 

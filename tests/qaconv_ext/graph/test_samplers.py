@@ -15,7 +15,7 @@ LABELS = [c * 10 - 30 for c in range(9) for _ in range(2 + c % 4)]  # 9 classes 
 
 
 class Ring:
-    """Neighbours of class c: the next ones; remembers what it was asked."""
+    """Neighbors of class c: the next ones; remembers what it was asked."""
 
     def __init__(self, classes, others):
         self.table = [[(c + d) % classes for d in range(1, others + 1)] for c in range(classes)]
@@ -26,13 +26,13 @@ class Ring:
         return np.array(self.table).reshape(len(self.table), -1)
 
 
-def graph_sampler(labels=LABELS, batch_size=6, instances=2, seed=0, **ranks):
-    ring = Ring(len(np.unique(labels)), batch_size // instances - 1)
-    return GraphSampler(labels, ring, batch_size, instances, seed, **ranks)
+def graph_sampler(labels=LABELS, batch_size=6, num_instances=2, seed=0, **ranks):
+    ring = Ring(len(np.unique(labels)), batch_size // num_instances - 1)
+    return GraphSampler(labels, ring, batch_size, num_instances, seed, **ranks)
 
 
-def pk_sampler(labels=LABELS, batch_size=6, instances=2, seed=0, **ranks):
-    return PKSampler(labels, batch_size, instances, seed, **ranks)
+def pk_sampler(labels=LABELS, batch_size=6, num_instances=2, seed=0, **ranks):
+    return PKSampler(labels, batch_size, num_instances, seed, **ranks)
 
 
 def batch_classes(batch, labels):
@@ -45,28 +45,32 @@ both = pytest.mark.parametrize("make", [graph_sampler, pk_sampler])
 @settings(max_examples=60, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 6), min_size=4, max_size=10),
-    instances=st.integers(1, 4),
+    num_instances=st.integers(1, 4),
     classes=st.integers(1, 4),
     seed=st.integers(0, 9),
     world_size=st.integers(1, 3),
 )
 @both
-def test_every_batch_is_p_classes_of_k_images(make, sizes, instances, classes, seed, world_size):
+def test_every_batch_is_p_classes_of_k_images(
+    make, sizes, num_instances, classes, seed, world_size
+):
     labels = [100 - c for c, size in enumerate(sizes) for _ in range(size)]
     world_size = min(world_size, len(sizes) // classes)
-    sampler = make(labels, instances * classes, instances, seed, rank=0, world_size=world_size)
+    sampler = make(
+        labels, num_instances * classes, num_instances, seed, rank=0, world_size=world_size
+    )
     length = len(sampler)
     for _ in range(3):
         batches = list(sampler)
         assert len(batches) == len(sampler) == length
         for batch in batches:
-            groups = [batch[i : i + instances] for i in range(0, len(batch), instances)]
+            groups = [batch[i : i + num_instances] for i in range(0, len(batch), num_instances)]
             owners = [{labels[image] for image in group} for group in groups]
             assert all(len(owner) == 1 for owner in owners)
             assert len(set.union(*owners)) == classes == len(groups)
             for group in groups:
                 available = labels.count(labels[group[0]])
-                assert len(set(group)) == instances or available < instances
+                assert len(set(group)) == num_instances or available < num_instances
 
 
 @both
@@ -114,8 +118,8 @@ def test_the_seed_and_the_epoch_make_the_order(make):
 
 
 @both
-def test_an_epoch_does_not_depend_on_the_epochs_before_but_for_the_decks(make):
-    one_image_each = list(range(9))  # decks cannot differ
+def test_an_epoch_does_not_depend_on_the_epochs_before_but_for_the_queue(make):
+    one_image_each = list(range(9))  # queues cannot differ
     later, alone = make(one_image_each, 3, 1), make(one_image_each, 3, 1)
     for _ in range(4):
         list(later)
@@ -161,12 +165,12 @@ def test_ranks_share_an_epoch_equally_and_apart(make, world_size):
         assert [batch_classes(batch, labels) for batch in turns] == [
             batch_classes(batch, labels) for batch in used
         ]
-        # To the image, until the decks differ by what a left-out batch would have had.
+        # To the image, until the queues differ by what a left-out batch would have had.
         if epoch == 0 or len(used) == len(whole):
             assert turns == used
 
 
-def test_images_of_left_out_batches_stay_in_their_decks():
+def test_images_of_left_out_batches_stay_in_their_queue():
     labels = [label for label in range(7) for _ in range(4)]
     ranks = [pk_sampler(labels, 2, 1, rank=rank, world_size=2) for rank in range(2)]
     used = defaultdict(list)
@@ -181,22 +185,22 @@ def test_images_of_left_out_batches_stay_in_their_decks():
 
 
 class TestGraphSampler:
-    def test_each_class_once_as_anchor_with_its_neighbours(self):
+    def test_each_class_once_as_anchor_with_its_neighbors(self):
         sampler = graph_sampler()
         assert len(sampler) == 9
         order = []
         for batch in sampler:
             members = [sampler.classes.index(LABELS[image]) for image in batch[::2]]
-            assert members[1:] == sampler._neighbours.table[members[0]]
+            assert members[1:] == sampler._neighbors.table[members[0]]
             order.append(members[0])
         assert sorted(order) == list(range(9))
         assert order != list(range(9))
 
-    def test_neighbours_are_asked_once_an_epoch_with_one_image_per_class(self):
+    def test_neighbors_are_asked_once_an_epoch_with_one_image_per_class(self):
         sampler = graph_sampler()
         for _ in range(8):
             list(sampler)
-        asked = sampler._neighbours.asked
+        asked = sampler._neighbors.asked
         assert len(asked) == 8
         for images in asked:
             assert tuple(LABELS[image] for image in images) == sampler.classes
@@ -205,20 +209,20 @@ class TestGraphSampler:
 
     def test_with_the_distances_of_an_embedding(self):
         g = torch.Generator().manual_seed(0)
-        centres = torch.randn(9, 5, generator=g) * 10
+        centers = torch.randn(9, 5, generator=g) * 10
         features = torch.cat(
-            [centres[[i // 3]] + 0.01 * torch.randn(1, 5, generator=g) for i in range(27)]
+            [centers[[i // 3]] + 0.01 * torch.randn(1, 5, generator=g) for i in range(27)]
         )
 
         def matcher(probe, gallery):
             return -torch.cdist(probe, probe if gallery is None else gallery)
 
-        def neighbours(images):
+        def neighbors(images):
             return nearest_classes(class_distances(features[list(images)], matcher), 2)
 
         labels = torch.arange(27) // 3
-        expected = nearest_classes(torch.cdist(centres, centres), 2).tolist()
-        for batch in GraphSampler(labels, neighbours, 6, 2):
+        expected = nearest_classes(torch.cdist(centers, centers), 2).tolist()
+        for batch in GraphSampler(labels, neighbors, 6, 2):
             anchor, *others = [image // 3 for image in batch[::2]]
             assert others == expected[anchor]
 
@@ -229,16 +233,16 @@ class TestGraphSampler:
         for _ in range(2):
             assert [batch.tolist() for batch in loader] == list(twin)
 
-    def test_one_class_a_batch_needs_no_neighbours(self):
+    def test_one_class_a_batch_needs_no_neighbors(self):
         batches = list(graph_sampler(LABELS, 2, 2))
         assert sorted(LABELS[batch[0]] for batch in batches) == sorted(set(LABELS))
 
     @pytest.mark.parametrize(
         ("change", "error", "text"),
         [
-            (lambda t: t[:, :1], ValueError, r"neighbours: got shape \[9, 1\], wanted \[9, 2\]"),
+            (lambda t: t[:, :1], ValueError, r"neighbors: got shape \[9, 1\], wanted \[9, 2\]"),
             (lambda t: t[:-1], ValueError, r"got shape \[8, 2\], wanted \[9, 2\]"),
-            (lambda t: t * 1.0, TypeError, "neighbours: got dtype torch.float64"),
+            (lambda t: t * 1.0, TypeError, "neighbors: got dtype torch.float64"),
             (lambda t: t + 1, ValueError, r"got class numbers 1\.\.9, wanted 0\.\.8"),
             (lambda t: t - 1, ValueError, r"got class numbers -1\.\.7, wanted 0\.\.8"),
             (lambda t: (t + 8) % 9, ValueError, "class number 0, wanted different"),
@@ -262,7 +266,7 @@ class TestGraphSampler:
         for batch in sampler:
             anchor, *others = [image // 2 for image in batch[::2]]
             assert len(set(others)) == 3
-            assert set(others) <= set(sampler._neighbours.table[anchor])
+            assert set(others) <= set(sampler._neighbors.table[anchor])
             drawn.add(tuple(sorted((other - anchor) % 40 for other in others)))
         assert len(drawn) > 20
 
@@ -320,14 +324,16 @@ class TestArguments:
         assert len(make(LABELS, 18, 2)) == (9 if make is graph_sampler else 1)
 
     def test_a_batch_that_is_no_multiple(self, make):
-        with pytest.raises(ValueError, match="batch_size: got 7, wanted a multiple of instances"):
+        with pytest.raises(
+            ValueError, match="batch_size: got 7, wanted a multiple of num_instances"
+        ):
             make(LABELS, 7, 2)
 
     @pytest.mark.parametrize(
         ("arguments", "text"),
         [
             ({"batch_size": 0}, "batch_size: got 0, wanted 1 or more"),
-            ({"batch_size": -2, "instances": -1}, "batch_size: got -2"),
+            ({"batch_size": -2, "num_instances": -1}, "batch_size: got -2"),
             ({"world_size": 0}, "world_size: got 0"),
             ({"rank": 2, "world_size": 2}, r"rank: got 2, wanted 0\.\.1"),
             ({"world_size": 10, "rank": 0}, "world_size: got 10 ranks for"),

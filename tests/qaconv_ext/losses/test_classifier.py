@@ -9,10 +9,10 @@ from qaconv_ext.losses import SoftmaxClassifier
 def by_loop(maps, labels, weight, bias):
     losses, right = [], 0
     for image, label in zip(maps.tolist(), labels.tolist(), strict=True):
-        places = [[v for line in channel for v in line] for channel in image]
-        if not all(math.isfinite(v) for channel in places for v in channel):
+        locations = [[v for line in channel for v in line] for channel in image]
+        if not all(math.isfinite(v) for channel in locations for v in channel):
             continue
-        pooled = [sum(channel) / len(channel) for channel in places]
+        pooled = [sum(channel) / len(channel) for channel in locations]
         logits = [
             sum(w * p for w, p in zip(row, pooled, strict=True)) + b
             for row, b in zip(weight.tolist(), bias.tolist(), strict=True)
@@ -60,11 +60,11 @@ def test_it_learns_what_can_be_learnt():
     maps = torch.eye(4).reshape(4, 4, 1, 1)
     labels = torch.arange(4)
     classifier = SoftmaxClassifier(4, 4)
-    optimiser = torch.optim.SGD(classifier.parameters(), lr=5.0)
+    optimizer = torch.optim.SGD(classifier.parameters(), lr=5.0)
     for _ in range(60):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         classifier(maps, labels).loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert classifier(maps, labels).accuracy == 1
 
 

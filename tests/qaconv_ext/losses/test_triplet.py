@@ -55,9 +55,9 @@ def test_equals_the_loop(seed):
     scores = torch.randn(size, size, generator=g, dtype=torch.float64) * 5
     labels = torch.randint(-3, 4, (size,), generator=g)
     for value in (math.nan, math.inf, -math.inf):
-        place = torch.randint(0, size, (2,), generator=g).tolist()
+        location = torch.randint(0, size, (2,), generator=g).tolist()
         if seed % 2:
-            scores[place[0], place[1]] = value
+            scores[location[0], location[1]] = value
     result = HardTripletLoss(3.0)(scores, labels)
     assert_same(result, by_loop(scores.tolist(), labels.tolist(), 3.0))
 

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional
 
 from qaconv_reid.config import AugmentationConfig
 from qaconv_reid.data import Augmentation
-from qaconv_reid.data.augmentation import _recoloured
+from qaconv_reid.data.augmentation import _recolored
 from support.pil_transforms import pil_samples
 
 OFF = {
@@ -65,7 +65,7 @@ ADJUSTMENTS = (
 @pytest.mark.parametrize("factor", [0.5, 0.73, 1.0, 1.31, 2.0])
 def test_brightness_contrast_and_saturation_are_pillow_s(kind, factor):
     image = noise()
-    got = _recoloured(kind, image.float(), torch.full((1, 1, 1), factor))
+    got = _recolored(kind, image.float(), torch.full((1, 1, 1), factor))
     assert torch.equal(got[0], pixels(ADJUSTMENTS[kind](picture(image[0]), factor)))
 
 
@@ -73,7 +73,7 @@ def test_brightness_contrast_and_saturation_are_pillow_s(kind, factor):
 def test_the_hue_is_pillow_s(turn):
     image = torch.cat([noise(), noise(height=64) // 8 + 100, noise() // 255 * 255], dim=3)
     shift = torch.full((1, 1, 1), float(np.trunc(turn * 255) % 256))
-    got = _recoloured(3, image.float(), shift)
+    got = _recolored(3, image.float(), shift)
     assert torch.equal(got[0], pixels(functional.adjust_hue(picture(image[0]), turn)))
 
 
@@ -102,7 +102,7 @@ def red_square():
     return image
 
 
-def centre(images):
+def center(images):
     """Row and column of the middle of what is red."""
     red = (images[:, 0] > 200).float()
     rows, columns = torch.arange(48.0), torch.arange(32.0)
@@ -110,7 +110,7 @@ def centre(images):
     return (red.sum(2) @ rows) / mass, (red.sum(1) @ columns) / mass
 
 
-def coloured():
+def colored():
     image = torch.empty(3, 8, 8, dtype=torch.uint8)
     image[:] = torch.tensor([150, 90, 60], dtype=torch.uint8)[:, None, None]
     image[:, :4] = torch.tensor([60, 100, 120], dtype=torch.uint8)[:, None, None]
@@ -118,18 +118,18 @@ def coloured():
 
 
 STATISTICS = {
-    "crop, row": ({"padding": 20}, red_square, lambda x: centre(x)[0]),
-    "crop, column": ({"padding": 20}, red_square, lambda x: centre(x)[1]),
-    "flip": ({"flip": 0.5}, red_square, lambda x: centre(x)[1]),
-    "rotation, row": ({"rotation": 5.0}, red_square, lambda x: centre(x)[0]),
-    "rotation, column": ({"rotation": 5.0}, red_square, lambda x: centre(x)[1]),
-    "brightness": ({"brightness": 2.0}, coloured, lambda x: x[:, 1, 0, 0]),
-    "contrast": ({"contrast": 2.0}, coloured, lambda x: x[:, 0, 7, 0] - 0.5 * x[:, 0, 0, 0]),
-    "saturation": ({"saturation": 2.0}, coloured, lambda x: x[:, 0, 7, 0]),
-    "hue": ({"hue": 0.1}, coloured, lambda x: x[:, 1, 7, 0]),
-    "colours together": (
+    "crop, row": ({"padding": 20}, red_square, lambda x: center(x)[0]),
+    "crop, column": ({"padding": 20}, red_square, lambda x: center(x)[1]),
+    "flip": ({"flip": 0.5}, red_square, lambda x: center(x)[1]),
+    "rotation, row": ({"rotation": 5.0}, red_square, lambda x: center(x)[0]),
+    "rotation, column": ({"rotation": 5.0}, red_square, lambda x: center(x)[1]),
+    "brightness": ({"brightness": 2.0}, colored, lambda x: x[:, 1, 0, 0]),
+    "contrast": ({"contrast": 2.0}, colored, lambda x: x[:, 0, 7, 0] - 0.5 * x[:, 0, 0, 0]),
+    "saturation": ({"saturation": 2.0}, colored, lambda x: x[:, 0, 7, 0]),
+    "hue": ({"hue": 0.1}, colored, lambda x: x[:, 1, 7, 0]),
+    "colors together": (
         {"brightness": 2.0, "contrast": 2.0, "saturation": 2.0, "hue": 0.1},
-        coloured,
+        colored,
         lambda x: x[:, 0, 7, 0] + 0.3 * x[:, 2, 0, 0],
     ),
     "occlusion, side": ({"occlusion": 0.8}, red_square, lambda x: (x == 255).sum((1, 2, 3))),
@@ -158,8 +158,8 @@ def test_a_transform_is_drawn_as_torchvision_draws_it(name):
 
 
 def test_the_two_samples_test_sees_a_difference():
-    ours = samples(settings(brightness=1.8), coloured(), 1000)[:, 1, 0, 0]
-    theirs = pil_samples(settings(brightness=2.0), coloured(), 1000, seed=1)[:, 1, 0, 0]
+    ours = samples(settings(brightness=1.8), colored(), 1000)[:, 1, 0, 0]
+    theirs = pil_samples(settings(brightness=2.0), colored(), 1000, seed=1)[:, 1, 0, 0]
     assert ks_2samp(ours.numpy(), theirs.numpy()).pvalue < 0.01
 
 

@@ -23,7 +23,7 @@ def save_pgm(path, array, most=65535):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm"])
-def test_grey_of_16_bits_is_scaled_by_its_range(tmp_path, name):
+def test_gray_of_16_bits_is_scaled_by_its_range(tmp_path, name):
     path = tmp_path / name
     if path.suffix == ".pgm":
         save_pgm(path, RAMP)
@@ -91,9 +91,9 @@ def test_what_is_transparent_is_white(tmp_path, mode):
         image.putpixel((0, 0), 1)
         image.save(tmp_path / "a.png", transparency=0)
     else:
-        colour = {"RGBA": (200, 100, 50, 255), "LA": (120, 255)}[mode]
+        color = {"RGBA": (200, 100, 50, 255), "LA": (120, 255)}[mode]
         image = Image.new(mode, (4, 4), (9,) * (len(mode) - 1) + (0,))
-        image.putpixel((0, 0), colour)
+        image.putpixel((0, 0), color)
         image.save(tmp_path / "a.png")
     got = open_rgb(tmp_path / "a.png")
     assert got.getpixel((0, 0)) == ((120,) * 3 if mode == "LA" else (200, 100, 50))
@@ -101,7 +101,7 @@ def test_what_is_transparent_is_white(tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "RGBA", "YCbCr"])
-def test_solid_images_keep_their_colours(tmp_path, mode):
+def test_solid_images_keep_their_colors(tmp_path, mode):
     flat = Image.new("RGB", (8, 8), "white")
     name = "a.tif" if mode in ("CMYK", "YCbCr") else "a.png"
     flat.convert(mode).save(tmp_path / name)

@@ -33,7 +33,7 @@ def test_images_are_resized_by_pillow_bicubic(tmp_path):
     np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), wanted)
 
 
-def test_grey_and_palette_images_become_rgb(tmp_path):
+def test_gray_and_palette_images_become_rgb(tmp_path):
     for mode in ("L", "P", "RGBA"):
         Image.new(mode, (8, 16)).save(tmp_path / f"{mode}.png")
         dataset = ImageDataset([Record(tmp_path / f"{mode}.png", 1)], 16, 8)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from qaconv_reid.data import LAYOUTS, DataError, DatasetSpec, load, parse_spec, recognise
+from qaconv_reid.data import LAYOUTS, DataError, DatasetSpec, load, parse_spec, recognize
 from support.images import save_images, write_market
 
 
@@ -27,7 +27,7 @@ def test_an_unknown_layout_shows_what_is_there_and_what_is_known(tmp_path):
     with pytest.raises(DataError) as error:
         load(tmp_path / "photos")
     text = str(error.value)
-    assert "layout not recognised" in text
+    assert "layout not recognized" in text
     assert "more/ (0 images; 0 folders)" in text
     assert all(f"  {name}: {layout.wanted}" in text for name, layout in LAYOUTS.items())
 
@@ -105,7 +105,7 @@ def test_the_small_real_set():
     if not root.is_dir():
         pytest.skip("the folder of real pedestrians is not beside this checkout")
     dataset = load(root)
-    assert recognise(root) == "market"
+    assert recognize(root) == "market"
     assert [len(records) for records in dataset.parts.values()] == [0, 20, 353]
     assert {r.person for r in dataset.query} == set(range(1, 9))
     assert {r.camera for r in dataset.gallery} == {1, 2, 3}

@@ -63,22 +63,22 @@ def test_a_greater_share_goes_further_the_same_way(grid):
     np.testing.assert_allclose(np.array(sizes[0]) * 2, sizes[1], atol=3)
 
 
-def test_a_share_of_the_top_the_bottom_or_a_side_is_grey(grid):
+def test_a_share_of_the_top_the_bottom_or_a_side_is_gray(grid):
     seen = []
     for number in range(300):
         pixels = drawn(Variant("hidden", 0.3), grid, number)
         assert pixels.shape == (100, 40, 3)
-        grey = (pixels == 128).all(axis=2)
-        assert grey.mean() == pytest.approx(0.3)
+        gray = (pixels == 128).all(axis=2)
+        assert gray.mean() == pytest.approx(0.3)
         places = {
-            "top": grey[:30].all(),
-            "bottom": grey[-30:].all(),
-            "left": grey[:, :12].all(),
-            "right": grey[:, -12:].all(),
+            "top": gray[:30].all(),
+            "bottom": gray[-30:].all(),
+            "left": gray[:, :12].all(),
+            "right": gray[:, -12:].all(),
         }
         (place,) = (name for name, covered in places.items() if covered)
         seen.append(place)
-        np.testing.assert_array_equal(pixels[~grey], np.asarray(grid)[~grey])
+        np.testing.assert_array_equal(pixels[~gray], np.asarray(grid)[~gray])
     for place, share in (("top", 1 / 3), ("bottom", 1 / 3), ("left", 1 / 6), ("right", 1 / 6)):
         assert seen.count(place) / 300 == pytest.approx(share, abs=0.09)
 

@@ -19,7 +19,7 @@ def people(noise, camera_effect=0.0, seed=0):
     return vectors @ vectors.T, camera
 
 
-def by_loop(scores, cameras, neighbours):
+def by_loop(scores, cameras, neighbors):
     found = []
     for i, camera in enumerate(cameras):
         own = [j for j in range(len(cameras)) if cameras[j] == camera and j != i]
@@ -28,21 +28,21 @@ def by_loop(scores, cameras, neighbours):
         twin = max(own, key=lambda j: (scores[i, j], -j))
         others = [j for j in range(len(cameras)) if cameras[j] != camera]
         best = [
-            set(sorted(others, key=lambda j: (-scores[at, j], j))[:neighbours]) for at in (i, twin)
+            set(sorted(others, key=lambda j: (-scores[at, j], j))[:neighbors]) for at in (i, twin)
         ]
-        found.append(len(best[0] & best[1]) / min(neighbours, len(others)))
+        found.append(len(best[0] & best[1]) / min(neighbors, len(others)))
     return found
 
 
-@pytest.mark.parametrize("neighbours", [1, 5, 500])
-def test_it_is_what_a_loop_counts(neighbours):
+@pytest.mark.parametrize("neighbors", [1, 5, 500])
+def test_it_is_what_a_loop_counts(neighbors):
     scores, cameras = people(1.0)
     cameras = np.append(cameras, 7)  # alone: it has no twin, and is found by others
     scores = np.pad(scores, (0, 1), constant_values=3.0)
     scores[4, 5] = scores[4, 3]
-    found = agreements(scores, cameras, neighbours=neighbours)
+    found = agreements(scores, cameras, neighbors=neighbors)
     assert len(found) == len(cameras) - 1
-    np.testing.assert_array_equal(found, by_loop(scores, cameras, neighbours))
+    np.testing.assert_array_equal(found, by_loop(scores, cameras, neighbors))
 
 
 def test_it_is_one_for_the_sure_and_falls_with_noise():

@@ -19,7 +19,7 @@ RATES = Rates(image_seconds=0.5, pair_seconds=0.001, map_bytes=100)
 
 def test_the_plain_ranking_holds_a_block_of_scores():
     cost = Cost.of(dataset(300, 1000), RATES, Measures())
-    assert (cost.pairs, cost.maps, cost.scores, cost.neighbours) == (
+    assert (cost.pairs, cost.maps, cost.scores, cost.neighbors) == (
         300_000,
         130_000,
         4 * 256 * 1000,
@@ -29,11 +29,11 @@ def test_the_plain_ranking_holds_a_block_of_scores():
     assert cost.matching_seconds == pytest.approx(300)
 
 
-def test_re_ranking_matches_each_side_with_itself_and_keeps_neighbours():
+def test_re_ranking_matches_each_side_with_itself_and_keeps_neighbors():
     cost = Cost.of(dataset(300, 1000), RATES, Measures(rerank=True))
     assert cost.pairs == 300_000 + 45_000 + 500_000
     assert cost.scores == 4 * 300 * 1000
-    assert cost.neighbours == 1300 * 21 * 12
+    assert cost.neighbors == 1300 * 21 * 12
 
 
 def test_processes_divide_maps_and_pairs_but_not_what_re_ranking_adds():

@@ -13,11 +13,11 @@ from qaconv_reid.ranks import Ranks
 from support.processes import in_processes
 
 HEIGHT, WIDTH = 16, 8
-COLOURS = {1: (220, 30, 30), 2: (30, 220, 30), 3: (30, 30, 220), 4: (200, 200, 20)}
+COLORS = {1: (220, 30, 30), 2: (30, 220, 30), 3: (30, 30, 220), 4: (200, 200, 20)}
 
 
-class ColourNetwork(nn.Module):
-    """Mean colours of 4 × 4 fields, normalised: persons here differ in nothing else."""
+class ColorNetwork(nn.Module):
+    """Mean colors of 4 × 4 fields, normalized: persons here differ in nothing else."""
 
     def __init__(self):
         super().__init__()
@@ -41,11 +41,11 @@ class MeanCorrelation(nn.Module):
 
 @pytest.fixture
 def make(tmp_path):
-    """A data set of plain coloured images from lists of (person, camera)."""
+    """A data set of plain colored images from lists of (person, camera)."""
 
     def record(part, number, person, camera):
         path = tmp_path / f"{part}_{number}.png"
-        Image.new("RGB", (WIDTH, HEIGHT), COLOURS[person]).save(path)
+        Image.new("RGB", (WIDTH, HEIGHT), COLORS[person]).save(path)
         return Record(path=path, person=person, camera=camera, time=float(number))
 
     def build(query, gallery, notes=()):
@@ -54,7 +54,7 @@ def make(tmp_path):
             for name, listed in (("query", query), ("gallery", gallery))
         }
         return ReidDataset(
-            name="colours", layout="folder", root=tmp_path, train=(), notes=notes, **parts
+            name="colors", layout="folder", root=tmp_path, train=(), notes=notes, **parts
         )
 
     return build
@@ -65,7 +65,7 @@ GALLERY = [(4, 1), (3, 1), (2, 2), (1, 2), (1, 1), (2, 3), (4, 2)]
 
 
 def run(dataset, **options):
-    network, matcher = ColourNetwork(), MeanCorrelation()
+    network, matcher = ColorNetwork(), MeanCorrelation()
     result = evaluate(network, matcher, dataset, HEIGHT, WIDTH, **options)
     assert network.training
     assert network.dropout.training
@@ -73,7 +73,7 @@ def run(dataset, **options):
     return result, matcher
 
 
-def test_persons_of_their_own_colour_are_all_found(make):
+def test_persons_of_their_own_color_are_all_found(make):
     result, _ = run(make(QUERY, GALLERY, notes=("a note",)))
     assert (result.rank1, result.rank5, result.rank10, result.mAP, result.mINP) == (1, 1, 1, 1, 1)
     assert (result.ranking.queries, result.ranking.counted, result.gallery) == (3, 3, 7)
@@ -137,17 +137,17 @@ def test_progress_is_told(make):
     steps = []
     run(make(QUERY, GALLERY), query_block=2, batch=4, progress=lambda *step: steps.append(step))
     assert steps == [
-        ("colours: query features", 3, 3),
-        ("colours: gallery features", 4, 7),
-        ("colours: gallery features", 7, 7),
-        ("colours: matching", 2, 3),
-        ("colours: matching", 3, 3),
+        ("colors: query features", 3, 3),
+        ("colors: gallery features", 4, 7),
+        ("colors: gallery features", 7, 7),
+        ("colors: matching", 2, 3),
+        ("colors: matching", 3, 3),
     ]
 
 
 def test_with_the_real_matcher(make):
     matcher = QAConv(3, HEIGHT // 4, WIDTH // 4)
-    result = evaluate(ColourNetwork(), matcher, make(QUERY, GALLERY), HEIGHT, WIDTH)
+    result = evaluate(ColorNetwork(), matcher, make(QUERY, GALLERY), HEIGHT, WIDTH)
     assert result.mAP == 1
     assert matcher.training
 
@@ -161,7 +161,7 @@ class Untouchable:
             return tuple(Record(Path("/nowhere"), person, camera, None) for person, camera in part)
 
         return ReidDataset(
-            name="colours",
+            name="colors",
             layout="folder",
             root=Path("/nowhere"),
             train=(),
@@ -174,9 +174,9 @@ class Untouchable:
 @pytest.mark.parametrize(
     ("message", "query", "gallery", "options"),
     [
-        ("colours: got an empty query part", [], [(1, 1)], {}),
-        ("colours: got an empty gallery part", [(1, 1)], [], {}),
-        ("colours: got no query with a match", [(1, 1)], [(2, 1), (1, 1)], {}),
+        ("colors: got an empty query part", [], [(1, 1)], {}),
+        ("colors: got an empty gallery part", [(1, 1)], [], {}),
+        ("colors: got no query with a match", [(1, 1)], [(2, 1), (1, 1)], {}),
         ("query_block: got 0, wanted at least 1", [(1, 1)], [(1, 2)], {"query_block": 0}),
         ("gallery_block: got -1", [(1, 1)], [(1, 2)], {"gallery_block": -1}),
     ],
@@ -191,7 +191,7 @@ def test_what_cannot_be_evaluated_is_said_before_any_image_is_read(
 def test_a_matcher_of_another_size_is_said_before_any_image_is_read():
     dataset = Untouchable.dataset([(1, 1)], [(1, 2)])
     with pytest.raises(ValueError, match="as the matcher was made for"):
-        evaluate(ColourNetwork(), QAConv(3, 2, 2), dataset, HEIGHT, WIDTH)
+        evaluate(ColorNetwork(), QAConv(3, 2, 2), dataset, HEIGHT, WIDTH)
 
 
 def test_score_blocks_carry_no_gradient_and_restore_the_mode_between_steps():
@@ -208,22 +208,22 @@ def test_score_blocks_carry_no_gradient_and_restore_the_mode_between_steps():
 
 def test_extract_keeps_the_order_and_the_labels(make):
     records = make(QUERY, GALLERY).gallery
-    features = extract(ColourNetwork(), records, HEIGHT, WIDTH, batch=3)
+    features = extract(ColorNetwork(), records, HEIGHT, WIDTH, batch=3)
     assert features.maps.shape == (7, 3, 4, 2)
     assert features.persons == tuple(person for person, _ in GALLERY)
     assert features.cameras == tuple(camera for _, camera in GALLERY)
     assert features.times == tuple(range(7))
     assert len(features) == 7
     for map_, person in zip(features.maps, features.persons, strict=True):
-        colour = torch.tensor(COLOURS[person], dtype=torch.float32)
+        color = torch.tensor(COLORS[person], dtype=torch.float32)
         torch.testing.assert_close(
-            map_, (colour / colour.norm())[:, None, None].expand(3, 4, 2), rtol=0, atol=1e-5
+            map_, (color / color.norm())[:, None, None].expand(3, 4, 2), rtol=0, atol=1e-5
         )
 
 
 def test_extract_without_records_is_an_error():
     with pytest.raises(ValueError, match="records: got none, wanted at least one image"):
-        extract(ColourNetwork(), [], HEIGHT, WIDTH)
+        extract(ColorNetwork(), [], HEIGHT, WIDTH)
 
 
 def test_rows_beside_the_plain_one(make):
@@ -304,7 +304,7 @@ def test_without_cameras_an_image_is_left_out_of_its_own_ranking_alone(make):
 def test_no_image_is_mapped_twice(make):
     seen = []
 
-    class Counting(ColourNetwork):
+    class Counting(ColorNetwork):
         def forward(self, images):
             seen.append(len(images))
             return super().forward(images)

@@ -1,4 +1,4 @@
-"""What the histogram of colours sees of a picture, and what it does not."""
+"""What the histogram of colors sees of a picture, and what it does not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from qaconv_reid.data import Record
-from qaconv_reid.evaluation import ColourHistogram, Images
+from qaconv_reid.evaluation import ColorHistogram, Images
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def histogram(tmp_path):
     def of(pixels):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.png"
         Image.fromarray(pixels).save(path)
-        return ColourHistogram().vectors(Images([Record(path, person=1)]))[0].reshape(6, 3, 16)
+        return ColorHistogram().vectors(Images([Record(path, person=1)]))[0].reshape(6, 3, 16)
 
     return of
 
@@ -33,7 +33,7 @@ def test_every_stripe_and_channel_sums_to_one(histogram):
     torch.testing.assert_close(histogram(noise).sum(2), torch.ones(6, 3))
 
 
-def test_colours_fall_into_the_bins_of_their_stripe(histogram):
+def test_colors_fall_into_the_bins_of_their_stripe(histogram):
     counts = histogram(dressed((255, 0, 0), (0, 0, 255)))
     # Hue goes round in 256 steps: red at 0, blue at two thirds.
     assert counts[0, 0, 0] == counts[1, 0, 0] == 1

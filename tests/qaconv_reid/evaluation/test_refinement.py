@@ -12,7 +12,7 @@ from qaconv_reid.evaluation import (
     FeatureSet,
     Measures,
     evaluate_ranking,
-    kept_neighbours,
+    kept_neighbors,
     rerank,
     rerank_matches,
     reranked,
@@ -20,7 +20,7 @@ from qaconv_reid.evaluation import (
     temporal_lifting,
 )
 from qaconv_reid.evaluation.k_reciprocal import Settings
-from qaconv_reid.evaluation.kept_neighbours import KeptNeighbours
+from qaconv_reid.evaluation.kept_neighbors import KeptNeighbors
 from qaconv_reid.evaluation.refinement import refinements
 from qaconv_reid.evaluation.stored_scores import StoredScores
 from support.dense_rerank import dense_rerank
@@ -95,8 +95,8 @@ class Counted(torch.nn.Module):
         return self.matcher(probe, gallery)
 
 
-def test_neighbours_found_before_a_stop_are_not_searched_again(matcher, tmp_path, monkeypatch):
-    monkeypatch.setattr(kept_neighbours, "_NOTE_SECONDS", 0.0)
+def test_neighbors_found_before_a_stop_are_not_searched_again(matcher, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_neighbors, "_NOTE_SECONDS", 0.0)
     query, gallery = people(25, 1).maps, people(70, 2).maps
     across = list(score_blocks(matcher, query, gallery, query_block=6))
 
@@ -108,23 +108,23 @@ def test_neighbours_found_before_a_stop_are_not_searched_again(matcher, tmp_path
     for stop in (2, 9, 20):
         file = tmp_path / f"{stop}.safetensors"
         with pytest.raises(Stopped):
-            search(Counted(matcher, stop), KeptNeighbours(file))
+            search(Counted(matcher, stop), KeptNeighbors(file))
         again = Counted(matcher)
-        found = torch.cat(list(reranked(search(again, KeptNeighbours(file)), across)))
+        found = torch.cat(list(reranked(search(again, KeptNeighbors(file)), across)))
         assert torch.equal(found, wanted)
         assert again.calls == whole.calls - stop
         # Finished: none is searched for, and another division into blocks uses nothing of it.
         last = Counted(matcher)
         assert torch.equal(
-            torch.cat(list(reranked(search(last, KeptNeighbours(file)), across))), wanted
+            torch.cat(list(reranked(search(last, KeptNeighbors(file)), across))), wanted
         )
         assert last.calls == whole.calls - 34
     other = Counted(matcher)
-    rerank_matches(other, query, gallery, across, block=35, kept=KeptNeighbours(file))
+    rerank_matches(other, query, gallery, across, block=35, kept=KeptNeighbors(file))
     assert other.calls > 4
     file.write_bytes(b"torn")
     assert torch.equal(
-        torch.cat(list(reranked(search(matcher, KeptNeighbours(file)), across))), wanted
+        torch.cat(list(reranked(search(matcher, KeptNeighbors(file)), across))), wanted
     )
 
 

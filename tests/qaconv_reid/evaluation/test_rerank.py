@@ -17,9 +17,9 @@ from support.devices import on_every_device
 def distances(queries, gallery, seed=0, persons=6, levels=None, symmetric=True):
     """Three matrices of a set of noisy persons; ``levels`` rounds them, for ties."""
     random = np.random.default_rng(seed)
-    centres = random.normal(size=(persons, 5))
+    centers = random.normal(size=(persons, 5))
     who = random.integers(persons, size=queries + gallery)
-    points = centres[who] + 0.6 * random.normal(size=(queries + gallery, 5))
+    points = centers[who] + 0.6 * random.normal(size=(queries + gallery, 5))
     whole = np.linalg.norm(points[:, None] - points[None], axis=2)
     if not symmetric:
         whole = whole + 0.2 * random.random(whole.shape)
@@ -35,14 +35,14 @@ def assert_equal_to_dense(case, tolerance=1e-9, **options):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_default_numbers_of_neighbours(seed):
+def test_the_default_numbers_of_neighbors(seed):
     assert_equal_to_dense(distances(30, 90, seed))
 
 
 @pytest.mark.parametrize(
     ("k1", "k2", "weight"), [(20, 1, 0.3), (7, 3, 0.0), (5, 12, 0.5), (1, 1, 1.0), (9, 2, 0.3)]
 )
-def test_other_numbers_of_neighbours(k1, k2, weight):
+def test_other_numbers_of_neighbors(k1, k2, weight):
     assert_equal_to_dense(distances(25, 70, 4), k1=k1, k2=k2, weight=weight)
 
 
@@ -55,7 +55,7 @@ def test_distances_that_are_not_symmetric():
     assert_equal_to_dense(distances(25, 60, 2, symmetric=False))
 
 
-def test_fewer_images_than_neighbours():
+def test_fewer_images_than_neighbors():
     assert_equal_to_dense(distances(2, 3, 5))
     assert_equal_to_dense(distances(1, 1, 5))
 

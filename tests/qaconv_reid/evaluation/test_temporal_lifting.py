@@ -12,7 +12,7 @@ from qaconv_reid.evaluation import temporal_lifting
 from support.devices import on_every_device
 
 
-def by_hand(scores, qc, gc, qt, gt, tau=100.0, sigma=200.0, neighbours=10, alpha=0.2):
+def by_hand(scores, qc, gc, qt, gt, tau=100.0, sigma=200.0, neighbors=10, alpha=0.2):
     """Query by query and gallery image by gallery image; None: not known."""
     result = np.empty_like(scores)
     for i in range(len(scores)):
@@ -32,7 +32,7 @@ def by_hand(scores, qc, gc, qt, gt, tau=100.0, sigma=200.0, neighbours=10, alpha
                 ]
                 values = sorted((value for value, _ in met), reverse=True)
                 if met:
-                    least = values[:neighbours][-1]
+                    least = values[:neighbors][-1]
                     pivots = [time for value, time in met if value >= least]
                     weight = np.mean([np.exp(-(((gt[j] - t) / sigma) ** 2)) for t in pivots])
             result[i, j] = (weight + alpha) * scores[i, j]
@@ -68,14 +68,14 @@ def test_the_default_settings(seed):
 
 
 def test_other_settings():
-    options = {"tau": 37.0, "sigma": 11.5, "neighbours": 3, "alpha": 0.7}
+    options = {"tau": 37.0, "sigma": 11.5, "neighbors": 3, "alpha": 0.7}
     assert_equal_to_hand(random_case(3), **options)
-    assert_equal_to_hand(random_case(4), neighbours=1, alpha=0.0)
+    assert_equal_to_hand(random_case(4), neighbors=1, alpha=0.0)
 
 
 @pytest.mark.parametrize("levels", [1, 3])
 def test_all_that_equal_the_last_of_the_best_are_pivots(levels):
-    assert_equal_to_hand(random_case(5, levels=levels), neighbours=4)
+    assert_equal_to_hand(random_case(5, levels=levels), neighbors=4)
 
 
 def test_what_is_not_known_takes_no_part_and_keeps_its_order():
@@ -98,22 +98,22 @@ def test_nothing_is_known():
     queries=st.integers(1, 9),
     gallery=st.integers(1, 20),
     cameras=st.integers(1, 4),
-    neighbours=st.integers(1, 12),
+    neighbors=st.integers(1, 12),
     unknown=st.sampled_from([0.0, 0.4]),
     levels=st.sampled_from([None, 2]),
 )
-def test_any_case(seed, queries, gallery, cameras, neighbours, unknown, levels):
+def test_any_case(seed, queries, gallery, cameras, neighbors, unknown, levels):
     case = random_case(seed, queries, gallery, cameras, 300, unknown, levels)
-    assert_equal_to_hand(case, neighbours=neighbours)
+    assert_equal_to_hand(case, neighbors=neighbors)
 
 
 def test_companions_are_nearer_than_tau():
     """Two queries exactly tau apart are none of each other's."""
     scores = np.array([[0.9, 0.1], [0.2, 0.8]])
     case = (scores, [1, 1], [2, 2], [0.0, 100.0], [0.0, 5000.0])
-    lifted = temporal_lifting(*case, neighbours=1)
+    lifted = temporal_lifting(*case, neighbors=1)
     np.testing.assert_allclose(lifted, [[1.2 * 0.9, 0.02], [0.04, 1.2 * 0.8]], atol=1e-12)
-    lifted = temporal_lifting(*case, neighbours=1, tau=100.1)
+    lifted = temporal_lifting(*case, neighbors=1, tau=100.1)
     np.testing.assert_allclose(lifted, [[1.2 * 0.9, 0.02], [1.2 * 0.2, 0.2 * 0.8]], atol=1e-12)
 
 
@@ -148,7 +148,7 @@ def test_blocks_of_any_size_say_the_same(monkeypatch):
     [
         ("tau: got 0, wanted more than 0", {}, {"tau": 0}),
         ("sigma: got -1", {}, {"sigma": -1}),
-        ("neighbours: got 0", {}, {"neighbours": 0}),
+        ("neighbors: got 0", {}, {"neighbors": 0}),
         ("alpha: got -0.1", {}, {"alpha": -0.1}),
         (r"scores: got shape \[2, 3\], wanted \[queries, 4\]", {0: np.zeros((2, 3))}, {}),
         ("scores: got torch.int64", {0: np.zeros((2, 4), np.int64)}, {}),

@@ -22,7 +22,7 @@ def models(name="resnet18_ibn_b", stage="layer3", neck=6, hw=(4, 2)):
         ("resnet50_ibn_b", "layer3", 128),
     ],
 )
-def test_the_network_is_recognised(tmp_path, name, stage, neck):
+def test_the_network_is_recognized(tmp_path, name, stage, neck):
     network, matcher = models(name, stage, neck)
     torch.save(authors_document(network, matcher, name, epoch=7), tmp_path / "checkpoint.pth.tar")
 

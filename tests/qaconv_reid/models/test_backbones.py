@@ -13,7 +13,7 @@ HEIGHT, WIDTH = 64, 32
 
 
 def on_meta(name, stage):
-    """Shapes and names without the numbers: quick for every depth."""
+    """Shapes and names without the numbers: fast for every depth."""
     with torch.device("meta"):
         return build_backbone(name, stage)
 
@@ -96,7 +96,7 @@ def test_ibn_b_keys_are_those_published(depth, last):
     assert keys == expected
 
 
-def test_ibn_normalises_half_by_image_and_half_by_statistics():
+def test_ibn_normalizes_half_by_image_and_half_by_statistics():
     ibn = IBN(6).eval().requires_grad_(False)
     maps = torch.randn(2, 6, 5, 4) * 3 + 1
     out = ibn(maps)

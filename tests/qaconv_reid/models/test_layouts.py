@@ -126,7 +126,7 @@ def test_names_of_no_known_program_are_taken_as_they_are(tmp_path):
     assert torch.equal(module.trunk[0].bias, torch.ones(2))
 
 
-def test_whole_networks_of_torchvision_are_recognised(tmp_path):
+def test_whole_networks_of_torchvision_are_recognized(tmp_path):
     for network in (torchvision.models.resnet18(), torchvision.models.mobilenet_v2()):
         torch.save(network.state_dict(), tmp_path / "w.pth")
         read = read_weights(tmp_path / "w.pth")

@@ -37,12 +37,12 @@ def test_maps_lie_channels_last_for_images_that_do_not(network):
     assert not maps.is_contiguous()
 
 
-def test_maps_are_normalised_in_float32_under_autocast(network):
+def test_maps_are_normalized_in_float32_under_autocast(network):
     images = torch.rand(2, 3, 64, 32)
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
         maps = network(images)
     assert maps.dtype == torch.float32
-    # bfloat16 keeps 8 bits: a length of 1 to 1e-6 shows that the normalisation was not in it.
+    # bfloat16 keeps 8 bits: a length of 1 to 1e-6 shows that the normalization was not in it.
     torch.testing.assert_close(maps.norm(dim=1), torch.ones(2, 4, 2), rtol=0, atol=1e-6)
     with torch.no_grad():
         assert nn.functional.cosine_similarity(maps, network(images)).min() > 0.95

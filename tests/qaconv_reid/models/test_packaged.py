@@ -34,7 +34,7 @@ def test_auto_finds_an_installed_package(monkeypatch, tmp_path):
     spec.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
     assert find_weights("auto", "mobilenet_v2") == inside
-    assert "MIT licence" in about_weights(inside)
+    assert "MIT license" in about_weights(inside)
     assert about_weights(tmp_path / "mine.pth") is None
     with pytest.raises(ValueError, match="no package is known to hold weights of resnet18"):
         find_weights("auto", "resnet18")
@@ -46,10 +46,10 @@ def test_auto_says_what_to_install(monkeypatch):
         find_weights("auto", "mobilenet_v2")
 
 
-def test_every_packaged_weight_names_its_licence_and_a_backbone():
+def test_every_packaged_weight_names_its_license_and_a_backbone():
     for packaged in PACKAGED_WEIGHTS.values():
         assert packaged.backbone in BACKBONES
-        assert "licence" in packaged.about
+        assert "license" in packaged.about
 
 
 def test_imagenet_weights_of_an_installed_package():

@@ -210,7 +210,7 @@ def test_families_share_what_a_histogram_sees():
     alike = 0
     for family in range(10):
         looks = [look_of(0, Person("plaza", family * FAMILY + i)) for i in range(FAMILY)]
-        alike += len({look.bottom.colours for look in looks}) == 1
+        alike += len({look.bottom.colors for look in looks}) == 1
         patterns = {(look.top.pattern, look.bag, look.hair, look.hat) for look in looks}
         assert len(patterns) > 1
     assert 4 <= alike < 10

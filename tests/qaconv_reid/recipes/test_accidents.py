@@ -33,7 +33,7 @@ def people(tmp_path_factory) -> Path:
 def settings(people):
     return [
         *("tiny", "name=a", "schedule.max_epochs=1", "model.height=32", "model.width=16"),
-        *("sampler.batch_size=4", "sampler.instances=2", "runtime.workers=0"),
+        *("sampler.batch_size=4", "sampler.num_instances=2", "runtime.workers=0"),
         *(f"data.train={people}", f"data.test={people}"),
     ]
 
@@ -94,7 +94,7 @@ CHANGES = [
     (lambda d: d.pop("state"), "state: got nothing"),
     (lambda d: d["state"].update(epoch="two"), "epoch: got 'two', wanted a valid integer"),
     (lambda d: d["state"].update(position=-1), "position: got -1"),
-    (lambda d: d["state"].update(optimiser=[]), r"optimiser: got \[\]"),
+    (lambda d: d["state"].update(optimizer=[]), r"optimizer: got \[\]"),
     (lambda d: d["state"].update(random=None), "random: got None"),
     (lambda d: d["state"]["random"].update(python=3), r"random\.python: got 3"),
     (lambda d: d["state"]["random"]["python"].__setitem__(1, "x"), "random: "),

@@ -55,7 +55,7 @@ def test_the_same_set_twice_is_refused(make, tmp_path):
 def settings(*overrides, **data):
     return load(
         "tiny",
-        ["sampler.batch_size=4", "sampler.instances=2", *overrides],
+        ["sampler.batch_size=4", "sampler.num_instances=2", *overrides],
     ).model_copy(update={"data": DataConfig(**data)})
 
 

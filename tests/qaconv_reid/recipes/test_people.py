@@ -56,14 +56,14 @@ def test_the_default_place_can_be_chosen(tmp_path, monkeypatch, capsys):
 def test_measure_within_and_across_domains(folder, tmp_path, capsys):
     file = tmp_path / "figures.json"
     assert cli.main(["data", "measure", str(folder), *UNTRAINED, "--json", str(file)]) == 0
-    assert "colour histogram" in capsys.readouterr().out
+    assert "color histogram" in capsys.readouterr().out
     written = json.loads(file.read_text())
     assert written["data"]["synthetic"] is True
     assert written["command"] == f"qaconv data measure {folder.name} {' '.join(UNTRAINED)}"
     assert {"commit", "uncommitted_changes", "made", "machine"} <= written.keys()
     figures = written["figures"]
     untrained = ("pooled embedding", "stripes", "8 stripes", "untrained QAConv")
-    methods = ["colour histogram", *(f"{method}, random weights" for method in untrained)]
+    methods = ["color histogram", *(f"{method}, random weights" for method in untrained)]
     assert list(dict.fromkeys(figure["method"] for figure in figures)) == methods
     assert len(figures) == 5 * 4
     for figure in figures:
@@ -76,7 +76,7 @@ def test_measure_within_and_across_domains(folder, tmp_path, capsys):
 
 
 def test_a_histogram_finds_a_picture_of_itself(folder, tmp_path):
-    """With the queries as the gallery of another domain, colours are all it takes."""
+    """With the queries as the gallery of another domain, colors are all it takes."""
     copy = tmp_path / "both"
     shutil.copytree(folder / "plaza", copy / "one")
     shutil.copytree(folder / "plaza", copy / "two")
@@ -89,7 +89,7 @@ def test_a_histogram_finds_a_picture_of_itself(folder, tmp_path):
     (same,) = (
         f
         for f in figures
-        if (f["query"], f["gallery"]) == ("one", "two") and f["method"] == "colour histogram"
+        if (f["query"], f["gallery"]) == ("one", "two") and f["method"] == "color histogram"
     )
     assert same["rank1"] == 1
 
@@ -174,7 +174,7 @@ def test_variants_stand_beside_each_other_and_apart(folder, tmp_path, capsys):
         for variant in ("plain", "hidden=0.33")
     }
     assert len(of["plain"]) == len(of["hidden=0.33"]) == 5
-    assert of["hidden=0.33"][0] < of["plain"][0]  # colours: a random network may gain by chance
+    assert of["hidden=0.33"][0] < of["plain"][0]  # colors: a random network may gain by chance
 
     file = tmp_path / "measures.json"
     argv = ["evaluate", *UNTRAINED, "--untrained", "--data", str(folder / "plaza"), *chosen]

@@ -46,14 +46,14 @@ def test_it_tells_agreement_and_advice(home, capsys):
 
 def test_labels_are_not_used(home, capsys):
     before = said(capsys, "market/bounding_box_test", "--run", "run")
-    folder = home / "unlabelled"
+    folder = home / "unlabeled"
     folder.mkdir()
     lines = ["path,camera"]
     for number, image in enumerate(sorted(Path("market/bounding_box_test").iterdir())):
         (folder / f"{number}.jpg").write_bytes(image.read_bytes())
         lines.append(f"{number}.jpg,{image.name.partition('_c')[2][0]}")
     (folder / "crops.csv").write_text("\n".join(lines))
-    assert said(capsys, "unlabelled/crops.csv", "--run", "run") == before
+    assert said(capsys, "unlabeled/crops.csv", "--run", "run") == before
 
 
 def test_a_sample_takes_the_same_part_of_each_camera():

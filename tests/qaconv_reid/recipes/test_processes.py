@@ -36,7 +36,7 @@ def settings(people, *more):
         "model.height=64",
         "model.width=32",
         "sampler.batch_size=8",
-        "sampler.instances=2",
+        "sampler.num_instances=2",
         "schedule.kind=step",
         *more,
     ]

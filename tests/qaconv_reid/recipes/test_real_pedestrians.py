@@ -36,7 +36,7 @@ SETTINGS = (
     "sampler.kind=graph",
     # Four of the eight persons in a batch, so that the graph has something to choose.
     "sampler.batch_size=16",
-    "sampler.instances=4",
+    "sampler.num_instances=4",
     "schedule.kind=step",
     "schedule.step=20",
     "schedule.max_epochs=30",
@@ -104,7 +104,7 @@ def _summary(before, after, seconds):
         "",
         "real pedestrians (vtest_reid): trained on the gallery's crops, searched for with the "
         "queries.",
-        "The same 8 persons are in both: this proves the machinery, not generalisation.",
+        "The same 8 persons are in both: this proves the machinery, not generalization.",
     ]
     for name, heading in (("rank1", "Rank-1"), ("mAP", "mAP"), ("mINP", "mINP")):
         lines.append(

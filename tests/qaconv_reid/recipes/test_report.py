@@ -160,19 +160,19 @@ def test_names_of_files_are_text(made):
     assert printable(search["pairs"][0]["probe"]) in words
 
 
-def test_neighbours_of_classes(trained_on):
+def test_neighbors_of_classes(trained_on):
     """By one image of each class: the nearest are those that the matcher scores highest."""
     text, data = trained_on
     graph = data["graph"]
-    assert (graph["classes"], graph["looked_at"], graph["neighbours"]) == (PERSONS, PERSONS, 5)
+    assert (graph["classes"], graph["looked_at"], graph["neighbors"]) == (PERSONS, PERSONS, 5)
     assert graph["families"] is None  # of these nobody knows
     assert 1 <= len(graph["shown"]) <= 6
-    best = [hood["neighbours"][0]["score"] for hood in graph["shown"]]
+    best = [hood["neighbors"][0]["score"] for hood in graph["shown"]]
     assert best == sorted(best, reverse=True)
     for hood in graph["shown"]:
-        scores = [other["score"] for other in hood["neighbours"]]
+        scores = [other["score"] for other in hood["neighbors"]]
         assert scores == sorted(scores, reverse=True)
-        people = {hood["class"]["person"], *(other["person"] for other in hood["neighbours"])}
+        people = {hood["class"]["person"], *(other["person"] for other in hood["neighbors"])}
         assert people == set(range(PERSONS))
     assert "Who is alike to the matcher" in text
 

@@ -205,9 +205,9 @@ def test_the_best_weights_on_identities_held_back(command):
         "schedule.max_epochs=4",
         "schedule.patience=1",
         "sampler.batch_size=8",
-        "sampler.instances=2",
+        "sampler.num_instances=2",
         "runtime.precision=bfloat16",
-        "optimiser.average=0.9",
+        "optimizer.average=0.9",
     )
     assert code == 0
     assert "validation Rank-1" in error

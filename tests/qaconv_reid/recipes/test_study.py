@@ -31,7 +31,7 @@ images = 160
 points = 2
 settings = [
     "model.backbone=mobilenet_v2", "model.neck_features=8", "model.height=32", "model.width=16",
-    "sampler.batch_size=8", "sampler.instances=2", "runtime.workers=0",
+    "sampler.batch_size=8", "sampler.num_instances=2", "runtime.workers=0",
 ]
 
 [arms.PK]
@@ -51,7 +51,7 @@ def plan(tmp_path):
 
 
 def test_the_grid(plan, tmp_path):
-    cells = read_plan(str(plan)).cells(tmp_path, ["optimiser.learning_rate=0.002"])
+    cells = read_plan(str(plan)).cells(tmp_path, ["optimizer.learning_rate=0.002"])
     assert [cell.name for cell in cells] == [
         "pk-4-0",
         "class-memory-4-0",
@@ -63,7 +63,7 @@ def test_the_grid(plan, tmp_path):
     for config in (first, second):
         assert config.data.identities == 4
         assert config.schedule.max_epochs * config.schedule.epoch_images == 160
-        assert config.optimiser.learning_rate == 0.002
+        assert config.optimizer.learning_rate == 0.002
     other = read_plan(str(plan)).only([2], [5, 6])
     some = other.chosen(["PK"], other.cells(tmp_path))
     assert [cell.name for cell in some] == ["pk-2-5", "pk-2-6"]
@@ -219,8 +219,8 @@ def test_a_study_that_is_stopped_goes_on_and_ends_as_if_it_had_not_been(
     assert cli.main(moved) == 0
     shown = json.loads((tmp_path / "carried" / "study.json").read_text())
     assert shown == found
-    assert cli.main([*moved[:5], "optimiser.momentum=0.5", *moved[5:]]) == 2
-    assert "the run was begun with another optimiser.momentum" in capsys.readouterr().err
+    assert cli.main([*moved[:5], "optimizer.momentum=0.5", *moved[5:]]) == 2
+    assert "the run was begun with another optimizer.momentum" in capsys.readouterr().err
 
 
 BROKEN = """
@@ -232,12 +232,12 @@ images = 480
 points = 2
 settings = [
     "model.backbone=mobilenet_v2", "model.neck_features=8", "model.height=32", "model.width=16",
-    "sampler.batch_size=4", "sampler.instances=2", "runtime.workers=0",
+    "sampler.batch_size=4", "sampler.num_instances=2", "runtime.workers=0",
 ]
 
 [arms.broken]
 preset = "pk-2.1"
-settings = ["optimiser.learning_rate=0.05", "matcher.hold_scale=false"]
+settings = ["optimizer.learning_rate=0.05", "matcher.hold_scale=false"]
 
 [arms.failing]
 preset = "pk-2.1"

@@ -32,7 +32,7 @@ def test_the_line_of_an_evaluation():
         matching_seconds=600.0,
         maps=3 << 30,
         scores=1 << 20,
-        neighbours=0,
+        neighbors=0,
     )
     assert cost_line(cost) == (
         "mall: 2,000 queries, 30,000 gallery images, 60,000,000 pairs to match: about 30 min "

@@ -23,7 +23,7 @@ def refresh(images, models, **options):
     return GraphRefresh(
         *models,
         small_source(images),
-        neighbours=2,
+        neighbors=2,
         batch_size=4,
         device=torch.device("cpu"),
         **options,

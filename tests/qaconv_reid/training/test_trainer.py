@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from qaconv_reid.config import ConfigError, OptimiserConfig
+from qaconv_reid.config import ConfigError, OptimizerConfig
 from qaconv_reid.training import TrainingImages, checkpoint
-from qaconv_reid.training.optimisation import build_optimiser
+from qaconv_reid.training.optimization import build_optimizer
 from support.runs import small_config, small_images, small_models, small_trainer
 
 
@@ -39,11 +39,11 @@ def counter(limit):
     return lambda: next(asked) >= limit
 
 
-def test_the_paper_s_optimiser():
+def test_the_paper_s_optimizer():
     network, matcher = small_models()
-    optimiser = build_optimiser(network, [matcher], OptimiserConfig())
+    optimizer = build_optimizer(network, [matcher], OptimizerConfig())
 
-    backbone, fresh = optimiser.param_groups
+    backbone, fresh = optimizer.param_groups
     assert (backbone["lr"], fresh["lr"]) == (pytest.approx(5e-4), 5e-3)
     assert all(group["nesterov"] and group["momentum"] == 0.9 for group in (backbone, fresh))
     assert all(group["weight_decay"] == 5e-4 for group in (backbone, fresh))
@@ -81,8 +81,8 @@ def test_training_learns_to_tell_drawn_persons_apart(images):
         "schedule.kind=step",
         "schedule.step=99",
         "schedule.max_epochs=40",
-        "optimiser.learning_rate=0.01",
-        "optimiser.backbone_factor=1",
+        "optimizer.learning_rate=0.01",
+        "optimizer.backbone_factor=1",
     )
     losses = [report.loss for report in small_trainer(images, config).epochs()]
     # Seeds 0 to 3 end at 0.70 to 0.82 of where they began; rounding alone moves a seed that much.
@@ -138,7 +138,7 @@ def test_several_sets_can_be_balanced(tmp_path):
 )
 def test_how_near_the_others_of_a_batch_are(images, settings, asked, strangers):
     trainer = small_trainer(images, small_config("schedule.max_epochs=1", *settings))
-    assert trainer.refresh.neighbours == asked
+    assert trainer.refresh.neighbors == asked
     assert trainer.stream._samplers["graph"]._strangers == strangers
     (report,) = trainer.epochs()
     assert report.steps == 6
@@ -180,14 +180,14 @@ def test_accuracy_of_a_start(images):
 
 
 def test_the_rate_follows_the_schedule(images):
-    config = small_config("schedule.kind=step", "schedule.step=1", "optimiser.learning_rate=0.008")
+    config = small_config("schedule.kind=step", "schedule.step=1", "optimizer.learning_rate=0.008")
     rates = [report.learning_rate for report in small_trainer(images, config).epochs()]
     assert rates == pytest.approx([0.008, 0.0008, 0.00008])
 
 
 @pytest.mark.parametrize(("clip", "binds"), [(0.0, False), (1e-3, True), (1e6, False)])
 def test_network_and_matcher_are_clipped_apart_and_zero_clips_nothing(images, clip, binds):
-    trainer = small_trainer(images, small_config(f"optimiser.clip_norm={clip}"))
+    trainer = small_trainer(images, small_config(f"optimizer.clip_norm={clip}"))
     for module in (trainer.network, trainer.matcher):
         for parameter in module.parameters():
             parameter.grad = torch.ones_like(parameter)
@@ -355,8 +355,8 @@ def test_a_classifier_learns(images):
         "loss.kind=softmax",
         "schedule.kind=step",
         "schedule.max_epochs=40",
-        "optimiser.learning_rate=0.5",
-        "optimiser.backbone_factor=1",
+        "optimizer.learning_rate=0.5",
+        "optimizer.backbone_factor=1",
         "augmentation.from_accuracy=1",
     )
     reports = list(small_trainer(images, config).epochs())
@@ -364,7 +364,7 @@ def test_a_classifier_learns(images):
 
 
 def test_the_loss_s_own_gradient_is_clipped_and_cleared(images):
-    config = small_config("loss.kind=softmax", "optimiser.clip_norm=1e-4")
+    config = small_config("loss.kind=softmax", "optimizer.clip_norm=1e-4")
     trainer = small_trainer(images, config)
     for _ in itertools.islice(trainer.epochs(counter(3)), 1):
         pass
@@ -374,7 +374,7 @@ def test_the_loss_s_own_gradient_is_clipped_and_cleared(images):
 
 def gradients_of(images, *settings):
     """The gradients that each of two batches leaves, the weights all but standing still."""
-    still = ("sampler.kind=pk", "optimiser.learning_rate=1e-12", "optimiser.clip_norm=0")
+    still = ("sampler.kind=pk", "optimizer.learning_rate=1e-12", "optimizer.clip_norm=0")
     trainer = small_trainer(images, small_config(*still, *settings))
     gathered = []
     gather = trainer._gradients
@@ -391,7 +391,7 @@ def gradients_of(images, *settings):
 
 def test_the_gradients_of_batches_add_up_as_their_mean(images):
     first, second = gradients_of(images)
-    half, mean = gradients_of(images, "optimiser.accumulate=2")
+    half, mean = gradients_of(images, "optimizer.accumulate=2")
     for one, other, a, b in zip(first, second, half, mean, strict=True):
         torch.testing.assert_close(a, one / 2)
         torch.testing.assert_close(b, (one + other) / 2)
@@ -399,7 +399,7 @@ def test_the_gradients_of_batches_add_up_as_their_mean(images):
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_weights_stand_still_until_all_batches_of_a_step_are_there(images, kind):
-    settings = (f"optimiser.kind={kind}", "optimiser.accumulate=3")
+    settings = (f"optimizer.kind={kind}", "optimizer.accumulate=3")
     trainer = small_trainer(images, small_config(*settings))
     moved = []
     before = [weight.detach().clone() for weight in trainer._learning()]
@@ -415,7 +415,7 @@ def test_weights_stand_still_until_all_batches_of_a_step_are_there(images, kind)
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_a_run_is_resumed_in_the_middle_of_a_step_s_batches(images, tmp_path, steps):
-    config = small_config("optimiser.accumulate=3", "optimiser.average=0.9", "schedule.warm_up=1")
+    config = small_config("optimizer.accumulate=3", "optimizer.average=0.9", "schedule.warm_up=1")
     whole = small_trainer(images, config)
     list(whole.epochs())
     first = small_trainer(images, config)
@@ -430,7 +430,7 @@ def test_a_run_is_resumed_in_the_middle_of_a_step_s_batches(images, tmp_path, st
 
 
 def test_the_moving_average_is_what_is_evaluated(images):
-    config = small_config("optimiser.average=0.5", "schedule.epoch_images=6")
+    config = small_config("optimizer.average=0.5", "schedule.epoch_images=6")
     trainer = small_trainer(images, config)
     before = trainer.network.neck.weight.detach().clone()
     list(trainer.epochs(counter(1)))
@@ -444,7 +444,7 @@ def test_the_moving_average_is_what_is_evaluated(images):
 def test_the_rate_warms_up_in_a_line(images):
     trainer = small_trainer(images, small_config("schedule.warm_up=0.5"))
     rates = []
-    list(trainer.epochs(after_step=lambda: rates.append(trainer.optimiser.param_groups[1]["lr"])))
+    list(trainer.epochs(after_step=lambda: rates.append(trainer.optimizer.param_groups[1]["lr"])))
     assert rates[:6] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.01, 0.01, 0.01])
 
 

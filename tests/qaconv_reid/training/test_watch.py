@@ -112,7 +112,7 @@ def collapsing(images, *settings):
             "matcher.hold_scale=false",
             "schedule.kind=step",
             "schedule.max_epochs=100",
-            "optimiser.learning_rate=1e-9",
+            "optimizer.learning_rate=1e-9",
             *settings,
         ),
         notice=print,

@@ -1,4 +1,4 @@
-"""What a layout is: how to recognise one way of storing a data set, and how to read it."""
+"""What a layout is: how to recognize one way of storing a data set, and how to read it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from qaconv_reid.data.decoding import SUFFIXES
 from qaconv_reid.data.records import DataError, shorten
 
-#: How many files of a folder are looked at to recognise its naming.
+#: How many files of a folder are looked at to recognize its naming.
 _SAMPLE = 64
 
 #: Digits of the largest number that is kept as it is: a tensor holds numbers below 2^63.

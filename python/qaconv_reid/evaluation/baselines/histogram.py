@@ -1,4 +1,4 @@
-"""Colour histograms of stripes: what a picture's colours alone are worth."""
+"""Color histograms of stripes: what a picture's colors alone are worth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from qaconv_reid.data import read_image
 from qaconv_reid.evaluation.baselines.baseline import Baseline, Images
 
-__all__ = ["ColourHistogram"]
+__all__ = ["ColorHistogram"]
 
 #: Horizontal stripes, and bins of each of hue, saturation and value in each stripe.
 _STRIPES = 6
@@ -21,13 +21,13 @@ _SIZE = (64, 128)
 _MARGIN = 12
 
 
-class ColourHistogram(Baseline):
+class ColorHistogram(Baseline):
     """Histograms of hue, of saturation and of value in six stripes; each sums to 1.
 
     Compared by the sum of absolute differences. Only the middle of a picture counts.
     """
 
-    name = "colour histogram"
+    name = "color histogram"
     of_maps = False
 
     def vectors(self, images: Images) -> Tensor:

@@ -10,7 +10,7 @@ __all__ = ["PooledEmbedding"]
 
 
 class PooledEmbedding(CosineOfMaps):
-    """The mean over all places."""
+    """The mean over all locations."""
 
     name = "pooled embedding"
 

@@ -17,7 +17,7 @@ class Stripes(CosineOfMaps):
     """The means of row stripes, each brought to length 1: every stripe has the same say.
 
     Args:
-        count: of the stripes; where they do not divide the rows, neighbours share a row. None
+        count: of the stripes; where they do not divide the rows, neighbors share a row. None
             takes as many as the maps have rows.
 
     Raises:

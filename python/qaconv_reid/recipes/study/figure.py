@@ -10,7 +10,7 @@ __all__ = ["figure"]
 
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 40, 44
-#: Told apart without their colours too: by dashes, and by the names at their ends.
+#: Told apart without their colors too: by dashes, and by the names at their ends.
 _LOOKS = (
     ("#0072b2", ""),
     ("#d55e00", "7 3"),
@@ -124,15 +124,15 @@ def _drawn(lines: Mapping[str, Sequence[Point]], what: str) -> list[str]:
     )
     places = _apart([(y(points[-1][1]), arm) for arm, points in lines.items()])
     for number, (arm, points) in enumerate(lines.items()):
-        colour, dashes = _LOOKS[number % len(_LOOKS)]
+        color, dashes = _LOOKS[number % len(_LOOKS)]
         upper = [f"{x(p[0])},{y(p[3])}" for p in points]
         lower = [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]
         middle = " ".join(f"{x(p[0])},{y(p[1])}" for p in points)
         parts.append(
-            f'<polygon points="{" ".join(upper + lower)}" fill="{colour}" opacity="0.13"/>'
-            f'<polyline points="{middle}" fill="none" stroke="{colour}" stroke-width="2.2" '
+            f'<polygon points="{" ".join(upper + lower)}" fill="{color}" opacity="0.13"/>'
+            f'<polyline points="{middle}" fill="none" stroke="{color}" stroke-width="2.2" '
             f'stroke-dasharray="{dashes}"/>'
-            f'<text x="{x(points[-1][0]) + 8}" y="{places[arm] + 4:.1f}" fill="{colour}" '
+            f'<text x="{x(points[-1][0]) + 8}" y="{places[arm] + 4:.1f}" fill="{color}" '
             f'font-weight="600">{escape(arm)} {points[-1][1]:.1f}</text>'
         )
     return parts

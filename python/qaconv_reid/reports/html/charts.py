@@ -1,7 +1,7 @@
-"""Line and area charts as SVG text, for a page: colours and writing are the page's own.
+"""Line and area charts as SVG text, for a page: colors and writing are the page's own.
 
 Classes say what a part is (``s0``, ``s1`` ... for the series); the page's style sheet gives them
-their colours, light or dark, and their dashes, so that no series is told by its colour alone.
+their colors, light or dark, and their dashes, so that no series is told by its color alone.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from qaconv_reid.reports.pictures.paint import (
     FOR,
     INK,
     PAPER,
-    Colour,
+    Color,
     blend,
     fitting,
     font,
@@ -26,7 +26,7 @@ _GAP = 12
 _TEXT, _SMALL = 17, 13
 #: Lines are drawn so many times as large, then made small: Pillow's own have steps.
 _FINER = 3
-_GREY: Colour = (110, 110, 110)
+_GRAY: Color = (110, 110, 110)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ def correspondence_picture(
     """Draw the heat map of each image at its outer side, lines between the images.
 
     Blue speaks for the match, orange (dashed) against it; the thicker a line and the stronger a
-    colour, the greater the part of the score. Lines have one scale, heat maps another, each up to
+    color, the greater the part of the score. Lines have one scale, heat maps another, each up to
     its greatest part.
 
     Args:
@@ -71,7 +71,7 @@ def correspondence_picture(
     draw = ImageDraw.Draw(sheet)
     heading = fitting(match.heading, _TEXT, width - 2 * _GAP)
     draw.text((_GAP, _GAP), heading, fill=INK, font=font(_TEXT))
-    draw.text((_GAP, _GAP + _TEXT + 6), _sum(match.found), fill=_GREY, font=font(_SMALL))
+    draw.text((_GAP, _GAP + _TEXT + 6), _sum(match.found), fill=_GRAY, font=font(_SMALL))
     for start, name in zip(starts, match.names, strict=True):
         name = fitting(name, _SMALL, side)
         draw.text((left + start, above - _SMALL - 6), name, fill=INK, font=font(_SMALL))
@@ -111,7 +111,7 @@ def _panel(
 
 
 def _strongest(found: Correspondences) -> float:
-    """The greatest part of a position, by magnitude: where the heat maps' colours end."""
+    """The greatest part of a position, by magnitude: where the heat maps' colors end."""
     return max(float(heat.abs().max()) for heat in (found.probe_heat, found.gallery_heat)) or 1.0
 
 
@@ -128,24 +128,24 @@ def _signed(value: float) -> str:
     return f"{'-' if value < 0 else '+'} {abs(value):.2f}"
 
 
-def _colour(value: float) -> Colour:
+def _color(value: float) -> Color:
     return AGAINST if value < 0 else FOR
 
 
 def _heat(image: Image.Image, heat: Tensor, strongest: float) -> Image.Image:
-    """The image in grey, each position in the colour of its part."""
+    """The image in gray, each position in the color of its part."""
     rows, columns = heat.shape
-    colours = Image.new("RGB", (columns, rows))
+    colors = Image.new("RGB", (columns, rows))
     shares = Image.new("L", (columns, rows))
     for row in range(rows):
         for column in range(columns):
             value = float(heat[row, column])
-            colours.putpixel((column, row), _colour(value))
+            colors.putpixel((column, row), _color(value))
             shares.putpixel((column, row), round(230 * min(abs(value) / strongest, 1) ** 0.7))
-    grey = Image.blend(image.convert("L").convert("RGB"), Image.new("RGB", image.size, PAPER), 0.35)
+    gray = Image.blend(image.convert("L").convert("RGB"), Image.new("RGB", image.size, PAPER), 0.35)
     # Positions stay squares: between two of them nothing was measured.
-    over, mask = (part.resize(image.size, Image.Resampling.NEAREST) for part in (colours, shares))
-    return Image.composite(over, grey, mask)
+    over, mask = (part.resize(image.size, Image.Resampling.NEAREST) for part in (colors, shares))
+    return Image.composite(over, gray, mask)
 
 
 def _draw_lines(
@@ -165,9 +165,9 @@ def _draw_lines(
             _point(corner, place, cell, columns)
             for corner, place in zip(corners, (line.probe, line.gallery), strict=True)
         ]
-        colour = _colour(line.contribution)
+        color = _color(line.contribution)
         wide = round(_FINER * (1.2 + 3 * share))
-        for shade, more in (((*PAPER, 200), 2 * _FINER), ((*colour, 255), 0)):
+        for shade, more in (((*PAPER, 200), 2 * _FINER), ((*color, 255), 0)):
             for begin, end in _dashes(ends[0], ends[1], line.contribution < 0):
                 draw.line((begin, end), fill=shade, width=wide + more)
             radius = wide + more / 2
@@ -205,7 +205,7 @@ def _dashes(
 
 
 def _legend(width: int, strongest: float, lines: tuple[Match, ...], of: int) -> Image.Image:
-    """A bar of the heat maps' colours, and what the lines are."""
+    """A bar of the heat maps' colors, and what the lines are."""
     line_height = _SMALL + 9
     strongest_line = max((abs(line.contribution) for line in lines), default=0.0)
     against = sum(line.contribution < 0 for line in lines)
@@ -216,25 +216,25 @@ def _legend(width: int, strongest: float, lines: tuple[Match, ...], of: int) -> 
     sheet = Image.new("RGB", (width, 3 * line_height), PAPER)
     draw = ImageDraw.Draw(sheet)
     x = 0
-    for colour, dashed, text in words:
+    for color, dashed, text in words:
         y = line_height // 2
         for begin, end in _dashes((x * _FINER, 0), ((x + 36) * _FINER, 0), dashed):
-            draw.line((begin[0] / _FINER, y, end[0] / _FINER, y), fill=colour, width=4)
+            draw.line((begin[0] / _FINER, y, end[0] / _FINER, y), fill=color, width=4)
         draw.text((x + 44, 3), text, fill=INK, font=font(_SMALL))
         x += 44 + text_width(text, _SMALL) + 28
     told = (
         f"lines: {len(lines)} of the {of} pairs of positions that are each other's best; "
         f"the thickest is {strongest_line:.2f} of the score"
     )
-    draw.text((0, line_height + 3), fitting(told, _SMALL, width), fill=_GREY, font=font(_SMALL))
+    draw.text((0, line_height + 3), fitting(told, _SMALL, width), fill=_GRAY, font=font(_SMALL))
     y = 2 * line_height
     low, high = f"-{strongest:.2f}", f"+{strongest:.2f}"
     x = text_width(low, _SMALL) + 8
     draw.text((0, y + 3), low, fill=INK, font=font(_SMALL))
     for step in range(-60, 61):
         share = 0.9 * (abs(step) / 60) ** 0.7
-        colour = blend((220, 220, 220), _colour(step), share)
-        draw.line((x + step + 60, y + 4, x + step + 60, y + 17), fill=colour)
+        color = blend((220, 220, 220), _color(step), share)
+        draw.line((x + step + 60, y + 4, x + step + 60, y + 17), fill=color)
     told = f"{high}   heat maps: each position's part of the score"
     draw.text((x + 129, y + 3), told, fill=INK, font=font(_SMALL))
     return sheet

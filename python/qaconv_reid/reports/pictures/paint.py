@@ -1,4 +1,4 @@
-"""What all pictures share: colours that colour-blind readers tell apart, writing, saving."""
+"""What all pictures share: colors that color-blind readers tell apart, writing, saving."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = [
     "PAPER",
     "RIGHT",
     "WRONG",
-    "Colour",
+    "Color",
     "blend",
     "fitting",
     "font",
@@ -24,17 +24,17 @@ __all__ = [
     "text_width",
 ]
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-#: Blue and vermilion differ for every kind of colour blindness, and in grey.
+#: Blue and vermilion differ for every kind of color blindness, and in gray.
 #: (Okabe and Ito, *Color Universal Design*, 2008.)
-FOR: Colour = (0, 114, 178)
-AGAINST: Colour = (213, 94, 0)
+FOR: Color = (0, 114, 178)
+AGAINST: Color = (213, 94, 0)
 #: A bluish green and a red that differ in brightness too; a mark says the same.
-RIGHT: Colour = (0, 140, 100)
-WRONG: Colour = (190, 50, 20)
-INK: Colour = (32, 32, 32)
-PAPER: Colour = (255, 255, 255)
+RIGHT: Color = (0, 140, 100)
+WRONG: Color = (190, 50, 20)
+INK: Color = (32, 32, 32)
+PAPER: Color = (255, 255, 255)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -57,7 +57,7 @@ def fitting(text: str, size: int, width: int) -> str:
     return short
 
 
-def blend(one: Colour, other: Colour, share: float) -> Colour:
+def blend(one: Color, other: Color, share: float) -> Color:
     """From ``one`` (share 0) to ``other`` (share 1)."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue

@@ -13,7 +13,7 @@ from qaconv_reid.reports.pictures.paint import (
     PAPER,
     RIGHT,
     WRONG,
-    Colour,
+    Color,
     fitting,
     font,
     text_width,
@@ -28,7 +28,7 @@ _TEXT = 11
 _LINE = _TEXT + 4
 _TITLE = 14
 _MARK = 18
-_QUERY: Colour = (110, 110, 110)
+_QUERY: Color = (110, 110, 110)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +131,14 @@ def _tile(
     sheet: Image.Image,
     corner: tuple[int, int],
     image: Image.Image,
-    colour: Colour,
+    color: Color,
     words: tuple[str, str, str],
 ) -> None:
     """An image in a frame, and three lines below it."""
     x, y = corner
     draw = ImageDraw.Draw(sheet)
     width, height = _TILE[0] + 2 * _FRAME, _TILE[1] + 2 * _FRAME
-    draw.rectangle((x + 1, y, x + width - 2, y + height - 1), fill=colour)
+    draw.rectangle((x + 1, y, x + width - 2, y + height - 1), fill=color)
     tile = image.resize(_TILE, Image.Resampling.BICUBIC)
     sheet.paste(tile, (x + _FRAME, y + _FRAME))
     for number, line in enumerate(words):
@@ -147,7 +147,7 @@ def _tile(
 
 
 def _mark(draw: ImageDraw.ImageDraw, corner: tuple[int, int], right: bool) -> None:
-    """A tick or a cross: the frame's colour alone would not tell every reader."""
+    """A tick or a cross: the frame's color alone would not tell every reader."""
     x, y = corner
     draw.rectangle((x, y, x + _MARK - 2, y + _MARK - 1), fill=RIGHT if right else WRONG)
     if right:

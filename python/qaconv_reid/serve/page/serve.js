@@ -144,20 +144,20 @@ async function explain(row, rank, move) {
   const sum = (part) => part.reduce((total, value) => total + value, 0);
   const signed = (value) => `${value < 0 ? "−" : "+"} ${Math.abs(value).toFixed(2)}`;
   at("sum").textContent =
-    `Score ${pair.score.toFixed(2)} = ${sum(pair.query.part).toFixed(2)} places of the query ` +
+    `Score ${pair.score.toFixed(2)} = ${sum(pair.query.part).toFixed(2)} locations of the query ` +
     `${signed(sum(pair.result.part))} of the result ${signed(pair.bias)} the same for all pairs.`;
   at("result-name").textContent = `result ${rank}: ${row.name}`;
   state.view.show(pair, [
     { name: "Query", source: queryImage(state.query) },
     { name: `Result ${rank}`, source: rowImage(row.row) },
   ]);
-  const place = (number) => `${Math.floor(number / state.view.columns) + 1} · ${(number % state.view.columns) + 1}`;
+  const location = (number) => `${Math.floor(number / state.view.columns) + 1} · ${(number % state.view.columns) + 1}`;
   at("matches").replaceChildren(
     ...pair.matches.slice(0, 40).map((match) =>
       element(
         "tr",
         {},
-        ...[place(match.query), place(match.result), match.correlation.toFixed(3), match.part.toFixed(4)].map((text) =>
+        ...[location(match.query), location(match.result), match.correlation.toFixed(3), match.part.toFixed(4)].map((text) =>
           element("td", {}, text),
         ),
       ),
@@ -174,7 +174,7 @@ function listen() {
     event.target.value = ""; // the same file again is a change too
     step(() => upload(file));
   });
-  // All of the page takes it: a browser would leave the page for an image dropped beside the place.
+  // All of the page takes it: a browser would leave the page for an image dropped beside the location.
   for (const kind of ["dragover", "drop"]) document.addEventListener(kind, (event) => event.preventDefault());
   document.addEventListener("dragover", () => drop.classList.add("over"));
   document.addEventListener("dragleave", () => drop.classList.remove("over"));

@@ -1,4 +1,4 @@
-// Two images, and what each place of one matched in the other. Places are counted row by row.
+// Two images, and what each location of one matched in the other. Locations are counted row by row.
 
 const NS = "http://www.w3.org/2000/svg";
 const HEIGHT = 256;
@@ -15,7 +15,7 @@ const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3
 export class PairView {
   // svg: where; told: the live text; facts: of the API.
   constructor(svg, told, facts) {
-    [this.rows, this.columns] = facts.places;
+    [this.rows, this.columns] = facts.locations;
     this.width = (HEIGHT * facts.image[1]) / facts.image[0];
     this.svg = svg;
     this.told = told;
@@ -35,7 +35,7 @@ export class PairView {
       side.image.setAttribute("href", images[number].source);
       side.group.setAttribute(
         "aria-label",
-        `${images[number].name}: ${this.rows} rows and ${this.columns} columns of places; arrow keys go through them`,
+        `${images[number].name}: ${this.rows} rows and ${this.columns} columns of locations; arrow keys go through them`,
       );
     });
     this.draw();
@@ -83,7 +83,7 @@ export class PairView {
         this.#go(number, Math.floor(this.rows / 2), Math.floor(this.columns / 2));
         return;
       }
-      const [row, column] = this.#where(this.point.place);
+      const [row, column] = this.#where(this.point.location);
       this.#go(number, row + down, column + right);
     }
   }
@@ -91,24 +91,24 @@ export class PairView {
   #go(side, row, column) {
     if (!this.pair) return;
     const within = (value, size) => Math.min(Math.max(value, 0), size - 1);
-    const place = within(row, this.rows) * this.columns + within(column, this.columns);
-    if (this.point?.side === side && this.point.place === place) return;
-    this.point = { side, place };
+    const location = within(row, this.rows) * this.columns + within(column, this.columns);
+    if (this.point?.side === side && this.point.location === location) return;
+    this.point = { side, location };
     this.draw();
   }
 
-  #where(place) {
-    return [Math.floor(place / this.columns), place % this.columns];
+  #where(location) {
+    return [Math.floor(location / this.columns), location % this.columns];
   }
 
-  #name(side, place) {
-    const [row, column] = this.#where(place);
+  #name(side, location) {
+    const [row, column] = this.#where(location);
     return `${side ? "result" : "query"} row ${row + 1}, column ${column + 1}`;
   }
 
   // Lower in each column than in the one before: else lines between two rows lie on each other.
-  #middle(side, place) {
-    const [row, column] = this.#where(place);
+  #middle(side, location) {
+    const [row, column] = this.#where(location);
     const down = 0.5 + 0.6 * ((column + 0.5) / this.columns - 0.5);
     return [
       this.sides[side].x + ((column + 0.5) * this.width) / this.columns,
@@ -122,26 +122,26 @@ export class PairView {
     for (const match of shown.toReversed()) this.#line(match.query, match.result, match.part, Math.abs(match.part) / greatest);
     const against = this.pair.matches.filter((match) => match.part < 0).length;
     this.told.textContent =
-      `${this.pair.matches.length} of ${this.rows * this.columns} places have a match that is each other's best: ` +
+      `${this.pair.matches.length} of ${this.rows * this.columns} locations have a match that is each other's best: ` +
       `${this.pair.matches.length - against} speak for it, ${against} against; ${shown.length} are drawn.`;
   }
 
   #pointed(greatest) {
-    const { side, place } = this.point;
+    const { side, location } = this.point;
     const [here, there] = [this.parts[side], this.parts[1 - side]];
-    const best = here.best[place];
-    const back = there.best.flatMap((own, other) => (own === place && other !== best ? [other] : []));
-    const between = (other) => (side ? [other, place] : [place, other]);
+    const best = here.best[location];
+    const back = there.best.flatMap((own, other) => (own === location && other !== best ? [other] : []));
+    const between = (other) => (side ? [other, location] : [location, other]);
     for (const other of back) this.#line(...between(other), there.part[other], Math.abs(there.part[other]) / greatest / 2);
-    this.#line(...between(best), here.part[place], Math.max(Math.abs(here.part[place]) / greatest, 0.3));
-    this.#place(side, place);
-    this.#place(1 - side, best);
-    const mutual = there.best[best] === place ? ", each other's best" : "";
+    this.#line(...between(best), here.part[location], Math.max(Math.abs(here.part[location]) / greatest, 0.3));
+    this.#location(side, location);
+    this.#location(1 - side, best);
+    const mutual = there.best[best] === location ? ", each other's best" : "";
     const also = back.length ? ` ${back.length} more of the ${side ? "query" : "result"} match it best.` : "";
     this.told.textContent =
-      `${this.#name(side, place)} is most like ${this.#name(1 - side, best)}: correlation ` +
-      `${here.maximum[place].toFixed(2)}${mutual}; its part of the score ${signed(here.part[place])} speaks ` +
-      `${here.part[place] < 0 ? "against" : "for"} a match.${also}`;
+      `${this.#name(side, location)} is most like ${this.#name(1 - side, best)}: correlation ` +
+      `${here.maximum[location].toFixed(2)}${mutual}; its part of the score ${signed(here.part[location])} speaks ` +
+      `${here.part[location] < 0 ? "against" : "for"} a match.${also}`;
   }
 
   #line(query, result, part, share) {
@@ -154,23 +154,23 @@ export class PairView {
     for (const [cx, cy] of [[x1, y1], [x2, y2]]) make("circle", { class: kind, cx, cy, r: width / 2 + 1.4 }, this.over);
   }
 
-  #cell(side, place) {
-    const [row, column] = this.#where(place);
+  #cell(side, location) {
+    const [row, column] = this.#where(location);
     const [width, height] = [this.width / this.columns, HEIGHT / this.rows];
     return { x: this.sides[side].x + column * width, y: row * height, width, height };
   }
 
-  #place(side, place) {
-    const cell = this.#cell(side, place);
-    make("rect", { class: "place", ...cell }, this.over);
-    make("rect", { class: "place in", ...cell }, this.over);
+  #location(side, location) {
+    const cell = this.#cell(side, location);
+    make("rect", { class: "location", ...cell }, this.over);
+    make("rect", { class: "location in", ...cell }, this.over);
   }
 
   #heat(greatest) {
     this.parts.forEach((side, number) => {
-      side.part.forEach((part, place) => {
+      side.part.forEach((part, location) => {
         const opacity = 0.8 * (Math.abs(part) / greatest) ** 0.7;
-        make("rect", { class: part < 0 ? "against" : "for", ...this.#cell(number, place), opacity }, this.over);
+        make("rect", { class: part < 0 ? "against" : "for", ...this.#cell(number, location), opacity }, this.over);
       });
     });
   }

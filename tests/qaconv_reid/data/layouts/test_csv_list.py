@@ -61,11 +61,11 @@ def test_named_cameras_are_numbered(tmp_path):
 
 def test_notes_on_missing_cameras_and_unknown_columns(tmp_path):
     rows = "images/0.jpg,1,{},query,x\nimages/1.jpg,1,{},gallery,y\n"
-    file = write(tmp_path, "path,person,camera,split,colour\n" + rows.format("", ""))
+    file = write(tmp_path, "path,person,camera,split,color\n" + rows.format("", ""))
     notes = load(file).notes
     assert "no camera numbers: the same-camera rule is off" in notes
-    assert "columns not used: 'colour'" in notes
-    file = write(tmp_path, "path,person,camera,split,colour\n" + rows.format(1, ""))
+    assert "columns not used: 'color'" in notes
+    file = write(tmp_path, "path,person,camera,split,color\n" + rows.format(1, ""))
     assert "1 of 2 test images have no camera: no same-camera rule for them" in load(file).notes
 
 

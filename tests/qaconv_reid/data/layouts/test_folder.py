@@ -46,7 +46,7 @@ def test_a_folder_named_test_is_no_person(tmp_path):
 def test_other_images_in_the_three_folders_are_not_three_persons(tmp_path):
     folders = ("bounding_box_train", "bounding_box_test", "query")
     save_images(tmp_path, [f"{folder}/photo.jpg" for folder in folders])
-    with pytest.raises(DataError, match="layout not recognised"):
+    with pytest.raises(DataError, match="layout not recognized"):
         load(tmp_path)
 
 
@@ -67,7 +67,7 @@ def test_other_images_in_the_three_folders_are_not_three_persons(tmp_path):
 def test_parts_and_cameras_are_no_persons(tmp_path, folders):
     save_images(tmp_path, [f"{folder}/0002_{i}.jpg" for folder in folders for i in range(2)])
     with pytest.raises(
-        DataError, match=r"among the persons, wanted .*data\.pattern|not recognised"
+        DataError, match=r"among the persons, wanted .*data\.pattern|not recognized"
     ):
         load(tmp_path)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qaconv_reid.data import DataError, load, recognise
+from qaconv_reid.data import DataError, load, recognize
 from support.images import save_images
 
 SCENES = 13
@@ -76,4 +76,4 @@ def test_clonedperson_without_its_test_part(tmp_path):
 
 def test_rendered_names_sorted_by_person_are_a_folder_layout(tmp_path):
     save_images(tmp_path, ["a/700000_s02_c00_f000001.jpg", "b/700001_s02_c00_f000001.jpg"])
-    assert recognise(tmp_path) == "folder"
+    assert recognize(tmp_path) == "folder"

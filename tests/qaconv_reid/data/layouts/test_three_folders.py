@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from qaconv_reid.data import DataError, load, recognise
+from qaconv_reid.data import DataError, load, recognize
 from support.images import save_images
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
@@ -134,7 +134,7 @@ def test_the_three_are_told_apart_by_their_names_here_and_one_level_down(
 ):
     save_images(tmp_path / below / QUERY, [name])
     save_images(tmp_path / below / GALLERY, [name])
-    assert recognise(tmp_path) == layout
+    assert recognize(tmp_path) == layout
     assert load(tmp_path).query[0].path == tmp_path / below / QUERY / name
 
 

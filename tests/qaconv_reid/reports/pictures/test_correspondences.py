@@ -23,17 +23,17 @@ def a_match(parts, names=("a.jpg", "b.jpg")):
 
 
 def between(picture, row):
-    """Which colours lie in the middle of the picture, at the height of a row of positions."""
+    """Which colors lie in the middle of the picture, at the height of a row of positions."""
     near = [
         picture.getpixel((x, y))
         for y in range(110 + 100 * row, 160 + 100 * row)
         for x in range(270, 330)
     ]
-    strong = [colour for colour in near if max(colour) - min(colour) > 100]
+    strong = [color for color in near if max(color) - min(color) > 100]
     return {"blue" if blue > red else "orange" for red, _, blue in strong}
 
 
-def test_what_speaks_for_and_against_has_its_colour():
+def test_what_speaks_for_and_against_has_its_color():
     picture = correspondence_picture(a_match([2.0, -1.0]), height=200)
     assert between(picture, 0) == {"blue"}
     assert between(picture, 1) == {"orange"}

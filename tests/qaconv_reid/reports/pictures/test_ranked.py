@@ -13,9 +13,9 @@ from qaconv_reid.reports import Found, RankedList, Sighting, ranked_picture
 def row(tmp_path):
     """A query, a wrong image, a right one further behind."""
     files = []
-    for number, colour in enumerate(((10, 20, 200), (200, 200, 10), (90, 90, 90))):
+    for number, color in enumerate(((10, 20, 200), (200, 200, 10), (90, 90, 90))):
         files.append(tmp_path / f"{number}.png")
-        Image.new("RGB", (30, 60), colour).save(files[-1])
+        Image.new("RGB", (30, 60), color).save(files[-1])
     query, wrong, right = (
         Sighting(file, person, camera, 12.0)
         for file, person, camera in zip(files, (1, 2, 1), (1, 2, None), strict=True)

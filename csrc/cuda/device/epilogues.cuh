@@ -1,6 +1,6 @@
 // Where the maxima of a pair go: to planes (correlation_max) or into one number (match_scores).
-// The tensor-core texts hand over a pair's maxima in shared memory; the plain text hands over one
-// maximum at a time, or the whole score.
+// The tensor-core variants hand over a pair's maxima in shared memory; the plain variant hands over
+// one maximum at a time, or the whole score.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace qaconv::cuda {
 
-// The maxima of a pair of ordinary maps, as one of `threads` threads takes them to a sink. Each of
-// `warps` warps has bests of its own for the columns.
+// The maxima of a pair of ordinary maps, as one of `threads` threads takes them to a epilogue. Each
+// of `warps` warps has bests of its own for the columns.
 template <bool kPositions>
 struct PairMaxima {
     BestArray<kPositions> rows;
@@ -33,16 +33,16 @@ struct PairMaxima {
     }
 };
 
-// Values and positions of one direction, [pairs][places].
+// Values and positions of one direction, [pairs][locations].
 template <typename T>
 struct Plane {
     T* values;
     void* indices;
-    int32_t places;
+    int32_t locations;
     bool byte;
 
-    __device__ void store(int64_t pair, int64_t place, T value, int32_t index) const {
-        const int64_t at = pair * places + place;
+    __device__ void store(int64_t pair, int64_t location, T value, int32_t index) const {
+        const int64_t at = pair * locations + location;
         values[at] = value;
         if (byte) {
             static_cast<uint8_t*>(indices)[at] = static_cast<uint8_t>(index);
@@ -52,7 +52,7 @@ struct Plane {
     }
 };
 
-// correlation_max; `self`: the second plane is the first with the pairs turned round.
+// correlation_max; `self`: the second plane is the first with the pairs transposed.
 template <typename T>
 struct Planes {
     static constexpr bool kPositions = true;
@@ -68,13 +68,13 @@ struct Planes {
     __device__ void take(int64_t p, int64_t g, const PairMaxima<true>& maxima) const {
         const int64_t pair = p * galleries + g;
 #pragma unroll 1  // hopper.cu has few registers for this
-        for (int i = maxima.thread; i < over_gallery.places; i += maxima.threads) {
+        for (int i = maxima.thread; i < over_gallery.locations; i += maxima.threads) {
             const Best<true> best = maxima.row(i);
             over_gallery.store(pair, i, best.value, best.index);
         }
-        if (self && p == g) return;  // both directions are the same numbers of the same place
+        if (self && p == g) return;  // both directions are the same numbers of the same location
 #pragma unroll 1
-        for (int i = maxima.thread; i < over_probe.places; i += maxima.threads) {
+        for (int i = maxima.thread; i < over_probe.locations; i += maxima.threads) {
             const Best<true> best = maxima.column(i);
             over_probe.store(self ? g * galleries + p : pair, i, best.value, best.index);
         }
@@ -90,7 +90,7 @@ struct Scores {
     const T* gallery_weight;
     const T* bias;
     T* out;
-    int32_t probe_places, gallery_places;
+    int32_t probe_locations, gallery_locations;
     int64_t galleries;
     bool distance;
 
@@ -99,8 +99,8 @@ struct Scores {
         if (distance) out[g * galleries + p] = -score;
     }
 
-    // A pair whose maxima are not to be trusted gets this for a score, for the plain text to find:
-    // a NaN that no arithmetic makes.
+    // A pair whose maxima are not to be trusted gets this for a score, for the plain variant to
+    // find: a NaN that no arithmetic makes.
     static constexpr uint32_t kLeftOver = 0x7fa5a5a5u;
     __device__ bool is_left_over(int64_t p, int64_t g) const {
         if constexpr (kDouble) {
@@ -117,13 +117,13 @@ struct Scores {
         float least = 0;
         const int lane = threadIdx.x % 32;
 #pragma unroll 1  // hopper.cu has few registers for this
-        for (int i = lane; i < probe_places; i += 32) {
+        for (int i = lane; i < probe_locations; i += 32) {
             const float value = maxima.row(i).value;
             least = fminf(least, value);
             over_gallery = fma(probe_weight[i], value, over_gallery);
         }
 #pragma unroll 1
-        for (int i = lane; i < gallery_places; i += 32) {
+        for (int i = lane; i < gallery_locations; i += 32) {
             const float value = maxima.column(i).value;
             least = fminf(least, value);
             over_probe = fma(gallery_weight[i], value, over_probe);

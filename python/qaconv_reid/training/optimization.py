@@ -1,4 +1,4 @@
-"""The optimiser of a run, and the moving average of its weights."""
+"""The optimizer of a run, and the moving average of its weights."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from qaconv_reid.config import OptimiserConfig
+from qaconv_reid.config import OptimizerConfig
 from qaconv_reid.models import FeatureMapNetwork
 
-__all__ = ["build_optimiser", "follow", "laid_as"]
+__all__ = ["build_optimizer", "follow", "laid_as"]
 
 
-def build_optimiser(
-    network: FeatureMapNetwork, others: Iterable[nn.Module], config: OptimiserConfig
+def build_optimizer(
+    network: FeatureMapNetwork, others: Iterable[nn.Module], config: OptimizerConfig
 ) -> torch.optim.Optimizer:
-    """The optimiser that the settings name.
+    """The optimizer that the settings name.
 
     It is a fused one: a step whose ``found_inf`` is 1 changes nothing, which is decided on the
     device.
@@ -26,7 +26,7 @@ def build_optimiser(
     Args:
         network: its backbone, which comes trained, learns at a fraction of the rate.
         others: the matcher, and the loss where it has parameters of its own.
-        config: of the optimiser.
+        config: of the optimizer.
     """
     fresh = [*network.neck.parameters()]
     for module in others:
@@ -45,7 +45,7 @@ def build_optimiser(
             weight_decay=config.weight_decay,
             fused=True,
         )
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         groups,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
@@ -53,10 +53,10 @@ def build_optimiser(
         fused=True,
     )
     # The fused step leaves the momenta of a first step that it skips as it found them: not set.
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         for parameter in group["params"]:
-            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    return optimiser
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 @torch.no_grad()
@@ -71,7 +71,7 @@ def follow(averages: nn.Module, weights: nn.Module, decay: float) -> None:
 def laid_as(weight: Tensor, value: Any) -> Any:
     """``value`` in memory as the weight, where it has its shape; on its device.
 
-    Fused optimisers walk through memory and take no notice of strides.
+    Fused optimizers walk through memory and take no notice of strides.
     """
     if not isinstance(value, Tensor) or value.shape != weight.shape:
         return value

@@ -1,5 +1,5 @@
-// The two texts of the forward on a CUDA device: tensor cores at the sizes where their tiles,
-// warps, stages and rings end, and the plain text for everything.
+// The two variants of the forward on a CUDA device: tensor cores at the sizes where their tiles,
+// warps, stages and rings end, and the plain variant for everything.
 #include <cuda_runtime.h>
 
 #include <cmath>
@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "contracts.h"
 #include "cpu_device.h"
 #include "cuda_device.cuh"
-#include "cuda_text_laws.h"
-#include "laws.h"
-#include "special_laws.h"
+#include "cuda_variant_contracts.h"
+#include "special_contracts.h"
 
 namespace qaconv::test {
 namespace {
@@ -49,11 +49,11 @@ void scaled_maps() {
 }
 
 void plain_text() {
-    cuda::set_text(cuda::Text::kPlain);
+    cuda::set_variant(cuda::Variant::kPlain);
     arithmetic() = Arithmetic();
     for (const Shape& shape : {Shape{1, 2, 37, 15, 16}, Shape{2, 1, 5, 17, 35}}) {
         for (DType dtype : kDTypes) {
-            run_case("plain text: " + name_of(shape) + ", " + name_of(dtype), [&] {
+            run_case("plain variant: " + name_of(shape) + ", " + name_of(dtype), [&] {
                 with_sum_type(dtype, [&](auto zero) {
                     using T = decltype(zero);
                     check_forward<T>(CudaDevice(), shape, dtype, Layout::kSliced);
@@ -62,8 +62,8 @@ void plain_text() {
             });
         }
     }
-    run_special_laws(std::vector<CudaDevice>(1));
-    cuda::set_text(cuda::Text::kTensor);
+    run_special_contracts(std::vector<CudaDevice>(1));
+    cuda::set_variant(cuda::Variant::kTensor);
 }
 
 #if defined(QACONV_EMULATED)
@@ -79,15 +79,15 @@ int main() {
     using namespace qaconv;
     using namespace qaconv::test;
     if (!has_tensor_cores()) return finish();
-    cuda::set_text(cuda::Text::kTensor);
+    cuda::set_variant(cuda::Variant::kTensor);
     arithmetic() = kTensorCores;
     const std::vector<DType> dtypes{DType::kFloat32, DType::kFloat16, DType::kBFloat16};
     for (const Shape& shape : kTensorShapes) run_shape("tensor cores", shape, dtypes);
     run_runs(dtypes);
     run_many_pairs(dtypes, kManyPairs);
-    run_wild_maps_beside_ordinary_ones(dtypes);
+    run_fallback_maps_beside_others(dtypes);
     scaled_maps();
-    precision_of_float32(cuda::Text::kTensor);
+    precision_of_float32(cuda::Variant::kTensor);
     plain_text();
     return finish();
 }

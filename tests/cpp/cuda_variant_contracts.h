@@ -1,5 +1,5 @@
-// What every tensor-core text must fulfil, at the sizes where tiles, warps, stages and rings end;
-// and that the pairs beside a pair do not change it.
+// What every tensor-core variant must fulfil, at the sizes where tiles, warps, stages and rings
+// end; and that the pairs beside a pair do not change it.
 #pragma once
 
 #include <cmath>
@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "contracts.h"
 #include "cpu_device.h"
 #include "cuda_device.cuh"
-#include "laws.h"
-#include "special_laws.h"
+#include "special_contracts.h"
 
 namespace qaconv::test {
 
@@ -35,8 +35,8 @@ void check_against_cpu(const Shape& shape, DType dtype) {
     const TestMaps gallery = gallery_of(shape, dtype, Layout::kChannelsLast, WholeNumbers{62});
     check_maxima_bits(correlation_max<T>(cuda, probe, gallery),
                       correlation_max<T>(cpu, probe, gallery), "cuda and cpu");
-    const Head<T> head{whole_numbers<T>(shape.probe_places, 63),
-                       whole_numbers<T>(shape.gallery_places, 64), 2};
+    const Head<T> head{whole_numbers<T>(shape.probe_locations, 63),
+                       whole_numbers<T>(shape.gallery_locations, 64), 2};
     check_exact(match_scores(cuda, probe, gallery, head), match_scores(cpu, probe, gallery, head),
                 "cuda and cpu, scores");
 }
@@ -70,7 +70,7 @@ inline void run_runs(const std::vector<DType>& dtypes) {
             const Shape shape{20, 0, 2, 5, 7};
             const TestMaps maps =
                 probe_of(shape, DType::kFloat16, Layout::kContiguous, WholeNumbers{65});
-            const std::vector<float> weight = whole_numbers<float>(shape.probe_places, 66);
+            const std::vector<float> weight = whole_numbers<float>(shape.probe_locations, 66);
             check_exact(pairwise_distance(CudaDevice(), maps, weight, 1.0f),
                         pairwise_distance(scalar_cpu(), maps, weight, 1.0f), "distances");
         });
@@ -87,38 +87,38 @@ inline void run_many_pairs(const std::vector<DType>& dtypes, const Shape& shape)
 }
 
 // A pair of ordinary maps has the same bits whatever maps are beside it.
-inline void run_wild_maps_beside_ordinary_ones(const std::vector<DType>& dtypes) {
+inline void run_fallback_maps_beside_others(const std::vector<DType>& dtypes) {
     for (DType dtype : dtypes) {
-        run_case(std::string("a wild map beside ordinary ones, ") + name_of(dtype), [&] {
+        run_case(std::string("a map out of range beside ordinary ones, ") + name_of(dtype), [&] {
             const Shape shape{3, 2, 20, 17, 19};
             const auto with_nan = [](int64_t n, int64_t c, int64_t s) {
                 return n == 1 && c == 19 && s == 16 ? kNaN : Fractions{67}(n, c, s);
             };
             const TestMaps gallery = gallery_of(shape, dtype, Layout::kContiguous, Fractions{68});
-            const TestMaps wild = probe_of(shape, dtype, Layout::kContiguous, with_nan);
+            const TestMaps fallback = probe_of(shape, dtype, Layout::kContiguous, with_nan);
             const TestMaps tame = probe_of(shape, dtype, Layout::kContiguous, Fractions{67});
             const CudaDevice device;
-            const Maxima<float> some = correlation_max<float>(device, wild, gallery);
+            const Maxima<float> some = correlation_max<float>(device, fallback, gallery);
             const Maxima<float> all = correlation_max<float>(device, tame, gallery);
-            const int64_t size = shape.galleries * shape.probe_places;
+            const int64_t size = shape.galleries * shape.probe_locations;
             for (int64_t k = 0; k < 3 * size; ++k) {
-                const int64_t s = k % shape.probe_places;
+                const int64_t s = k % shape.probe_locations;
                 if (k / size != 1) {
                     check(same_bits(some.over_gallery[k], all.over_gallery[k]), "ordinary pair");
                 } else if (s == 16) {
-                    check(std::isnan(some.over_gallery[k]), "NaN at its place");
+                    check(std::isnan(some.over_gallery[k]), "NaN at its location");
                     check(some.gallery_index[k] == 0, "the first of the NaN");
                 } else {
                     check(std::abs(some.over_gallery[k] - all.over_gallery[k]) < 1e-5,
-                          "another place of the wild map");
+                          "another location of the map out of range");
                 }
             }
         });
     }
 }
 
-// Scores of pairs whose correlations are all negative, among others: a text that compares bits must
-// leave them to another. On whole numbers, so that all texts agree.
+// Scores of pairs whose correlations are all negative, among others: a variant that compares bits
+// must leave them to another. On whole numbers, so that all variants agree.
 inline void run_negative_pairs(const std::vector<DType>& dtypes) {
     for (DType dtype : dtypes) {
         run_case(std::string("pairs of negative correlations, ") + name_of(dtype), [&] {
@@ -132,8 +132,8 @@ inline void run_negative_pairs(const std::vector<DType>& dtypes) {
             const TestMaps probe = probe_of(shape, dtype, Layout::kContiguous, signed_by_map(71));
             const TestMaps gallery =
                 gallery_of(shape, dtype, Layout::kContiguous, signed_by_map(72));
-            const Head<float> head{whole_numbers<float>(shape.probe_places, 73),
-                                   whole_numbers<float>(shape.gallery_places, 74), 2};
+            const Head<float> head{whole_numbers<float>(shape.probe_locations, 73),
+                                   whole_numbers<float>(shape.gallery_locations, 74), 2};
             const CudaDevice cuda;
             const CpuDevice cpu = scalar_cpu();
             check_exact(match_scores(cuda, probe, gallery, head),
@@ -146,13 +146,13 @@ inline void run_negative_pairs(const std::vector<DType>& dtypes) {
     }
 }
 
-// Of unit vectors, the mean of the error of float32 correlations beside that of the plain text,
+// Of unit vectors, the mean of the error of float32 correlations beside that of the plain variant,
 // which rounds as any float32 program. Tensor cores cut off where others round, at every step: on
-// an H100 their mean error was 3.5 times that of the plain text (2.3e-7 and 6.5e-8); an emulator
+// an H100 their mean error was 3.5 times that of the plain variant (2.3e-7 and 6.5e-8); an emulator
 // that rounds is under it.
-inline void precision_of_float32(cuda::Text tensor_cores) {
+inline void precision_of_float32(cuda::Variant tensor_cores) {
     run_case("precision of float32", [&] {
-        constexpr int64_t kChannels = 128, kPlaces = 48;
+        constexpr int64_t kChannels = 128, kLocations = 48;
         constexpr double kFactor = 5;
         const auto normal = [](int64_t n, int64_t c, int64_t s) {
             double sum = -6;  // of twelve uniform numbers: nearly normal, variance 1
@@ -162,21 +162,21 @@ inline void precision_of_float32(cuda::Text tensor_cores) {
             }
             return sum / std::sqrt(static_cast<double>(kChannels));
         };
-        const TestMaps maps(2, kChannels, kPlaces, DType::kFloat32, Layout::kContiguous, normal);
+        const TestMaps maps(2, kChannels, kLocations, DType::kFloat32, Layout::kContiguous, normal);
         const ReferenceMaxima<float> wanted(maps, maps);
-        const auto error = [&](cuda::Text text) {
-            cuda::set_text(text);
+        const auto error = [&](cuda::Variant variant) {
+            cuda::set_variant(variant);
             const Maxima<float> maxima = correlation_max<float>(CudaDevice(), maps, maps);
-            cuda::set_text(tensor_cores);
+            cuda::set_variant(tensor_cores);
             double sum = 0;
             for (size_t k = 0; k < maxima.over_gallery.size(); ++k) {
                 sum += std::abs(maxima.over_gallery[k] - wanted.over_gallery.value[k]);
             }
             return sum / static_cast<double>(maxima.over_gallery.size());
         };
-        const double tensor = error(tensor_cores), plain = error(cuda::Text::kPlain);
-        std::printf("mean error of a float32 maximum: tensor cores %.3g, plain text %.3g\n", tensor,
-                    plain);
+        const double tensor = error(tensor_cores), plain = error(cuda::Variant::kPlain);
+        std::printf("mean error of a float32 maximum: tensor cores %.3g, plain variant %.3g\n",
+                    tensor, plain);
         check(tensor <= kFactor * plain, "got " + text(tensor) + ", wanted at most " +
                                              text(kFactor) + " times " + text(plain));
     });

@@ -1,5 +1,5 @@
-// The laws where numbers are not ordinary: ties, values all negative, NaN, infinities, overflow,
-// underflow, zeros, and the widths of stored positions.
+// The contracts where numbers are not ordinary: ties, values all negative, NaN, infinities,
+// overflow, underflow, zeros, and the widths of stored positions.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cases.h"
-#include "laws.h"
+#include "contracts.h"
 #include "operators.h"
 
 namespace qaconv::test {
@@ -45,16 +45,16 @@ inline double all_infinite(int64_t, int64_t, int64_t) { return kInfinity; }
 
 constexpr SpecialContents kSpecialContents[] = {
     {"constant maps: position 0 of all that tie", one, one},
-    {"every place twice: the first of the two", twice_each, twice_each},
+    {"every location twice: the first of the two", twice_each, twice_each},
     {"all negative: padding with zeros would win", positive, negative},
     {"zeros", zero, zero},
     {"zeros and numbers", zero, whole},
-    {"NaN at two places: the first wins", nan_at_3_and_5, whole},
+    {"NaN at two locations: the first wins", nan_at_3_and_5, whole},
     {"NaN on the other side", whole, nan_at_2},
     {"NaN on both sides", nan_at_3_and_5, nan_at_2},
     {"NaN everywhere", all_nan, whole},
-    {"infinity at two places", infinity_at_1_and_4, positive},
-    {"minus infinity at two places", infinity_at_1_and_4, negative},
+    {"infinity at two locations", infinity_at_1_and_4, positive},
+    {"minus infinity at two locations", infinity_at_1_and_4, negative},
     {"infinity and both signs: NaN by 0 * infinity", infinity_at_1_and_4, whole},
     {"all infinite", all_infinite, positive},
     {"all minus infinity: position 0, not none", all_infinite, negative},
@@ -71,8 +71,8 @@ void check_special(const Device& device, const SpecialContents& contents, DType 
                        name + ", exchanged");
     check_maxima_bits(correlation_max_self<T>(device, probe),
                       correlation_max<T>(device, probe, probe), name + ", self and twice");
-    const Head<T> head{whole_numbers<T>(shape.probe_places, 22),
-                       whole_numbers<T>(shape.gallery_places, 23), 1};
+    const Head<T> head{whole_numbers<T>(shape.probe_locations, 22),
+                       whole_numbers<T>(shape.gallery_locations, 23), 1};
     check_exact(match_scores(device, probe, gallery, head),
                 ReferenceScores<T>(probe, gallery, head).value, name + ", scores");
 }
@@ -84,8 +84,8 @@ void check_overflow(const Device& device, DType dtype) {
     const std::string name = device.name();
     const double huge = dtype == DType::kFloat64 ? 0x1p1000 : 0x1p100;
     const Shape shape{1, 2, 3, 7, 17};
-    const auto maps = [&](int64_t count, int64_t places, double sign) {
-        return TestMaps(count, shape.channels, places, dtype, Layout::kContiguous,
+    const auto maps = [&](int64_t count, int64_t locations, double sign) {
+        return TestMaps(count, shape.channels, locations, dtype, Layout::kContiguous,
                         [=](int64_t, int64_t, int64_t s) { return s == 0 ? 1.0 : sign * huge; });
     };
     const TestMaps probe = maps(1, 7, 1);
@@ -93,8 +93,8 @@ void check_overflow(const Device& device, DType dtype) {
         const TestMaps gallery = maps(2, 17, sign);
         const Maxima<T> maxima = correlation_max<T>(device, probe, gallery);
         const T infinity = std::numeric_limits<T>::infinity();
-        // Place 0 of either side holds ones: its correlations stay finite, and with `sign` < 0 it
-        // beats the overflowed ones on the other side.
+        // Location 0 of either side holds ones: its correlations stay finite, and with `sign` < 0
+        // it beats the overflowed ones on the other side.
         for (int64_t g = 0; g < 2; ++g) {
             for (int64_t s = 1; s < 7; ++s) {
                 const T wanted = sign > 0 ? infinity : static_cast<T>(3 * huge);
@@ -124,14 +124,14 @@ void check_underflow(const Device& device, DType dtype) {
                       device.name() + ", underflow, self and twice");
 }
 
-// The last place wins, at the places where the stored width of positions changes.
+// The last location wins, at the locations where the stored width of positions changes.
 template <typename T, typename Device>
-void check_position_width(const Device& device, int64_t places) {
+void check_position_width(const Device& device, int64_t locations) {
     const auto rising = [](int64_t, int64_t, int64_t s) { return static_cast<double>(s + 1); };
     const TestMaps probe(1, 1, 2, DType::kFloat32, Layout::kContiguous, rising);
-    const TestMaps gallery(1, 1, places, DType::kFloat32, Layout::kContiguous, rising);
+    const TestMaps gallery(1, 1, locations, DType::kFloat32, Layout::kContiguous, rising);
     const Maxima<float> maxima = correlation_max<float>(device, probe, gallery);
-    const int32_t last = static_cast<int32_t>(places - 1);
+    const int32_t last = static_cast<int32_t>(locations - 1);
     check_exact(maxima.gallery_index, std::vector<int32_t>{last, last}, device.name());
     Maxima<float> gradient = reference_winners<float>(probe, gallery);
     gradient.over_gallery = {2, 3};
@@ -166,7 +166,7 @@ void check_special_gradient(const Device& device, DType dtype) {
 
 // All of the above, on every one of the devices.
 template <typename Device>
-void run_special_laws(const std::vector<Device>& devices) {
+void run_special_contracts(const std::vector<Device>& devices) {
     for (DType dtype : kDTypes) {
         const auto on_all = [&](const std::string& title, auto check_on) {
             run_case(title + ", " + name_of(dtype), [&] {
@@ -191,9 +191,9 @@ void run_special_laws(const std::vector<Device>& devices) {
             check_underflow<decltype(zero)>(device, dtype);
         });
     }
-    for (int64_t places : {255, 256, 257, 1000}) {
-        run_case("positions among " + text(places) + " places", [&] {
-            for (const Device& device : devices) check_position_width<float>(device, places);
+    for (int64_t locations : {255, 256, 257, 1000}) {
+        run_case("positions among " + text(locations) + " locations", [&] {
+            for (const Device& device : devices) check_position_width<float>(device, locations);
         });
     }
 }

@@ -1,5 +1,5 @@
-// The backward where winners and gradients are drawn, not found by a forward: any number of places
-// and channels at little cost, and the winners no forward would give often enough.
+// The backward where winners and gradients are drawn, not found by a forward: any number of
+// locations and channels at little cost, and the winners no forward would give often enough.
 #pragma once
 
 #include <cmath>
@@ -8,27 +8,27 @@
 #include <vector>
 
 #include "cases.h"
-#include "laws.h"
+#include "contracts.h"
 #include "operators.h"
 #include "reference.h"
 
 namespace qaconv::test {
 
-// Which place wins among so many, and which pairs have a gradient.
+// Which location wins among so many, and which pairs have a gradient.
 struct Draw {
     const char* name;
     int32_t (*winner)(uint64_t seed, uint64_t at, int64_t among);
     bool (*has_gradient)(int64_t probe, int64_t gallery);
 };
 
-inline int32_t any_place(uint64_t seed, uint64_t at, int64_t among) {
+inline int32_t any_location(uint64_t seed, uint64_t at, int64_t among) {
     return static_cast<int32_t>(random_number(seed, at) * static_cast<double>(among));
 }
-inline int32_t last_place(uint64_t, uint64_t, int64_t among) {
+inline int32_t last_location(uint64_t, uint64_t, int64_t among) {
     return static_cast<int32_t>(among - 1);
 }
 inline int32_t one_of_two(uint64_t seed, uint64_t at, int64_t among) {
-    return any_place(seed, at, std::min<int64_t>(among, 2));
+    return any_location(seed, at, std::min<int64_t>(among, 2));
 }
 inline bool every_pair(int64_t, int64_t) { return true; }
 inline bool few_pairs(int64_t probe, int64_t gallery) { return (probe + 2 * gallery) % 5 == 3; }
@@ -36,32 +36,35 @@ inline bool stretches(int64_t, int64_t gallery) { return gallery / 15 % 2 == 1; 
 inline bool no_pair(int64_t, int64_t) { return false; }
 
 constexpr Draw kDraws[] = {
-    {"any winners", any_place, every_pair},
-    {"one place wins all: the longest list", last_place, every_pair},
-    {"two places win all, few pairs", one_of_two, few_pairs},
-    {"any winners, few pairs", any_place, few_pairs},
-    {"any winners, stretches of pairs", any_place, stretches},
-    {"no gradient at all", any_place, no_pair},
+    {"any winners", any_location, every_pair},
+    {"one location wins all: the longest list", last_location, every_pair},
+    {"two locations win all, few pairs", one_of_two, few_pairs},
+    {"any winners, few pairs", any_location, few_pairs},
+    {"any winners, stretches of pairs", any_location, stretches},
+    {"no gradient at all", any_location, no_pair},
 };
 
 // Gradients by numbers(count, seed).
 template <typename T, typename Numbers>
 Maxima<T> drawn(const Shape& shape, const Draw& draw, Numbers numbers) {
     const int64_t pairs = shape.probes * shape.galleries;
-    Maxima<T> result{
-        numbers(pairs * shape.probe_places, 61), numbers(pairs * shape.gallery_places, 62), {}, {}};
-    const auto fill = [&](std::vector<T>& gradient, std::vector<int32_t>& index, int64_t places,
+    Maxima<T> result{numbers(pairs * shape.probe_locations, 61),
+                     numbers(pairs * shape.gallery_locations, 62),
+                     {},
+                     {}};
+    const auto fill = [&](std::vector<T>& gradient, std::vector<int32_t>& index, int64_t locations,
                           int64_t among, uint64_t seed) {
-        for (int64_t at = 0; at < pairs * places; ++at) {
+        for (int64_t at = 0; at < pairs * locations; ++at) {
             index.push_back(draw.winner(seed, static_cast<uint64_t>(at), among));
-            const int64_t pair = at / places;
+            const int64_t pair = at / locations;
             if (!draw.has_gradient(pair / shape.galleries, pair % shape.galleries)) {
                 gradient[at] = 0;
             }
         }
     };
-    fill(result.over_gallery, result.gallery_index, shape.probe_places, shape.gallery_places, 63);
-    fill(result.over_probe, result.probe_index, shape.gallery_places, shape.probe_places, 64);
+    fill(result.over_gallery, result.gallery_index, shape.probe_locations, shape.gallery_locations,
+         63);
+    fill(result.over_probe, result.probe_index, shape.gallery_locations, shape.probe_locations, 64);
     return result;
 }
 
@@ -109,42 +112,42 @@ void check_gradient_alone(const Device& device, const Shape& shape, DType dtype,
         of_last(all), device.name() + ", grad_probe of a map alone");
 }
 
-// The order of the sums is the law's, bit for bit, where each addition is one fused multiply-add:
-// partners ascending, own maxima before the partner's, positions ascending.
+// The order of the sums is the contract's, bit for bit, where each addition is one fused
+// multiply-add: partners ascending, own maxima before the partner's, positions ascending.
 template <typename T, typename Device>
 void check_order_of_sums(const Device& device, const Shape& shape, DType dtype, Layout layout) {
     const TestMaps probe = probe_of(shape, dtype, layout, Fractions{69});
     const TestMaps gallery = gallery_of(shape, dtype, layout, Fractions{70});
     const Maxima<T> gradient = drawn<T>(shape, kDraws[0], fractions<T>);
-    const int64_t places = shape.probe_places;
-    std::vector<T> wanted(static_cast<size_t>(shape.probes * shape.channels * places), 0);
+    const int64_t locations = shape.probe_locations;
+    std::vector<T> wanted(static_cast<size_t>(shape.probes * shape.channels * locations), 0);
     const auto add = [&](int64_t p, int64_t s, T factor, int64_t g, int64_t r) {
         for (int64_t c = 0; c < shape.channels; ++c) {
-            T& sum = wanted[(p * shape.channels + c) * places + s];
+            T& sum = wanted[(p * shape.channels + c) * locations + s];
             sum = std::fma(factor, static_cast<T>(gallery.value(g, c, r)), sum);
         }
     };
     for (int64_t p = 0; p < shape.probes; ++p) {
         for (int64_t g = 0; g < shape.galleries; ++g) {
             const int64_t pair = p * shape.galleries + g;
-            for (int64_t s = 0; s < places; ++s) {
-                const int64_t at = pair * places + s;
+            for (int64_t s = 0; s < locations; ++s) {
+                const int64_t at = pair * locations + s;
                 add(p, s, gradient.over_gallery[at], g, gradient.gallery_index[at]);
             }
-            for (int64_t r = 0; r < shape.gallery_places; ++r) {
-                const int64_t at = pair * shape.gallery_places + r;
+            for (int64_t r = 0; r < shape.gallery_locations; ++r) {
+                const int64_t at = pair * shape.gallery_locations + r;
                 add(p, gradient.probe_index[at], gradient.over_probe[at], g, r);
             }
         }
     }
     check_same_bits(correlation_max_backward(device, probe, gallery, gradient, true, false).probe,
-                    wanted, device.name() + ", grad_probe in the law's order");
+                    wanted, device.name() + ", grad_probe in the contract's order");
 }
 
-// On every one of the devices. Shapes around the widths of slabs (192, 96 and 32 places, 32
+// On every one of the devices. Shapes around the widths of slabs (192, 96 and 32 locations, 32
 // channels) and windows (768 items) of the CUDA backward, and past a byte of positions.
 template <typename Device>
-void run_backward_laws(const std::vector<Device>& devices) {
+void run_backward_contracts(const std::vector<Device>& devices) {
     const Shape many_maps{7, 9, 5, 6, 7}, ragged{2, 3, 37, 45, 70}, wide{1, 2, 5, 300, 700};
     const Shape full_slabs{33, 1, 256, 192, 20}, many_windows{1, 77, 9, 20, 60};
     const auto on_all = [&](const std::string& title, DType dtype, auto check_on) {

@@ -1,5 +1,5 @@
-// What every device must fulfil on maps of any contents: the law of core/*.h against the reference,
-// and the promises about equal bits. Each function is one case's checks.
+// What every device must fulfil on maps of any contents: the contract of core/*.h against the
+// reference, and the promises about equal bits. Each function is one case's checks.
 #pragma once
 
 #include <string>
@@ -55,8 +55,8 @@ void check_forward(const Device& device, const Shape& shape, DType dtype, Layout
         const TestMaps gallery = gallery_of(shape, dtype, layout, WholeNumbers{2});
         check_maxima_exact(correlation_max<T>(device, probe, gallery), probe, gallery,
                            name + ", whole numbers");
-        const Head<T> head{whole_numbers<T>(shape.probe_places, 3),
-                           whole_numbers<T>(shape.gallery_places, 4), 5};
+        const Head<T> head{whole_numbers<T>(shape.probe_locations, 3),
+                           whole_numbers<T>(shape.gallery_locations, 4), 5};
         check_exact(match_scores(device, probe, gallery, head),
                     ReferenceScores<T>(probe, gallery, head).value, name + ", whole scores");
     }
@@ -64,8 +64,8 @@ void check_forward(const Device& device, const Shape& shape, DType dtype, Layout
     const TestMaps gallery = gallery_of(shape, dtype, layout, Fractions{6});
     check_maxima_within(correlation_max<T>(device, probe, gallery), probe, gallery,
                         name + ", fractions");
-    const Head<T> head{fractions<T>(shape.probe_places, 7), fractions<T>(shape.gallery_places, 8),
-                       T(0.3)};
+    const Head<T> head{fractions<T>(shape.probe_locations, 7),
+                       fractions<T>(shape.gallery_locations, 8), T(0.3)};
     const ReferenceScores<T> wanted(probe, gallery, head);
     check_within(match_scores(device, probe, gallery, head), wanted.value, wanted.bound,
                  name + ", scores of fractions");
@@ -80,8 +80,8 @@ void check_bits(const Device& device, const Shape& shape, DType dtype, Layout la
     const TestMaps gallery = gallery_of(shape, dtype, layout, Fractions{10});
     const Maxima<T> maxima = correlation_max<T>(device, probe, gallery);
     check_maxima_bits(correlation_max<T>(device, probe, gallery), maxima, name + ", again");
-    const Head<T> head{fractions<T>(shape.probe_places, 11), fractions<T>(shape.gallery_places, 12),
-                       T(-0.7)};
+    const Head<T> head{fractions<T>(shape.probe_locations, 11),
+                       fractions<T>(shape.gallery_locations, 12), T(-0.7)};
     const std::vector<T> scores = match_scores(device, probe, gallery, head);
     check_same_bits(match_scores(device, probe, gallery, head), scores, name + ", scores again");
 
@@ -107,10 +107,10 @@ void check_bits(const Device& device, const Shape& shape, DType dtype, Layout la
         return std::remove_const_t<std::remove_reference_t<decltype(all)>>(all.end() - count,
                                                                            all.end());
     };
-    const Maxima<T> in_block{last(maxima.over_gallery, shape.probe_places),
-                             last(maxima.over_probe, shape.gallery_places),
-                             last(maxima.gallery_index, shape.probe_places),
-                             last(maxima.probe_index, shape.gallery_places)};
+    const Maxima<T> in_block{last(maxima.over_gallery, shape.probe_locations),
+                             last(maxima.over_probe, shape.gallery_locations),
+                             last(maxima.gallery_index, shape.probe_locations),
+                             last(maxima.probe_index, shape.gallery_locations)};
     check_maxima_bits(alone, in_block, name + ", a pair alone and in a block");
     check_same_bits(match_scores(device, one_probe, one_gallery, head), last(scores, 1),
                     name + ", score alone and in a block");
@@ -123,7 +123,7 @@ void check_self_backward(const Device& device, const Shape& shape, DType dtype, 
     const std::string name = device.name();
     const TestMaps maps = probe_of(shape, dtype, layout, WholeNumbers{19});
     Maxima<T> gradient = reference_winners<T>(maps, maps);
-    const int64_t count = shape.probes * shape.probes * shape.probe_places;
+    const int64_t count = shape.probes * shape.probes * shape.probe_locations;
     gradient.over_gallery = whole_numbers<T>(count, 20);
     gradient.over_probe = std::vector<T>(count, T(0));
     const std::vector<T> actual =
@@ -144,14 +144,14 @@ void check_backward(const Device& device, const Shape& shape, DType dtype, Layou
     const int64_t pairs = shape.probes * shape.galleries;
     const auto gradient_of = [&](const TestMaps& probe, const TestMaps& gallery, auto numbers) {
         Maxima<T> gradient = reference_winners<T>(probe, gallery);
-        gradient.over_gallery = numbers(pairs * shape.probe_places, 13);
-        gradient.over_probe = numbers(pairs * shape.gallery_places, 14);
+        gradient.over_gallery = numbers(pairs * shape.probe_locations, 13);
+        gradient.over_probe = numbers(pairs * shape.gallery_locations, 14);
         return gradient;
     };
     {
         const TestMaps probe = probe_of(shape, dtype, layout, WholeNumbers{15});
         const TestMaps gallery = gallery_of(shape, dtype, layout, WholeNumbers{16});
-        // Whole numbers hold zeros: places whose gradient is skipped.
+        // Whole numbers hold zeros: locations whose gradient is skipped.
         const Maxima<T> gradient = gradient_of(probe, gallery, whole_numbers<T>);
         const Gradients<T> actual = correlation_max_backward(device, probe, gallery, gradient);
         check_exact(actual.probe, ReferenceGradient<T>(probe, gallery, gradient, true).value,

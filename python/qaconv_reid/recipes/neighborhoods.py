@@ -21,11 +21,11 @@ from qaconv_reid.recipes.datasets import load_training_images
 from qaconv_reid.reports.html import Album
 from qaconv_reid.restore import Restored
 
-__all__ = ["neighbourhoods"]
+__all__ = ["neighborhoods"]
 
 #: Classes that are looked at: more of them are taken evenly.
 _CLASSES = 1000
-_SHOWN, _NEIGHBOURS = 6, 6
+_SHOWN, _NEIGHBORS = 6, 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class _Graph:
     """Of virtual people those who look alike; None where it is not known, or there are none."""
 
 
-def neighbourhoods(
+def neighborhoods(
     config: RunConfig,
     hardware: Hardware,
     models: Restored,
@@ -50,7 +50,7 @@ def neighbourhoods(
     tile: tuple[int, int],
     progress: Progress,
 ) -> dict[str, Any]:
-    """The classes of the training set that have the nearest neighbours, and these.
+    """The classes of the training set that have the nearest neighbors, and these.
 
     By one image of each class, as `qaconv_reid.training.GraphRefresh` does; here it is the first.
 
@@ -76,7 +76,7 @@ def neighbourhoods(
             {
                 "class": _member(graph, number),
                 "family_known": whole is not None,
-                "neighbours": [
+                "neighbors": [
                     {
                         **_member(graph, other),
                         "score": -float(graph.distances[number, other]),
@@ -89,7 +89,7 @@ def neighbourhoods(
     return {
         "classes": classes,
         "looked_at": len(graph.records),
-        "neighbours": graph.nearest.shape[1],
+        "neighbors": graph.nearest.shape[1],
         "families": _families(graph),
         "shown": shown,
     }
@@ -113,14 +113,14 @@ def _graph(
         what="graph: features",
     ).maps
     distances = class_distances(maps.to(hardware.device), models.matcher).cpu()
-    nearest = nearest_classes(distances, min(_NEIGHBOURS, len(records) - 1))
+    nearest = nearest_classes(distances, min(_NEIGHBORS, len(records) - 1))
     kin = Kin()
     families = [kin.family(record.path, record.person) for record in records]
     return _Graph(records, nearest, distances, families), len(every)
 
 
 def _chosen(graph: _Graph) -> list[int]:
-    """The classes with the nearest neighbours; of two that are nearest to each other one."""
+    """The classes with the nearest neighbors; of two that are nearest to each other one."""
     if not graph.nearest.shape[1]:
         return []
     closest = graph.distances.gather(1, graph.nearest[:, :1])[:, 0]
@@ -143,7 +143,7 @@ def _member(graph: _Graph, number: int) -> dict[str, Any]:
 
 
 def _families(graph: _Graph) -> dict[str, Any] | None:
-    """How many of the neighbours are look-alikes; None where nobody is known to have any."""
+    """How many of the neighbors are look-alikes; None where nobody is known to have any."""
     kin = {
         number: {
             other
@@ -161,7 +161,7 @@ def _families(graph: _Graph) -> dict[str, Any] | None:
     count = graph.nearest.shape[1]
     return {
         "classes": len(kin),
-        # Of its own family: the first neighbour, and of all that could be among the neighbours.
+        # Of its own family: the first neighbor, and of all that could be among the neighbors.
         "first": float(np.mean([nearest[n][0] in own for n, own in kin.items()])),
         "found": float(
             np.mean([len(own & set(nearest[n])) / min(len(own), count) for n, own in kin.items()])

@@ -1,4 +1,4 @@
-"""The neighbours that re-ranking has found so far, in a file that outlives the process."""
+"""The neighbors that re-ranking has found so far, in a file that outlives the process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 from qaconv_reid.evaluation.nearest import NearestRows
 from qaconv_reid.files import replaced
 
-__all__ = ["KeptNeighbours"]
+__all__ = ["KeptNeighbors"]
 
 #: Between two notes: at MSMT17's size a note is 24 MB.
 _NOTE_SECONDS = 30.0
 
 
-class KeptNeighbours:
+class KeptNeighbors:
     """A file with the nearest of every image after some steps of the search for them.
 
     Args:
