@@ -11,7 +11,7 @@ from qaconv_ext.correspondence import Match as Match
 from qaconv_ext.correspondence import correspondences as correspondences
 from qaconv_ext.correspondence import correspondences_of_pairs as correspondences_of_pairs
 from qaconv_ext.correspondence import ordinary_maximum as ordinary_maximum
-from qaconv_ext.graph import ClassDecks as ClassDecks
+from qaconv_ext.graph import ClassQueues as ClassQueues
 from qaconv_ext.graph import EpochBatchSampler as EpochBatchSampler
 from qaconv_ext.graph import GraphSampler as GraphSampler
 from qaconv_ext.graph import PKSampler as PKSampler
@@ -44,9 +44,9 @@ __version__: str
 
 __all__ = [
     "BatchShare",
-    "ClassDecks",
     "ClassMemory",
     "ClassMemoryLoss",
+    "ClassQueues",
     "CorrelationMax",
     "Correspondences",
     "EpochBatchSampler",

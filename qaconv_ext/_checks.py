@@ -138,8 +138,7 @@ def function(name: str, value: object, wanted: str) -> None:
 
 
 def map_shape(name: str, shape: Sequence[int]) -> None:
-    """That maps are ``[N, C, locations]`` or ``[N, C, h, w]``, with a channel and a location at
-    least."""
+    """That maps are ``[N, C, locations]`` or ``[N, C, h, w]``, and no map is empty."""
     if len(shape) not in (3, 4):
         raise ValueError(
             f"{name}: got shape {list(shape)}, wanted [N, C, locations] or [N, C, h, w]"

@@ -37,9 +37,7 @@ def main() -> int:
         ("runs here", _runs_here()),
     ):
         _section(title, rows)
-    print(
-        "\nself-check against the reference in float64, and speed (C=128, 24x8 locations, 16x16 maps)"
-    )
+    print("\nself-check against the reference in float64, and speed (C=128, hw=24x8, 16x16 maps)")
     for name, device, operators in _backends():
         wrong = _errors(operators, device)
         speed = _speed(operators, device)

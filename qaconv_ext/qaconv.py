@@ -49,8 +49,7 @@ class CorrelationMax(NamedTuple):
 
 
 def correlation_max(probe: Tensor, gallery: Tensor) -> CorrelationMax:
-    """Correlate every location of every probe map with every location of every gallery map; keep
-    maxima.
+    """Correlate all locations of every probe map with all of every gallery map; keep the maxima.
 
     The hw × hw correlation of a pair is never stored. Sums run in float32 (float64 for float64
     inputs) and the maxima come in that type. Of equal values the lowest position wins; a NaN wins

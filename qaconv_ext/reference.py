@@ -20,8 +20,7 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def index_dtype(locations: int) -> torch.dtype:
-    """The type that stores a position among ``locations``: uint8 up to 256 locations, int16
-    above."""
+    """The type that stores the number of a location: uint8 up to 256 locations, int16 above."""
     return torch.uint8 if locations <= 256 else torch.int16
 
 

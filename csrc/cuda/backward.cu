@@ -35,7 +35,7 @@ Status launch_kernel(void (*kernel)(Gather<Sum<Element>>), Gather<Sum<Element>> 
     const int64_t rest = job.own_maps * ((job.channels + kSlabChannels - 1) / kSlabChannels);
     const int64_t least = (locations + Of::kSlabLocations - 1) / Of::kSlabLocations;
     const int64_t most = (locations + Of::kGroups - 1) / Of::kGroups;
-    // Where maps are few, their places are cut into more slabs, down to one location a group of
+    // Where maps are few, their locations are cut into more slabs, down to one location a group of
     // lanes, as long as the device holds all of them at once.
     const int64_t wanted = residency_of(reinterpret_cast<const void*>(kernel), kThreads, 0).slots();
     const int64_t slabs = std::clamp(wanted / rest, least, most);

@@ -103,8 +103,7 @@ class PlainScores(nn.Module):
 
 
 def _head(matcher: QAConv) -> dict[str, Tensor]:
-    """The folded head, in float64: a weight for each location of either side, which may be
-    alike."""
+    """The folded head, in float64: a weight for each location of either side."""
     weight, bias = (part.detach().cpu() for part in matcher.folded())
     sides = weight.reshape(-1, matcher.height * matcher.width)
     return {"probe_weight": sides[0], "gallery_weight": sides[-1], "bias": bias}

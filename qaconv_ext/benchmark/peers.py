@@ -35,8 +35,7 @@ def _installed(package: str, module: str) -> str | None:
 
 
 def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[str, str]]:
-    """Scores ``[1, N]`` of a map ``[1, C, locations]`` with maps ``[N, C, locations]``, by each
-    package.
+    """Scores ``[1, N]`` of a map ``[1, C, L]`` with maps ``[N, C, L]``, by each package.
 
     Returns:
         The ways, under the packages' names; and why the others are missing.
@@ -60,8 +59,7 @@ def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[s
 
 
 class _OnCuda(NamedTuple):
-    """A package with Triton kernels: its functions of ``[Q, locations, C]`` and ``[D, locations,
-    C]``."""
+    """A package with Triton kernels: its functions of ``[Q, L, C]`` and ``[D, L, C]``."""
 
     package: str
     module: str

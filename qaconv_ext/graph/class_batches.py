@@ -14,12 +14,11 @@ from qaconv_ext.graph.epoch_batches import EpochBatchSampler
 
 
 class ClassBatchSampler(EpochBatchSampler):
-    """A batch sampler: every batch is ``batch_size // num_instances`` classes of ``num_instances``
-    images.
+    """A batch sampler: every batch is P classes of K images each.
 
-    Images of one class are neighbors in the batch. The queues, which draw every image of a class
-    before any repeats, go on from epoch to epoch, and are part of the state. Epochs, ranks and
-    resuming: see `EpochBatchSampler`.
+    K is ``num_instances``, P is ``batch_size // num_instances``. Images of one class stand together
+    in the batch. The queues, which give every image of a class before any repeats, go on from epoch
+    to epoch, and are part of the state. Epochs, ranks and resuming: see `EpochBatchSampler`.
 
     Args:
         labels: one whole number per image of the data set, of any value and order.
@@ -52,10 +51,8 @@ class ClassBatchSampler(EpochBatchSampler):
     ) -> None:
         super().__init__(labels, batch_size, seed, groups=groups, rank=rank, world_size=world_size)
         of_cameras = self._per_image("cameras", cameras)
-        batch_size, num_instances = (
-            self.batch_size,
-            _checks.whole_number("num_instances", num_instances, 1),
-        )
+        batch_size = self.batch_size
+        num_instances = _checks.whole_number("num_instances", num_instances, 1)
         if batch_size % num_instances:
             raise ValueError(
                 f"batch_size: got {batch_size}, wanted a multiple of num_instances, which is "
@@ -72,8 +69,8 @@ class ClassBatchSampler(EpochBatchSampler):
         if len(self.classes) < self.classes_per_batch:
             raise ValueError(
                 f"labels: got {len(self.classes)} classes, wanted at least "
-                f"{self.classes_per_batch}, for a batch of {batch_size} images with {num_instances} of "
-                "each class"
+                f"{self.classes_per_batch}, for a batch of {batch_size} images with "
+                f"{num_instances} of each class"
             )
         self._check_ranks()
         self._arguments["num_instances"] = num_instances

@@ -236,8 +236,8 @@ class SamplerConfig(_Section):
     def _divides(self) -> SamplerConfig:
         if self.batch_size % self.num_instances or self.batch_size < 2 * self.num_instances:
             raise ValueError(
-                f"batch_size: got {self.batch_size} with {self.num_instances} num_instances, wanted a "
-                "multiple of num_instances that leaves room for at least two persons"
+                f"batch_size: got {self.batch_size} with num_instances={self.num_instances}, "
+                "wanted a multiple of num_instances that leaves room for at least two persons"
             )
         return self
 

@@ -62,7 +62,7 @@ def info(location: str, *, queries: int | None, console: Console) -> Info:
     channels, rows, columns = found.maker.shape
     size = found.bytes_of_maps / 1e6
     for name, text in (
-        ("gallery", f"{found.location}, version {found.version}"),
+        ("gallery", f"{found.place}, version {found.version}"),
         ("images", f"{found.rows:,}, of {found.identities:,} known identities"),
         ("cameras", cameras or "none"),
         ("model", f"{found.maker.name} ({found.maker.checksum})"),

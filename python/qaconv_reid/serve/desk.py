@@ -175,7 +175,7 @@ class Desk:
         chosen = np.linspace(0, len(numbers) - 1, min(_SAMPLE, len(numbers))).astype(np.int64)
         return Facts(
             # Not the folders above it: they are nobody's business.
-            gallery=Path(info.location).name,
+            gallery=Path(info.place).name,
             rows=info.rows,
             identities=info.identities,
             cameras=[Camera(camera=camera, rows=n) for camera, n in info.cameras.items()],
@@ -222,9 +222,9 @@ def _condition(
 ) -> str | None:
     """As SQL, from numbers alone: no text of a request becomes part of it."""
     known = [str(camera) for camera in cameras if camera is not None]
-    locations = [f"camera IN ({', '.join(known)})"] if known else []
-    locations += ["camera IS NULL"] if None in cameras else []
-    parts = [f"({' OR '.join(locations)})"] if locations else []
+    filters = [f"camera IN ({', '.join(known)})"] if known else []
+    filters += ["camera IS NULL"] if None in cameras else []
+    parts = [f"({' OR '.join(filters)})"] if filters else []
     parts += [] if after is None else [f"time >= {after!r}"]
     parts += [] if before is None else [f"time <= {before!r}"]
     parts += [] if own is None else [f"number != {own}"]

@@ -174,7 +174,7 @@ function listen() {
     event.target.value = ""; // the same file again is a change too
     step(() => upload(file));
   });
-  // All of the page takes it: a browser would leave the page for an image dropped beside the location.
+  // All of the page takes it: a browser would leave the page for an image dropped beside the place.
   for (const kind of ["dragover", "drop"]) document.addEventListener(kind, (event) => event.preventDefault());
   document.addEventListener("dragover", () => drop.classList.add("over"));
   document.addEventListener("dragleave", () => drop.classList.remove("over"));
