@@ -204,14 +204,14 @@ def test_states_of_samplers():
         "epoch": (None, -1, "a", True),
         "position": (None, -1, 99, "a"),
         "batches": (3, [None], [["a"]], [[999] * 4] * 2, "ab"),
-        "decks": (None, [3], [["a"]] * 4),
+        "queues": (None, [3], [["a"]] * 4),
     }
     for value in (None, 3, [], "a", {}):
         assert_named(lambda value=value: sampler.load_state_dict(value), "state")
     for entry, values in wrong.items():
         for value in values:
             bad = {**state, entry: value}
-            assert_named(lambda bad=bad: sampler.load_state_dict(bad), r"(state|decks)(: \w+)?")
+            assert_named(lambda bad=bad: sampler.load_state_dict(bad), r"(state|queues)(: \w+)?")
     for value in (None, "a", True, -1, 99):
         assert_named(lambda value=value: sampler.state_dict(position=value), "position")
     sampler.load_state_dict(state)  # none of these has changed it

@@ -12,26 +12,26 @@ DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 
 @dataclass(frozen=True)
 class Case:
-    """Sizes of a match: ``probes × galleries`` maps of ``channels``, places on either side."""
+    """Sizes of a match: ``probes × galleries`` maps of ``channels``, locations on either side."""
 
     probes: int
     galleries: int
     channels: int
-    probe_places: int
-    gallery_places: int
+    probe_locations: int
+    gallery_locations: int
 
     def __str__(self) -> str:
         return (
             f"{self.probes}x{self.galleries}-C{self.channels}"
-            f"-{self.probe_places}x{self.gallery_places}"
+            f"-{self.probe_locations}x{self.gallery_locations}"
         )
 
     def maps(self, dtype: torch.dtype, device: str, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Probe and gallery maps whose places are unit vectors."""
+        """Probe and gallery maps whose locations are unit vectors."""
         generator = torch.Generator().manual_seed(seed)
         sizes = (
-            (self.probes, self.channels, self.probe_places),
-            (self.galleries, self.channels, self.gallery_places),
+            (self.probes, self.channels, self.probe_locations),
+            (self.galleries, self.channels, self.gallery_locations),
         )
         probe, gallery = (
             torch.nn.functional.normalize(
@@ -42,8 +42,8 @@ class Case:
         return probe.to(device, dtype), gallery.to(device, dtype)
 
 
-# Ragged on purpose: places that are no multiple of any tile (6, 8, 16), above and below one; one
-# place; one channel; different places on the two sides; positions that need two bytes.
+# Ragged on purpose: locations that are no multiple of any tile (6, 8, 16), above and below one; one
+# location; one channel; different locations on the two sides; positions that need two bytes.
 CASES = [
     Case(3, 4, 21, 17, 19),
     Case(2, 3, 8, 16, 16),
