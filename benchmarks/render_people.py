@@ -31,10 +31,10 @@ def libraries(data: dict[str, Any]) -> list[str]:
     return lines
 
 
-def pictures(data: dict[str, Any]) -> list[str]:
-    """Whole pictures of each domain: all of them, and the tall ones."""
+def images(data: dict[str, Any]) -> list[str]:
+    """Whole images of each domain: all of them, and the tall ones."""
     lines = [
-        "| domain | pictures | median height, pixels | ms, least | ms, median |",
+        "| domain | images | median height, pixels | ms, least | ms, median |",
         "|---|---|---|---|---|",
     ]
     for row in data["pictures"]:
@@ -109,7 +109,7 @@ def cell(runs: list[Figures]) -> str:
 #: Marker on the page -> file of FOLDER and the function that makes its table.
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "libraries": ("rendering.json", libraries),
-    "pictures": ("rendering.json", pictures),
+    "images": ("rendering.json", images),
     "difficulty": ("small.json", by_place),
     "real": ("real.json", by_place),
     "finer": ("real_256.json", by_place),

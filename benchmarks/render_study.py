@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "study"
 
 #: Page -> its markers, each the name of a file of FOLDER.
-PAGES = {ROOT / "docs" / "presets.md": ("arms",), ROOT / "docs" / "study.md": ("sampling",)}
+PAGES = {
+    ROOT / "docs" / "presets.md": ("arms", "arms-100", "arms-real"),
+    ROOT / "docs" / "study.md": ("sampling-8000-cpu", "mechanism"),
+}
 
 
 def percent(spread: dict[str, float], *, alone: bool) -> str:
@@ -153,6 +156,38 @@ def origin(data: dict[str, Any], name: str) -> str:
     )
 
 
+def real(data: dict[str, Any]) -> list[str]:
+    """Runs of a study on another data set: of every arm the mean, the least and the greatest."""
+    before = data["untrained"]
+    lines = [
+        f"{data['about']} mAP: mean of the seeds and the least and the greatest of them.",
+        "",
+        "| arm | seeds | Rank-1 | mAP |",
+        "|---|---|---|---|",
+        f"| untrained | | {100 * before['rank1']:.1f} | {100 * before['mAP']:.1f} |",
+    ]
+    for arm, runs in data["runs"].items():
+        rank1 = sum(run["rank1"] for run in runs) / len(runs)
+        precisions = [run["mAP"] for run in runs]
+        mean = sum(precisions) / len(runs)
+        spread = {"mean": mean, "least": min(precisions), "greatest": max(precisions)}
+        cells = f"{100 * rank1:.1f} | {percent(spread, alone=len(runs) == 1)}"
+        lines.append(f"| {arm} | {len(runs)} | {cells} |")
+    return lines
+
+
+def body(data: dict[str, Any], name: str) -> list[str]:
+    """All that a page says of a file."""
+    if "runs" in data:
+        file = f"[{name}.json](../benchmarks/study/{name}.json)"
+        return ["", *real(data), "", f"`{data['command']}` for each run. File: {file}", "", ""]
+    lines = [""]
+    for size in sorted({cell["identities"] for cell in data["cells"]}):
+        lines += [*table(data, size), "", *batches(data, size), ""]
+        lines += [*times(data, size), "", *troubles(data, size)]
+    return [*lines, origin(data, name), "", ""]
+
+
 def render(names: tuple[str, ...], text: str) -> str:
     """A page with its tables made anew."""
     for name in names:
@@ -163,13 +198,7 @@ def render(names: tuple[str, ...], text: str) -> str:
         marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
         if not marker.search(text):
             sys.exit(f"{name}: got no markers, wanted <!-- {name}: begin --> and end")
-        sizes = sorted({cell["identities"] for cell in data["cells"]})
-        body = [""]
-        for size in sizes:
-            body += [*table(data, size), "", *batches(data, size), ""]
-            body += [*times(data, size), "", *troubles(data, size)]
-        body += [origin(data, name), "", ""]
-        joined = "\n".join(body)
+        joined = "\n".join(body(data, name))
         text = marker.sub(lambda match, joined=joined: match[1] + joined + match[2], text)
     return text
 

@@ -66,7 +66,7 @@ def rendered(text: str) -> str:
         size = f"{data['model']['height']}×{data['model']['width']}"
         about += [
             f"[{file.name}](../benchmarks/yardstick/{file.name}): `{data['command']}` at commit "
-            f"`{data['commit'][:10]}`, {data['made'][:10]}, pictures of {size}. "
+            f"`{data['commit'][:10]}`, {data['made'][:10]}, images of {size}. "
             + " ".join(runs(data)),
             "",
         ]

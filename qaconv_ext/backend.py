@@ -31,7 +31,7 @@ __all__ = [
 
 Name = Literal["auto", "cpu", "cuda", "reference"]
 NAMES: tuple[str, ...] = get_args(Name)
-CUDA_TEXTS = ("auto", "tensor", "plain")
+CUDA_VARIANTS = ("auto", "tensor", "plain")
 """What ``QACONV_CUDA_VARIANT`` may be; ``enum class Text`` in csrc/cuda/kernels.h says more."""
 
 
@@ -178,8 +178,10 @@ def _without_kernels(device: str) -> Operators:
 
 
 _text = os.environ.get("QACONV_CUDA_VARIANT")
-if _text is not None and _text not in CUDA_TEXTS:
-    raise ValueError(f"QACONV_CUDA_VARIANT: got {_text!r}, wanted one of {', '.join(CUDA_TEXTS)}")
+if _text is not None and _text not in CUDA_VARIANTS:
+    raise ValueError(
+        f"QACONV_CUDA_VARIANT: got {_text!r}, wanted one of {', '.join(CUDA_VARIANTS)}"
+    )
 if LIBRARY.loaded:
     _level = os.environ.get("QACONV_SIMD_LEVEL")
     if _level is not None and _level not in simd_levels():

@@ -63,13 +63,13 @@ def test_architectures_ascend():
     assert not names[-1].endswith("a"), "PTX of the last is for whatever comes after it"
 
 
-def test_every_cuda_text_has_its_word():
-    from qaconv_ext.backend import CUDA_TEXTS
+def test_every_cuda_variant_has_its_word():
+    from qaconv_ext.backend import CUDA_VARIANTS
 
     header = (CSRC / "cuda" / "kernels.h").read_text()
-    (names,) = re.findall(r"enum class Text \{(.*?)\}", header)
+    (names,) = re.findall(r"enum class Variant \{(.*?)\}", header)
     words = [name.strip().removeprefix("k").lower() for name in names.split(",")]
-    assert words == list(CUDA_TEXTS)
+    assert words == list(CUDA_VARIANTS)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -90,4 +90,4 @@ def test_the_benchmark_of_a_large_gallery_runs(monkeypatch, tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, *argv], check=True, env=environment, capture_output=True)
     lines = load_script(SCRIPT).scale(json.loads(file.read_text()))
-    assert "2,100 random maps of 128 channels, 24×8 places; 1,000 of them are scored." in lines
+    assert "2,100 random maps of 128 channels, 24×8 locations; 1,000 of them are scored." in lines

@@ -67,7 +67,7 @@ def test_overrides(override, key, wanted):
 
 def test_an_override_wins_over_the_file(tmp_path: Path):
     file = tmp_path / "mine.toml"
-    file.write_text("[sampler]\nbatch_size = 32\ninstances = 4\n")
+    file.write_text("[sampler]\nbatch_size = 32\nnum_instances = 4\n")
 
     run = config.load(file, ["sampler.batch_size=16"])
 
@@ -81,8 +81,8 @@ def test_an_override_wins_over_the_file(tmp_path: Path):
         ("batch_size=3", "(did you mean evaluation.batch_size or sampler.batch_size?)"),
         ("margin=3", "unknown key margin (did you mean loss.margin?)"),
         (
-            "optimizer.momentum=0",
-            "unknown key optimizer.momentum (did you mean optimizer.momentum?)",
+            "optimiser.momentum=0",
+            "unknown key optimiser.momentum (did you mean optimizer.momentum?)",
         ),
         ("qqqqqqqq=3", "unknown key qqqqqqqq"),
         ("sampler=3", "sampler: got 3, wanted a section"),
@@ -91,7 +91,7 @@ def test_an_override_wins_over_the_file(tmp_path: Path):
         ("sampler.batch_size=0", "sampler.batch_size: got 0, wanted greater than 0"),
         (
             "sampler.batch_size=63",
-            "sampler.batch_size: got 63 with 2 num_instances, wanted a multiple",
+            "sampler.batch_size: got 63 with num_instances=2, wanted a multiple",
         ),
         ("sampler.kind=best", "sampler.kind: got 'best', wanted 'graph', 'pk' or 'shuffle'"),
         ("loss.margin=-1", "loss.margin: got -1"),

@@ -29,7 +29,7 @@ def test_the_network_is_recognized(tmp_path, name, stage, neck):
     found = read_authors(tmp_path / "checkpoint.pth.tar")
 
     assert (found.backbone, found.stage, found.neck_features) == (name, stage, neck)
-    assert (found.places, found.epochs) == (8, 7)
+    assert (found.locations, found.epochs) == (8, 7)
     second, head = models(name, stage, neck)
     report = found.fill(second, head, stage)
     for filled, wanted in ((second, network), (head, matcher)):

@@ -94,7 +94,7 @@ def test_a_neckless_network_takes_the_stage_of_the_settings(models, monkeypatch)
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        ((), "wanted 8 places, as in checkpoint.pth.tar (64 × 32)"),
+        ((), "wanted 8 locations, as in checkpoint.pth.tar (64 × 32)"),
         (("model.backbone=resnet18", *SIZE), "model.backbone: got resnet18, wanted resnet18_ibn_b"),
         (("model.stage=layer2", *SIZE), "model.stage: got layer2, wanted layer3"),
         (("model.neck_features=8", *SIZE), "model.neck_features: got 8, wanted 16"),

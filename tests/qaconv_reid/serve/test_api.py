@@ -105,7 +105,7 @@ def test_facts(client, gallery, matcher):
     ]
     assert facts["times"] == [0.0, 10.0]
     assert facts["calibrated"] is False
-    assert (facts["image"], facts["places"]) == ([HEIGHT, WIDTH], [4, 2])
+    assert (facts["image"], facts["locations"]) == ([HEIGHT, WIDTH], [4, 2])
     assert len(set(facts["sample"])) == 8
 
 

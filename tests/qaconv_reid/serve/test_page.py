@@ -109,7 +109,7 @@ def test_a_place_that_is_pointed_at_says_what_it_matched(address, open_page, cro
         page.set_input_files("#file", crop)
     pair = told.value.json()
     assert told.value.url.split("?")[0].endswith(f"/rows/{ranking.value.json()['found'][0]['row']}")
-    page.locator("#told", has_text="places have").wait_for()
+    page.locator("#told", has_text="locations have").wait_for()
     lines = page.locator("#pair line:not(.under)")
     assert lines.count() == min(12, len(pair["matches"]))
     against = sum(match["part"] < 0 for match in pair["matches"][:12])
@@ -128,7 +128,7 @@ def test_a_place_that_is_pointed_at_says_what_it_matched(address, open_page, cro
         assert page.locator(f"#pair line.{speaks}").count() >= 1
         assert page.locator("#pair .place.in").count() == 2
     page.mouse.move(2, 2)
-    assert "places have a match" in page.inner_text("#told")
+    assert "locations have a match" in page.inner_text("#told")
     page.check("#heat")
     assert page.locator("#pair rect.for, #pair rect.against").count() == 16
     with page.expect_response("**/rows/*?plain=true"):
@@ -183,7 +183,7 @@ def test_the_keyboard_does_all_that_a_mouse_does(address, open_page, crop):
     page.keyboard.press("ArrowUp")
     assert "query row 2, column 1 is most like result" in page.inner_text("#told")
     page.keyboard.press("Escape")
-    assert "places have a match" in page.inner_text("#told")
+    assert "locations have a match" in page.inner_text("#told")
     page.locator("#again").focus()
     with page.expect_response("**/ranking**") as again:
         page.keyboard.press("Enter")

@@ -157,21 +157,6 @@ def test_images_of_a_person_can_be_of_different_cameras(images, kind):
         assert seen[one].camera != seen[other].camera
 
 
-@pytest.mark.recipe  # compiling takes half a minute
-@pytest.mark.parametrize("loss", ["triplet", "softmax+triplet"])
-def test_what_is_compiled_learns_alike(images, loss):
-    plain, compiled = (
-        [
-            report.loss
-            for report in small_trainer(
-                images, small_config(f"loss.kind={loss}", f"runtime.compile={mode}")
-            ).epochs()
-        ]
-        for mode in ("off", "default")
-    )
-    assert compiled == pytest.approx(plain, rel=1e-4)
-
-
 def test_accuracy_of_a_start(images):
     trainer = small_trainer(images, small_config("sampler.kind=pk", "schedule.max_epochs=99"))
     accuracy = trainer.accuracy_after(300)
