@@ -12,7 +12,7 @@ from pathlib import Path
 
 from qaconv_reid.processes import is_running
 
-__all__ = ["check_replaceable", "replaced", "sweep", "user_cache", "why"]
+__all__ = ["check_replaceable", "expanded", "replaced", "sweep", "user_cache", "why"]
 
 #: Of file systems: bytes of a name.
 _LONGEST_NAME = 255
@@ -57,6 +57,14 @@ def replaced(path: Path, *, sync: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` as the user's home; of nobody's home it stays as it is, and is not there.
+
+    `Path.expanduser` raises where there is no such user.
+    """
+    return Path(os.path.expanduser(path))
 
 
 def sweep(folder: Path) -> None:

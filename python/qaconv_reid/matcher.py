@@ -32,7 +32,7 @@ from qaconv_reid.calibration import CALIBRATION_FILE, Calibration, Cameras, sigm
 from qaconv_reid.config import RunConfig
 from qaconv_reid.data import Images, input_batches, list_inputs
 from qaconv_reid.export import OPSETS, Exported, Preprocessing, export_onnx
-from qaconv_reid.files import replaced
+from qaconv_reid.files import expanded, replaced
 from qaconv_reid.gallery import Gallery, Maker, open_table
 from qaconv_reid.models import Progress, dense, evaluation_mode, extract_maps
 from qaconv_reid.restore import Foreign, Restored, restore_foreign, restore_run
@@ -114,7 +114,7 @@ class Matcher:
             CheckpointError, ConfigError, HubError: it is not there or not whole, or this machine
                 lacks the device.
         """
-        folder = Path(source).expanduser()
+        folder = expanded(source)
         if hub.is_name(source):
             files = (_SETTINGS_FILE, _WEIGHTS_FILE, CALIBRATION_FILE)
             folder = hub.fetch(str(source), files, revision)
@@ -137,7 +137,7 @@ class Matcher:
         Args:
             folder: made if it is not there; a former one of these files is replaced.
         """
-        folder = Path(folder).expanduser()
+        folder = expanded(folder)
         folder.mkdir(parents=True, exist_ok=True)
         document = {
             "format": _FORMAT,
@@ -191,7 +191,7 @@ class Matcher:
         return export_onnx(
             self._network,
             dense(self._matcher, "an export"),
-            Path(folder).expanduser(),
+            expanded(folder),
             preprocessing=Preprocessing(self.config.height, self.config.width),
             provenance={
                 "program": f"qaconv-ext {__version__}",
@@ -455,7 +455,7 @@ def load(
         ConfigError, CheckpointError, CalibrationError: the message says in a sentence what is
             missing or does not fit.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     if (path / _SETTINGS_FILE).is_file() and not settings:
         return Matcher.from_pretrained(path, device=device, precision=precision)
     every = [*settings, f"runtime.device={device}", f"runtime.precision={precision}"]

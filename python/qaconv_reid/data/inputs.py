@@ -17,6 +17,7 @@ from torch import Tensor
 from qaconv_reid.data.decoding import open_rgb, to_rgb
 from qaconv_reid.data.layouts.naming import is_image
 from qaconv_reid.data.records import DataError
+from qaconv_reid.files import expanded
 
 __all__ = [
     "Box",
@@ -117,7 +118,7 @@ def input_batches(
 
 def _expand(entry: object, number: int) -> Iterable[ImageLike]:
     if isinstance(entry, str | os.PathLike):
-        path = Path(entry).expanduser()
+        path = expanded(entry)
         if path.is_dir():
             return list(images_below(path))
         if not path.is_file():

@@ -13,6 +13,7 @@ from qaconv_reid.data.layouts import LAYOUTS, Layout
 from qaconv_reid.data.layouts.naming import MOST_DIGITS, list_folders, list_images
 from qaconv_reid.data.layouts.pattern import load_by_pattern
 from qaconv_reid.data.records import DataError, Record, ReidDataset
+from qaconv_reid.files import expanded
 from qaconv_reid.text import printable
 
 #: How many folders and files of an unknown layout a message shows.
@@ -34,13 +35,13 @@ def parse_spec(text: str) -> DatasetSpec:
     """
     prefix, colon, rest = text.partition(":")
     if colon and rest and prefix in LAYOUTS:
-        return DatasetSpec(Path(rest).expanduser(), prefix)
+        return DatasetSpec(expanded(rest), prefix)
     # one letter before the colon is a Windows drive
-    if colon and len(prefix) > 1 and "/" not in prefix and not Path(text).expanduser().exists():
+    if colon and len(prefix) > 1 and "/" not in prefix and not expanded(text).exists():
         raise DataError(f"data set '{text}': {_unknown_layout(prefix)}")
     if not text:
         raise DataError("data set: got an empty text, wanted PATH or LAYOUT:PATH")
-    return DatasetSpec(Path(text).expanduser(), None)
+    return DatasetSpec(expanded(text), None)
 
 
 def recognize(path: str | Path) -> str:

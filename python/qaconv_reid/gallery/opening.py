@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qaconv_reid.files import expanded
 from qaconv_reid.gallery.memory import MemoryTable
 from qaconv_reid.gallery.shortlist import vector_length
 from qaconv_reid.gallery.table import GalleryError, Maker, Table
@@ -47,7 +48,7 @@ def open_table(place: str | Path | None, maker: Maker | None = None) -> Table:
 
 
 def _open_file(name: str, maker: Maker | None) -> Table | None:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.exists():
         return MemoryTable.open(path)
     return None if maker is None else MemoryTable(maker, path)
@@ -66,7 +67,7 @@ def _open_lance(name: str, maker: Maker | None) -> Table | None:
     folder, _, table = name.rpartition("/")
     folder = folder or "."
     if "://" not in name:
-        folder = str(Path(folder).expanduser().absolute())
+        folder = str(expanded(folder).absolute())
     elif folder.endswith(":/"):
         raise GalleryError(f"gallery: got {name!r}, wanted a bucket or a folder before the name")
     table = table.removesuffix(_LANCE)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from qaconv_reid import data
 from qaconv_reid.data import Box, Record, images_below
+from qaconv_reid.files import expanded
 from qaconv_reid.gallery.table import GalleryError, Row
 
 __all__ = ["RowSource", "list_rows"]
@@ -50,7 +51,7 @@ def list_rows(source: RowSource) -> list[Row]:
         GalleryError, DataError: something is not there or cannot be read; the message says what.
     """
     if isinstance(source, str | os.PathLike):
-        return _from_place(Path(source).expanduser())
+        return _from_place(expanded(source))
     if isinstance(source, Mapping):
         return _from_columns(source, Path(), "columns")
     if isinstance(source, _Frame):
@@ -59,7 +60,7 @@ def list_rows(source: RowSource) -> list[Row]:
         raise GalleryError(
             f"images: got {type(source).__name__}, wanted a folder, a CSV, paths or columns"
         )
-    return [row for place in source for row in _from_place(Path(place).expanduser())]
+    return [row for place in source for row in _from_place(expanded(place))]
 
 
 def _from_place(path: Path) -> list[Row]:
@@ -142,7 +143,7 @@ def _from_columns(
                 ) from None
         return values
 
-    paths = column("path", lambda cell: base / Path(cell).expanduser(), "a path")
+    paths = column("path", lambda cell: base / expanded(cell), "a path")
     for number, path in enumerate(paths, start=1):
         # os.path: Path.is_file raises of names that are too long.
         if path is None or not os.path.isfile(path):

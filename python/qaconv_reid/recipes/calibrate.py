@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from qaconv_reid import matcher
 from qaconv_reid.calibration import Calibration
 from qaconv_reid.config import CONFIG_FILE
 from qaconv_reid.data import DataError, Record
-from qaconv_reid.files import why
+from qaconv_reid.files import expanded, why
 from qaconv_reid.recipes.datasets import load_test_sets
 from qaconv_reid.reports import ProgressBars, say
 
@@ -49,7 +48,7 @@ def calibrate(
             "another camera in each"
         )
     loaded = matcher.load(run, device=device)
-    file = Path(run).expanduser() / CONFIG_FILE
+    file = expanded(run) / CONFIG_FILE
     settings = settings_of.load(file).data if file.is_file() else None
     sets = load_test_sets(specs, settings=settings, named="--data")
     scores: list[NDArray[np.float32]] = []

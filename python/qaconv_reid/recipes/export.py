@@ -8,6 +8,7 @@ from rich.console import Console
 
 from qaconv_reid import matcher
 from qaconv_reid.export import OPSETS, Exported, check
+from qaconv_reid.files import expanded
 from qaconv_reid.reports import say
 
 __all__ = ["export"]
@@ -26,7 +27,7 @@ def export(run: str, folder: Path, *, opset: int | None, console: Console) -> Ex
         ConfigError, CheckpointError, ExportError: what cannot be used.
     """
     opset = OPSETS[0] if opset is None else opset
-    check(folder.expanduser(), opset)
+    check(expanded(folder), opset)
     done = matcher.load(run, device="cpu").export(folder, opset=opset)
     say(
         console,

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from qaconv_reid import people
+from qaconv_reid.files import expanded
 from qaconv_reid.people import PeopleError, Request
 from qaconv_reid.reports import ProgressBars
 
@@ -38,7 +39,7 @@ def make(
     counts = request.check()
     if folder == "":
         raise PeopleError("--out: got an empty text, wanted a folder")
-    path = Path(folder).expanduser() if folder else people.default_folder(request)
+    path = expanded(folder) if folder else people.default_folder(request)
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     console.print(

@@ -17,6 +17,7 @@ from qaconv_reid import data, matcher
 from qaconv_reid.config import ConfigError
 from qaconv_reid.data import Crop, DataError
 from qaconv_reid.evaluation import agreements, domain_distance
+from qaconv_reid.files import expanded
 from qaconv_reid.gallery import Row, list_rows
 from qaconv_reid.models import Progress
 from qaconv_reid.reports import ProgressBars, say
@@ -131,7 +132,7 @@ def sample(rows: Sequence[Row], most: int) -> list[Row]:
 
 def _training(run: str, loaded: matcher.Matcher, progress: Progress) -> NDArray[np.floating] | None:
     """Mean features of training images; None where they are not known or not there."""
-    if not (Path(run).expanduser() / settings_of.CONFIG_FILE).is_file():
+    if not (expanded(run) / settings_of.CONFIG_FILE).is_file():
         return None
     specs = settings_of.load(run).data.train
     try:

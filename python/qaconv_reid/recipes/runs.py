@@ -15,7 +15,7 @@ from qaconv_reid import documents
 from qaconv_reid.config import CONFIG_FILE, ConfigError, RunConfig, differences, load, to_toml
 from qaconv_reid.data import ReidDataset, parse_spec
 from qaconv_reid.evaluation import EvaluationResult
-from qaconv_reid.files import check_replaceable, replaced, sweep, why
+from qaconv_reid.files import check_replaceable, expanded, replaced, sweep, why
 from qaconv_reid.ownership import OWNER_FILE, OwnedError, in_turn, owned
 from qaconv_reid.recipes.query_file import check_queries, write_queries
 from qaconv_reid.reports import read_run_log
@@ -101,8 +101,8 @@ def anchored(config: RunConfig) -> RunConfig:
     sets = {name: tuple(map(_anchored_spec, getattr(data, name))) for name in ("train", "test")}
     cache = None if data.cache_folder is None else Path(os.path.abspath(data.cache_folder))
     weights = model.weights
-    if weights is not None and os.path.isfile(os.path.expanduser(weights)):
-        weights = os.path.abspath(os.path.expanduser(weights))
+    if weights is not None and os.path.isfile(expanded(weights)):
+        weights = os.path.abspath(expanded(weights))
     return config.model_copy(
         update={
             "data": data.model_copy(update={**sets, "cache_folder": cache}),
