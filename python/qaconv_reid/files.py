@@ -30,7 +30,20 @@ def check_replaceable(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
-    _mode_of_new(_temporary(path))
+    temporary = _temporary(path)
+    with _under_its_own_name(temporary, path):
+        _mode_of_new(temporary)
+
+
+@contextmanager
+def _under_its_own_name(temporary: Path, path: Path) -> Iterator[None]:
+    """An error of the temporary file is one of the file: nobody knows the other name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -46,15 +59,16 @@ def replaced(path: Path, *, sync: bool = False) -> Iterator[Path]:
     """
     temporary = _temporary(path)
     try:
-        mode = _mode_of_new(temporary)
-        yield temporary
-        # Some libraries make files for nobody but their owner.
-        if stat.S_IMODE(temporary.stat().st_mode) != mode:
-            temporary.chmod(mode)
-        if sync:
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with _under_its_own_name(temporary, path):
+            mode = _mode_of_new(temporary)
+            yield temporary
+            # Some libraries make files for nobody but their owner.
+            if stat.S_IMODE(temporary.stat().st_mode) != mode:
+                temporary.chmod(mode)
+            if sync:
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

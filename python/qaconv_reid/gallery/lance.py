@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from qaconv_reid.gallery.table import Candidates, GalleryError, Key, Maker, Numb
 
 __all__ = ["LanceTable"]
 
+_SOURCE = re.compile(r",? \S+\.rs:\d+(:\d+)?")
 _MAKER = b"qaconv.maker"
 _FACTS = ("path", "identity", "camera", "time", "box")
 #: Reading takes ten rows where no limit is named.
@@ -221,4 +223,5 @@ def _row(entry: dict[str, Any]) -> Row:
 
 
 def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    """What it says, without the line of Lance's source that says it."""
+    return _SOURCE.sub("", str(error).partition("\n")[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qaconv_reid.files import expanded
+from qaconv_reid.files import check_replaceable, expanded
 from qaconv_reid.gallery.memory import MemoryTable
 from qaconv_reid.gallery.shortlist import vector_length
 from qaconv_reid.gallery.table import GalleryError, Maker, Table
@@ -51,7 +51,12 @@ def _open_file(name: str, maker: Maker | None) -> Table | None:
     path = expanded(name)
     if path.exists():
         return MemoryTable.open(path)
-    return None if maker is None else MemoryTable(maker, path)
+    if maker is None:
+        return None
+    # Before maps are computed for it.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_replaceable(path)
+    return MemoryTable(maker, path)
 
 
 def _open_lance(name: str, maker: Maker | None) -> Table | None:

@@ -20,7 +20,8 @@ from qaconv_reid.ownership import owned
 from qaconv_reid.recipes import evaluate as evaluate_recipe
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.training import Trainer, checkpoint
-from support.images import write_csv_persons
+from support.images import write_csv_persons, write_market
+from support.trained import write_run
 
 PERSONS, SHOTS = 4, 4
 
@@ -350,3 +351,33 @@ def test_a_calibration_is_said_though_it_cannot_be_kept(people, run, command, mo
     assert "fitted on" in out
     assert code == cli.USER_ERROR
     assert err.endswith("the calibration cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel").is_dir(), reason="no file system that none can write to"
+)
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("train", "tiny", "data.train=people", "output=/sys/none"),
+        ("evaluate", "RUN", "--data", "people", "--json", "/sys/none.json"),
+        ("evaluate", "RUN", "--data", "people", "--features", "/sys/none"),
+        ("gallery", "add", "RUN", "/sys/none.safetensors", "people"),
+        ("gallery", "add", "RUN", "/sys/none.lance", "people"),
+        ("data", "make", "tiny", "--out", "/sys/none"),
+        ("export", "RUN", "--out", "/sys/none"),
+        ("data", "measure", "people", "--json", "/sys/none.json"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_named(argv, tmp_path, monkeypatch, capsys):
+    if "lance" in " ".join(argv):
+        pytest.importorskip("lancedb")
+    monkeypatch.chdir(tmp_path)
+    write_market(tmp_path / "people", 0, 4)
+    write_run(tmp_path / "run")
+    assert cli.main(["run" if word == "RUN" else word for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "/sys/none" in error
+    assert ".tmp" not in error
+    assert ".rs:" not in error
