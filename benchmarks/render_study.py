@@ -21,6 +21,15 @@ FOLDER = ROOT / "benchmarks" / "study"
 PAGES = {
     ROOT / "docs" / "presets.md": ("arms", "arms-100", "arms-real"),
     ROOT / "docs" / "study.md": ("sampling-8000-cpu", "mechanism"),
+    ROOT / "README.md": ("headline",),
+}
+#: Arms of the README's table, and what a reader knows them as.
+_KNOWN = {
+    "qaconv-1.2": "class memory, the paper's competitive baseline (QAConv 1.2)",
+    "qaconv-2.1": "graph sampling, the paper (QAConv-GS 2.1)",
+    "pk-2.1": "PK batches, the paper's loss",
+    "bot": "softmax and triplet on pooled vectors (*Bag of Tricks*)",
+    "people": "PK batches, pairwise loss (preset `people`)",
 }
 
 
@@ -188,17 +197,42 @@ def body(data: dict[str, Any], name: str) -> list[str]:
     return [*lines, origin(data, name), "", ""]
 
 
+def headline() -> list[str]:
+    """The README's table: the mean mAP of known arms on sets that were never seen."""
+    arms, crops = (
+        json.loads((FOLDER / f"{name}.json").read_text()) for name in ("arms", "arms-real")
+    )
+    datasets, by_arm = comparisons(arms, 600)
+    rows = {"untrained": [arms["untrained"][name]["mAP"] for name in datasets]}
+    rows["untrained"].append(crops["untrained"]["mAP"])
+    for arm, name in _KNOWN.items():
+        own = [run["mAP"] for run in crops["runs"][arm]]
+        rows[name] = [by_arm[arm][dataset]["mAP"]["mean"] for dataset in datasets]
+        rows[name].append(sum(own) / len(own))
+    seeds = len(next(iter(by_arm.values()))[datasets[0]]["seeds"])
+    return [
+        "",
+        f"| mAP, {seeds} seeds | {' | '.join(datasets)} | real crops |",
+        f"|---|{'---|' * len(datasets)}---|",
+        *(
+            f"| {name} | {' | '.join(f'{100 * value:.1f}' for value in values)} |"
+            for name, values in rows.items()
+        ),
+        "",
+    ]
+
+
 def render(names: tuple[str, ...], text: str) -> str:
     """A page with its tables made anew."""
     for name in names:
         file = FOLDER / f"{name}.json"
-        if not file.is_file() and f"<!-- {name}: begin -->" not in text:
+        if name != "headline" and not file.is_file() and f"<!-- {name}: begin -->" not in text:
             continue  # a study that was not made yet
-        data = json.loads(file.read_text())
         marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
         if not marker.search(text):
             sys.exit(f"{name}: got no markers, wanted <!-- {name}: begin --> and end")
-        joined = "\n".join(body(data, name))
+        lines = headline() if name == "headline" else body(json.loads(file.read_text()), name)
+        joined = "\n".join(lines)
         text = marker.sub(lambda match, joined=joined: match[1] + joined + match[2], text)
     return text
 
