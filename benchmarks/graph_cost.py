@@ -151,8 +151,8 @@ def main() -> int:
         first.setdefault(label, str(record.path))
     paths = list(first.values())
     sizes = [int(number) for number in arguments.classes.split(",")]
-    if len(paths) < max(sizes):
-        parser.error(f"--classes: got {max(sizes)}, wanted at most {len(paths)}, as DATA has")
+    if min(sizes) < BATCH or len(paths) < max(sizes):
+        parser.error(f"--classes: got {sizes}, wanted {BATCH} to {len(paths)}, as DATA has")
     found: list[Tensor] = []
     features = seconds(lambda: found.append(model.features(paths[: max(sizes)])))
     runs = []

@@ -14,6 +14,8 @@ from typing import Any
 
 from pages import write_or_check
 
+from qaconv_reid.recipes.study.figure import figure
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "study"
 
@@ -23,6 +25,8 @@ PAGES = {
     ROOT / "docs" / "study.md": ("sampling-8000-cpu", "mechanism"),
     ROOT / "README.md": ("headline",),
 }
+#: Of the first study, on its first test set.
+FIGURE = ROOT / "docs" / "images" / "study.svg"
 #: Arms of the README's table, and what a reader knows them as.
 _KNOWN = {
     "qaconv-1.2": "class memory, the paper's competitive baseline (QAConv 1.2)",
@@ -243,4 +247,6 @@ if __name__ == "__main__":
         for page, names in PAGES.items()
         if page.is_file()
     ]
+    arms = json.loads((FOLDER / "arms.json").read_text())
+    codes.append(write_or_check(FIGURE, lambda _: figure(arms, "campus", 600)))
     sys.exit(max(codes))

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from support.images import write_person_folders
 from support.scripts import load_script
+from support.trained import HEIGHT, WIDTH, write_run
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_pages_are_rendered_from_the_results():
-    script = ROOT / "benchmarks" / "render_study.py"
+@pytest.mark.parametrize("name", ["render_study.py", "render_graph.py"])
+def test_the_pages_are_rendered_from_the_results(name):
+    script = ROOT / "benchmarks" / name
     run = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -87,3 +90,28 @@ def test_a_study_that_was_not_made_leaves_a_page_without_its_markers(render):
     assert render.render(("s",), "a page\n") == "a page\n"
     with pytest.raises(FileNotFoundError):
         render.render(("s",), "<!-- s: begin -->\n<!-- s: end -->\n")
+
+
+def test_the_cost_of_the_graph_adds_up():
+    script = load_script(ROOT / "benchmarks" / "render_graph.py")
+    seconds = {"features": 2, "network step": 3, "distances": 5, "distances, plain PyTorch": 50}
+    seconds |= {"triplet step": 1, "triplet step, plain PyTorch": 7}
+    seconds |= {"class memory step": 4, "class memory step, plain PyTorch": 9}
+    parts = [{"what": what, "processor_seconds": spent} for what, spent in seconds.items()]
+    found = script.costs({"classes": 10, "parts": parts})
+    assert found["graph epoch"] == 2 + 5 + 10 * (3 + 1)
+    assert found["graph epoch, plain PyTorch"] == 2 + 50 + 10 * (3 + 7)
+    assert found["memory epoch"] == 10 * (3 + 4)
+    assert found["memory epoch, plain PyTorch"] == 10 * (3 + 9)
+
+
+def test_the_benchmark_of_the_graph_runs(tmp_path, monkeypatch, capsys):
+    script = ROOT / "benchmarks" / "graph_cost.py"
+    write_run(tmp_path / "run")
+    write_person_folders(tmp_path / "people", 72, 2, height=HEIGHT, width=WIDTH)
+    argv = [str(script), str(tmp_path / "run"), str(tmp_path / "people"), "--classes", "70,72"]
+    monkeypatch.setattr(sys, "argv", argv)
+    assert load_script(script).main() == 0
+    out = capsys.readouterr().out
+    assert out.count("shortlist") == 2
+    assert "class memory step, plain PyTorch" in out

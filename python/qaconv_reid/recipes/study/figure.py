@@ -8,8 +8,11 @@ from typing import Any, Literal
 
 __all__ = ["figure"]
 
-_WIDTH, _HEIGHT = 640, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 40, 44
+#: Of the plot itself; what stands to its right is as wide as the names of the arms.
+_PLOT, _HEIGHT = 438, 360
+_LEFT, _TOP, _BOTTOM = 52, 40, 44
+#: Pixels of a bold letter, the widest of fonts in mind.
+_LETTER = 8.2
 #: Told apart without their colors too: by dashes, and by the names at their ends.
 _LOOKS = (
     ("#0072b2", ""),
@@ -18,6 +21,10 @@ _LOOKS = (
     ("#a8467f", "10 3 2 3"),
     ("#8a6d00", "4 4"),
     ("#444c55", "1 4"),
+    ("#8c2d04", "12 4"),
+    ("#2b8cbe", "6 2 1 2"),
+    ("#4d7a00", "9 2"),
+    ("#7a0177", "3 1"),
 )
 _GAP = 15
 _AXES = {"images": "images seen", "seconds": "seconds of training"}
@@ -45,6 +52,8 @@ def figure(
         for arm in found["arms"]
         if (points := _points(_runs(found, arm, identities), dataset, axis))
     }
+    letters = max((len(f"{arm} 00.0") for arm in lines), default=0)
+    width = round(_LEFT + _PLOT + 16 + _LETTER * max(letters, 12))
     many = f"{identities:,}" if identities else "all"
     what = _AXES[axis]
     title = f"{dataset}: mAP (%) by {what}, {many} training identities"
@@ -55,9 +64,9 @@ def figure(
     if lines:
         parts += _drawn(lines, what)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="12"><title>{escape(title)}</title>'
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>{"".join(parts)}</svg>\n'
+        f'<rect width="{width}" height="{_HEIGHT}" fill="#ffffff"/>{"".join(parts)}</svg>\n'
     )
 
 
@@ -99,7 +108,7 @@ def _drawn(lines: Mapping[str, Sequence[Point]], what: str) -> list[str]:
     high = 5 * (int(max(p[3] for points in lines.values() for p in points) // 5) + 1)
 
     def x(images: float) -> float:
-        return round(_LEFT + images / last * (_WIDTH - _LEFT - _RIGHT), 1)
+        return round(_LEFT + images / last * _PLOT, 1)
 
     def y(value: float) -> float:
         share = (value - low) / (high - low)
@@ -108,7 +117,7 @@ def _drawn(lines: Mapping[str, Sequence[Point]], what: str) -> list[str]:
     parts = []
     for value in range(low, high + 1, 5 if high - low <= 40 else 10):
         parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value)}" y2="{y(value)}" '
+            f'<line x1="{_LEFT}" x2="{_LEFT + _PLOT}" y1="{y(value)}" y2="{y(value)}" '
             f'stroke="#d5dbe0"/><text x="{_LEFT - 8}" y="{y(value) + 4}" text-anchor="end" '
             f'fill="#59636b">{value}</text>'
         )
@@ -119,7 +128,7 @@ def _drawn(lines: Mapping[str, Sequence[Point]], what: str) -> list[str]:
             f'fill="#59636b">{images:,.0f}</text>'
         )
     parts.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle" '
+        f'<text x="{_LEFT + _PLOT / 2}" y="{_HEIGHT - 8}" text-anchor="middle" '
         f'fill="#59636b">{what}</text>'
     )
     places = _apart([(y(points[-1][1]), arm) for arm, points in lines.items()])
