@@ -10,7 +10,7 @@
 
 namespace qaconv::cuda {
 
-// The maxima of a pair of ordinary maps, as one of `threads` threads takes them to a epilogue. Each
+// The maxima of a pair of ordinary maps, as one of `threads` threads takes them to an epilogue. Each
 // of `warps` warps has bests of its own for the columns.
 template <bool kPositions>
 struct PairMaxima {
