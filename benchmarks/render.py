@@ -135,7 +135,7 @@ def target_rows(targets: list[dict[str, Any]]) -> list[str]:
 def figure_rows(figures: list[dict[str, Any]]) -> list[str]:
     """Each kernel on each shape; ``×`` is to its forward's time."""
     lines = [
-        "| kernel | maps | text | ms | TFLOP/s | of the matrix product |",
+        "| kernel | maps | variant | ms | TFLOP/s | of the matrix product |",
         "|---|---|---|---|---|---|",
     ]
     for figure in figures:

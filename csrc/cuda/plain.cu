@@ -90,7 +90,7 @@ Status launch_plain(const Maps& probe, const Maps& gallery, bool triangle,
             case DType::kBFloat16:
                 return launch_it(plain_kernel<float, __nv_bfloat16, Epilogue>);
             case DType::kFloat32:
-            case DType::kFloat64:  // goes to a epilogue of doubles
+            case DType::kFloat64:  // goes to an epilogue of doubles
                 break;
         }
         return launch_it(plain_kernel<float, float, Epilogue>);

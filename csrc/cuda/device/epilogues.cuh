@@ -10,8 +10,8 @@
 
 namespace qaconv::cuda {
 
-// The maxima of a pair of ordinary maps, as one of `threads` threads takes them to a epilogue. Each
-// of `warps` warps has bests of its own for the columns.
+// The maxima of a pair of ordinary maps, as one of `threads` threads takes them to an epilogue.
+// Each of `warps` warps has bests of its own for the columns.
 template <bool kPositions>
 struct PairMaxima {
     BestArray<kPositions> rows;

@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the matcher as it is before training, on the weights that training starts from",
     )
     evaluate.add_argument(
-        "--ranked", metavar="FOLDER", help="write a image of ranked lists of each data set there"
+        "--ranked", metavar="FOLDER", help="write an image of ranked lists of each data set there"
     )
     evaluate.add_argument(
         "--protocol",
@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     match = commands.add_parser(
         "match",
         help="match two images, and draw why they match",
-        description="The score of two images, and a image of the positions that make it.",
+        description="The score of two images, and an image of the positions that make it.",
     )
     match.add_argument("probe", metavar="A", help="an image of a person")
     match.add_argument("gallery", metavar="B", help="another")
@@ -111,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the matcher as it is before training, on the weights that training starts from",
     )
-    match.add_argument("--draw", metavar="FILE", help="a image: .png, .jpg or .webp")
+    match.add_argument("--draw", metavar="FILE", help="an image: .png, .jpg or .webp")
     match.add_argument(
         "--top", type=int, default=20, metavar="N", help="draw at most N lines (default: 20)"
     )
