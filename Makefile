@@ -4,6 +4,7 @@
 #   make test      the unit tests          make test-all   those, recipes, large results
 #   make core      the C++ and CUDA core without Python: build and CTest
 #   make lint      what the gate checks about form: ruff, mypy, clang-format
+#   make docs      the site of the documentation, in build/docs
 #   make bench     speed and memory against plain PyTorch, written to benchmarks/results
 #                  (make bench DEVICE=cuda: those of a GPU)
 #   make gpu       where a GPU is: build for it, prove, measure; needs no network and no environment
@@ -24,7 +25,7 @@ READY = $(VENV)/.qaconv-installed
 WEIGHTS = $(shell sed -n 's/^weights = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d '",')
 SOURCES = $(shell find csrc build_backend -type f) setup.py pyproject.toml
 
-.PHONY: install demo test test-all core emulated lint bench gpu gpu-pack gpu-study clean
+.PHONY: install demo test test-all core emulated lint docs bench gpu gpu-pack gpu-study clean
 
 install: $(READY)
 
@@ -67,6 +68,9 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/clang-format --dry-run -Werror $(shell git ls-files '*.h' '*.cpp' '*.inl' '*.cu' '*.cuh')
+
+docs: $(READY)
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -c docs . build/docs
 
 bench: $(READY)
 	$(VENV)/bin/python -m qaconv_ext.benchmark --device $(DEVICE) --json benchmarks/results

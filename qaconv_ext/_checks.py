@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 #: Positions are stored in int16 above 256 locations.
-MAX_PLACES = 32767
+MAX_LOCATIONS = 32767
 
 
 def shown(value: object) -> str:
@@ -148,8 +148,8 @@ def map_shape(name: str, shape: Sequence[int]) -> None:
         raise ValueError(
             f"{name}: got shape {list(shape)}, wanted at least one channel and one location"
         )
-    if locations > MAX_PLACES:
-        raise ValueError(f"{name}: got {locations} locations a map, wanted at most {MAX_PLACES}")
+    if locations > MAX_LOCATIONS:
+        raise ValueError(f"{name}: got {locations} locations a map, wanted at most {MAX_LOCATIONS}")
 
 
 def matching(probe: Any, gallery: Any) -> None:

@@ -4,7 +4,7 @@ import numpy.typing as npt
 
 _Array = npt.NDArray[Any]
 
-MAX_PLACES: int
+MAX_LOCATIONS: int
 
 def build_info() -> str: ...
 def simd_levels() -> str: ...

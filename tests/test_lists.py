@@ -128,15 +128,16 @@ def test_dtypes_agree():
 
 def test_one_limit_of_places():
     from qaconv_ext import _core
-    from qaconv_ext._checks import MAX_PLACES
+    from qaconv_ext._checks import MAX_LOCATIONS
 
-    assert _core.MAX_PLACES == MAX_PLACES
+    assert _core.MAX_LOCATIONS == MAX_LOCATIONS
 
 
 def test_one_version():
     text = (ROOT / "pyproject.toml").read_text()
     version = re.search(r'^version = "(.+)"', text, re.MULTILINE)
     assert version is not None
+    assert f"version: {version.group(1)}\n" in (ROOT / "CITATION.cff").read_text()
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert f"[{version.group(1)}]" in changelog or "[Unreleased]" in changelog
     for file in (*CSRC.rglob("*.*"), *(ROOT / "qaconv_ext").rglob("*.py")):

@@ -107,7 +107,7 @@ void set_threads(int count) {
 PYBIND11_MODULE(_core, m) {
     namespace cpu = qaconv::cpu;
     m.doc() = "The build, and the CPU kernels on numpy arrays. Does not import torch.";
-    m.attr("MAX_PLACES") = qaconv::kMaxLocations;
+    m.attr("MAX_LOCATIONS") = qaconv::kMaxLocations;
     m.def(
         "build_info", [] { return qaconv::build_info(cpu::names_of(cpu::compiled_simd_levels())); },
         "The build as key=value lines.");

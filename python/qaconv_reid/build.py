@@ -26,7 +26,7 @@ __all__ = [
 
 
 #: Positions within a map are kept in 16 bits with a sign.
-_MOST_PLACES = torch.iinfo(torch.int16).max
+_MOST_LOCATIONS = torch.iinfo(torch.int16).max
 
 
 class Hardware(NamedTuple):
@@ -159,12 +159,12 @@ def build_matcher(config: RunConfig, network: FeatureMapNetwork) -> PairMatcher:
 
 
 def _check_locations(config: RunConfig, rows: int, columns: int) -> None:
-    if rows * columns > _MOST_PLACES:
+    if rows * columns > _MOST_LOCATIONS:
         model = config.model
         raise ConfigError(
             f"model.height, model.width: got {model.height} × {model.width} pixels, of which "
             f"{model.backbone} makes a map of {rows} × {columns} = {rows * columns:,} locations, "
-            f"wanted at most {_MOST_PLACES:,} for matcher.kind=qaconv: a smaller input, or a later "
+            f"wanted at most {_MOST_LOCATIONS:,} for matcher.kind=qaconv: a smaller input, or a later "
             "model.stage"
         )
 
