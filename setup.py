@@ -6,6 +6,7 @@ Environment:
   QACONV_CUDA_EMBED=ptx           for the emulated device: shared cudart and PTX instead of the
                                   static one and machine code
   QACONV_COMPILE=0                install without kernels; the pure-PyTorch reference answers
+  QACONV_DEBUG=1                  without optimization, with symbols (-G too): for a debugger
 """
 
 import os
@@ -21,6 +22,7 @@ import qaconv_check  # noqa: E402
 
 # LibTorch's stable ABI at 2.10: one binary for every torch from there on.
 TORCH_TARGET_VERSION = "0x020a000000000000"
+DEBUG = os.environ.get("QACONV_DEBUG") == "1"
 # The commands that only ask for names and versions must work without torch or a compiler.
 COMPILES = {"build_ext", "build", "bdist_wheel", "develop", "editable_wheel", "install"}
 
@@ -52,7 +54,9 @@ def cuda_flags(ptx: bool) -> list[str]:
         kinds = [f"arch=compute_{n},code=sm_{n}" for n in numbers]
         kinds.append(f"arch=compute_{numbers[-1]},code=compute_{numbers[-1]}")
     flags = [word for kind in kinds for word in ("-gencode", kind)]
-    return [*flags, "-O3", "-std=c++17", "-lineinfo", *(["--no-compress"] if ptx else [])]
+    # A debug build can be stepped through: gdb, cuda-gdb.
+    speed = ["-O0", "-g", "-G"] if DEBUG else ["-O3", "-lineinfo"]
+    return [*flags, *speed, "-std=c++17", *(["--no-compress"] if ptx else [])]
 
 
 def extensions() -> tuple[list, dict]:
@@ -79,7 +83,8 @@ def extensions() -> tuple[list, dict]:
     ]
     # No error names a path of the machine that built the library.
     mapped = f"-ffile-prefix-map={ROOT}=."
-    cxx = ["-O3", "-std=c++17", "-fvisibility=hidden", "-Wall", mapped]
+    speed = ["-O0", "-g"] if DEBUG else ["-O3"]
+    cxx = [*speed, "-std=c++17", "-fvisibility=hidden", "-Wall", mapped]
     link = ["-Wl,-z,defs", "-Wl,--as-needed"] if sys.platform == "linux" else []
     groups = ["cpu", "torch"]
     include = [str(ROOT / "csrc")]
@@ -118,7 +123,7 @@ def extensions() -> tuple[list, dict]:
         sources("cpu", "pybind"),
         include_dirs=[str(ROOT / "csrc")],
         define_macros=[m for m in macros if m[0].startswith("QACONV")],
-        extra_compile_args=["-O3", "-Wall", mapped],
+        extra_compile_args=[*speed, "-Wall", mapped],
         cxx_std=17,
     )
 
