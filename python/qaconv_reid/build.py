@@ -164,8 +164,8 @@ def _check_locations(config: RunConfig, rows: int, columns: int) -> None:
         raise ConfigError(
             f"model.height, model.width: got {model.height} × {model.width} pixels, of which "
             f"{model.backbone} makes a map of {rows} × {columns} = {rows * columns:,} locations, "
-            f"wanted at most {_MOST_LOCATIONS:,} for matcher.kind=qaconv: a smaller input, or a later "
-            "model.stage"
+            f"wanted at most {_MOST_LOCATIONS:,} for matcher.kind=qaconv: a smaller image, or a "
+            "later model.stage"
         )
 
 
