@@ -15,7 +15,7 @@ bool at_level(const char* name) {
 }
 
 // Of every set that has such a variant: the level that it belongs to, and what it wants beside.
-struct NarrowText {
+struct NarrowVariant {
     const char* name;
     const char* level;
     bool (*is_here)();
@@ -32,18 +32,18 @@ bool has_vnni() {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512vnni");
 }
-constexpr NarrowText kTexts[] = {
+constexpr NarrowVariant kVariants[] = {
     {"avx512_bf16", "avx512", has_bf16, Precision::kBFloat16, &kAvx512BFloat16},
     {"avx512_vnni", "avx512", has_vnni, Precision::kInt8, &kAvx512Int8},
 };
 #else
-constexpr NarrowText kTexts[] = {
+constexpr NarrowVariant kVariants[] = {
     {"none", "none", [] { return false; }, Precision::kInt8, nullptr},
 };
 #endif
 
-const NarrowText* vector_text(Precision precision) {
-    for (const NarrowText& variant : kTexts) {
+const NarrowVariant* vector_variant(Precision precision) {
+    for (const NarrowVariant& variant : kVariants) {
         if (variant.precision == precision && variant.is_here() && at_level(variant.level))
             return &variant;
     }
@@ -100,12 +100,12 @@ int32_t sum_of_bytes(uint32_t word) {
 }  // namespace
 
 const char* narrow_variant(Precision precision) {
-    const NarrowText* variant = vector_text(precision);
+    const NarrowVariant* variant = vector_variant(precision);
     return variant == nullptr ? "scalar" : variant->name;
 }
 
 const NarrowIsa& narrow_isa(Precision precision) {
-    const NarrowText* variant = vector_text(precision);
+    const NarrowVariant* variant = vector_variant(precision);
     if (variant != nullptr) return *variant->isa;
     return precision == Precision::kBFloat16 ? kScalarBFloat16 : kScalarInt8;
 }

@@ -137,7 +137,7 @@ struct StreamedText {
 
 // The one list of them: body(variant) for each, until one says true.
 template <typename Body>
-bool any_text(Body body) {
+bool any_variant(Body body) {
     return body(HopperText()) || body(HopperWideText()) || body(ResidentText()) ||
            body(StreamedText());
 }
@@ -186,7 +186,7 @@ int64_t forward_workspace(const Maps& probe, const Maps& gallery, bool self) {
     const Match match{probe, gallery, false};
     const Maps* const maps[] = {&probe, &gallery};
     int64_t most = 0;
-    any_text([&](auto variant) {
+    any_variant([&](auto variant) {
         if (variant.is_for(match)) {
             most = std::max(most, operand_bytes(maps, self ? 1 : 2, variant.packing(match)));
         }
@@ -202,7 +202,7 @@ Status for_each_pair(const Maps& probe, const Maps& gallery, bool self, const Ep
     const Match match{probe, gallery, Epilogue::kPositions};
     Status status = Status::kOk;
     if constexpr (!Epilogue::kDouble) {
-        const bool done = any_text([&](auto variant) {
+        const bool done = any_variant([&](auto variant) {
             if (!may_use(variant, match)) return false;
             last = variant.kName;
             status = run_text(variant, match, self, epilogue, workspace, stream);
