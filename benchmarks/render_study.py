@@ -223,7 +223,24 @@ def headline() -> list[str]:
             for name, values in rows.items()
         ),
         "",
+        at_scale(),
+        "",
     ]
+
+
+def at_scale() -> str:
+    """What graph sampling is worth with 8,000 identities, in a sentence."""
+    data = json.loads((FOLDER / "sampling-8000-cpu.json").read_text())
+    datasets, by_arm = comparisons(data, 8000)
+    graph, batches = (by_arm[arm][datasets[0]] for arm in ("graph sampling", "PK batches"))
+    low, high = graph["mAP_over_baseline"]["interval"]
+    seeds = len(graph["seeds"])
+    return (
+        f"With 8,000 identities, by the pairwise loss, on {datasets[0]}: PK batches "
+        f"{100 * batches['mAP']['mean']:.1f}, **graph sampling "
+        f"{100 * graph['mAP']['mean']:.1f}**, {100 * graph['mAP_over_baseline']['value']:+.1f} ± "
+        f"{50 * (high - low):.1f} ({seeds} seed{'s' if seeds > 1 else ''})."
+    )
 
 
 def render(names: tuple[str, ...], text: str) -> str:
