@@ -22,7 +22,7 @@ FOLDER = ROOT / "benchmarks" / "study"
 #: Page -> its markers, each the name of a file of FOLDER.
 PAGES = {
     ROOT / "docs" / "presets.md": ("arms", "arms-100", "arms-real"),
-    ROOT / "docs" / "study.md": ("sampling-8000-cpu", "mechanism"),
+    ROOT / "docs" / "study.md": ("sampling-8000-cpu", "sampling-8000-h100", "mechanism"),
     ROOT / "README.md": ("headline",),
 }
 #: Of the first study, on its first test set.
@@ -164,7 +164,8 @@ def origin(data: dict[str, Any], name: str) -> str:
     return (
         f"`{data['command']}` at commit `{(data['commit'] or 'unrecorded')[:10]}`, "
         f"{data['made'][:10]}, "
-        f"{data['machine']['processor']}, {len(data['cells'])} of {data['cells_wanted']} runs. "
+        f"{data['machine'].get('gpu') or data['machine']['processor']}, "
+        f"{len(data['cells'])} of {data['cells_wanted']} runs. "
         f"File: [{name}.json](../benchmarks/study/{name}.json)"
     )
 
@@ -189,11 +190,31 @@ def real(data: dict[str, Any]) -> list[str]:
     return lines
 
 
+def curves(data: dict[str, Any]) -> list[str]:
+    """How far runs came that were stopped: at each look the accuracy on the first test set."""
+    runs = data["unfinished"]
+    (dataset,) = runs[0]["points"][0]["tests"]
+    looks = [f"{point['images']:,}" for point in runs[0]["points"]]
+    lines = [
+        f"Rank-1 / mAP on {dataset} after so many images; runs that were stopped by the clock.",
+        "",
+        f"| arm | {' | '.join(looks)} | seconds of training |",
+        f"|---|{'---|' * len(looks)}---|",
+    ]
+    for run in runs:
+        found = [point["tests"][dataset] for point in run["points"]]
+        cells = [f"{100 * it['rank1']:.1f} / {100 * it['mAP']:.1f}" for it in found]
+        lines.append(f"| {run['arm']} | {' | '.join(cells)} | {run['points'][-1]['seconds']:.0f} |")
+    return lines
+
+
 def body(data: dict[str, Any], name: str) -> list[str]:
     """All that a page says of a file."""
     if "runs" in data:
         file = f"[{name}.json](../benchmarks/study/{name}.json)"
         return ["", *real(data), "", f"`{data['command']}` for each run. File: {file}", "", ""]
+    if not data["comparisons"]:
+        return ["", *curves(data), "", origin(data, name), "", ""]
     lines = [""]
     for size in sorted({cell["identities"] for cell in data["cells"]}):
         lines += [*table(data, size), "", *batches(data, size), ""]
