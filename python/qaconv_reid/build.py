@@ -87,6 +87,8 @@ def find_hardware(runtime: RuntimeConfig) -> Hardware:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).partition("\n")[0]
+            if runtime.device.startswith("cuda") and not torch.cuda.is_available():
+                reason = "torch finds no GPU here"
             raise ConfigError(
                 f"runtime.device: got {runtime.device!r}, wanted one of this machine: {reason}"
             ) from None

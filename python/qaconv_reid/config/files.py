@@ -80,6 +80,8 @@ def differences(left: RunConfig, right: RunConfig) -> list[str]:
 
 
 def _read(source: str | Path) -> dict[str, Any]:
+    if str(source) == "":
+        raise ConfigError("settings: got an empty text, wanted a file, a run or a preset")
     path = Path(source)
     if os.path.isfile(path / CONFIG_FILE):
         return {**_read(path / CONFIG_FILE), **_place(path)}

@@ -21,6 +21,7 @@ from pydantic import (
 
 from qaconv_reid import config
 from qaconv_reid.config import ConfigError, RunConfig
+from qaconv_reid.files import why
 
 __all__ = ["Arm", "Cell", "Plan", "read_plan", "studies"]
 
@@ -163,7 +164,9 @@ def read_plan(source: str) -> Plan:
         raise ConfigError(
             f"{source}: no such file, and no study of this name (there are {_list(studies())})"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read as a study: {why(error)}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read as a study: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
