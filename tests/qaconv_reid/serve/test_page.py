@@ -126,7 +126,7 @@ def test_a_place_that_is_pointed_at_says_what_it_matched(address, open_page, cro
         speaks = "against" if pair[own]["part"][place] < 0 else "for"
         assert f"speaks {speaks} a match" in words
         assert page.locator(f"#pair line.{speaks}").count() >= 1
-        assert page.locator("#pair .place.in").count() == 2
+        assert page.locator("#pair .location.in").count() == 2
     page.mouse.move(2, 2)
     assert "locations have a match" in page.inner_text("#told")
     page.check("#heat")
