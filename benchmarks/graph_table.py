@@ -1,23 +1,18 @@
-"""Writes the cost of the graph into docs/study.md: ``python benchmarks/render_graph.py [--check]``.
+"""What the graph and a step of each loss cost, as a table of docs/study.md.
 
-From benchmarks/study/graph_cost.json and only between the markers; ``--check`` fails where the page
-and the file differ.
+From benchmarks/study/graph_cost.json, which ``graph_cost.py`` writes; ``render_study.py`` puts it
+there.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
-from pages import write_or_check
+__all__ = ["costs", "graph_table"]
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "study.md"
-FILE = ROOT / "benchmarks" / "study" / "graph_cost.json"
-MARKER = re.compile(r"(<!-- graph: begin -->\n).*?(<!-- graph: end -->)", re.DOTALL)
+FILE = Path(__file__).resolve().parent / "study" / "graph_cost.json"
 PLAIN = ", plain PyTorch"
 
 
@@ -32,7 +27,7 @@ def costs(run: dict[str, Any]) -> dict[str, float]:
     return parts
 
 
-def table(data: dict[str, Any]) -> list[str]:
+def _table(data: dict[str, Any]) -> list[str]:
     """A column for each number of classes."""
     runs = data["runs"]
     found = [costs(run) for run in runs]
@@ -73,25 +68,17 @@ def table(data: dict[str, Any]) -> list[str]:
     ]
 
 
-def rendered(text: str) -> str:
-    """The page with its table made anew."""
+def graph_table() -> list[str]:
+    """All that the page says of the file."""
     data = json.loads(FILE.read_text())
     machine = data["machine"]
-    block = "\n".join(
-        [
-            *table(data),
-            "",
-            f"`{data['command']}` at commit `{data['commit'][:10]}`, {data['made'][:10]}, "
-            f"{machine['processor']}, {machine['threads']} thread"
-            f"{'s' if machine['threads'] > 1 else ''}. An epoch has as many batches as there are "
-            "classes; its time is added up from the rows above. Distances by plain PyTorch are "
-            "those of a block, times their number.",
-        ]
-    )
-    if not MARKER.search(text):
-        sys.exit(f"{PAGE.relative_to(ROOT)}: got no markers for graph")
-    return MARKER.sub(lambda match: f"{match[1]}{block}\n{match[2]}", text)
-
-
-if __name__ == "__main__":
-    sys.exit(write_or_check(PAGE, rendered))
+    return [
+        *_table(data),
+        "",
+        f"`{data['command']}` at commit `{data['commit'][:10]}`, {data['made'][:10]}, "
+        f"{machine['processor']}, {machine['threads']} thread"
+        f"{'s' if machine['threads'] > 1 else ''}. An epoch has as many batches as there are "
+        "classes; its time is added up from the rows above. Distances by plain PyTorch are "
+        "those of a block, times their number.",
+        "",
+    ]

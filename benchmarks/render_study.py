@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from graph_table import graph_table
 from pages import write_or_check
 
 from qaconv_reid.recipes.study.figure import figure
@@ -19,10 +20,10 @@ from qaconv_reid.recipes.study.figure import figure
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "study"
 
-#: Page -> its markers, each the name of a file of FOLDER.
+#: Page -> its markers, each the name of a file of FOLDER or of `_OTHERS`.
 PAGES = {
     ROOT / "docs" / "presets.md": ("arms", "arms-100", "arms-real"),
-    ROOT / "docs" / "study.md": ("sampling-8000-cpu", "sampling-8000-h100", "mechanism"),
+    ROOT / "docs" / "study.md": ("sampling-8000-cpu", "sampling-8000-h100", "mechanism", "graph"),
     ROOT / "README.md": ("headline",),
 }
 #: Of the first study, on its first test set.
@@ -264,16 +265,21 @@ def at_scale() -> str:
     )
 
 
+#: Markers of what is made of other files.
+_OTHERS = {"headline": headline, "graph": graph_table}
+
+
 def render(names: tuple[str, ...], text: str) -> str:
     """A page with its tables made anew."""
     for name in names:
         file = FOLDER / f"{name}.json"
-        if name != "headline" and not file.is_file() and f"<!-- {name}: begin -->" not in text:
+        if name not in _OTHERS and not file.is_file() and f"<!-- {name}: begin -->" not in text:
             continue  # a study that was not made yet
         marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
         if not marker.search(text):
             sys.exit(f"{name}: got no markers, wanted <!-- {name}: begin --> and end")
-        lines = headline() if name == "headline" else body(json.loads(file.read_text()), name)
+        other = _OTHERS.get(name)
+        lines = body(json.loads(file.read_text()), name) if other is None else other()
         joined = "\n".join(lines)
         text = marker.sub(lambda match, joined=joined: match[1] + joined + match[2], text)
     return text
