@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from qaconv_reid import config as settings_of
 from qaconv_reid import matcher
 from qaconv_reid.calibration import Calibration
-from qaconv_reid.config import CONFIG_FILE
 from qaconv_reid.data import DataError, Record
-from qaconv_reid.files import expanded, why
+from qaconv_reid.files import why
 from qaconv_reid.recipes.datasets import load_test_sets
+from qaconv_reid.recipes.runs import settings_of_run
 from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["calibrate"]
@@ -48,9 +47,9 @@ def calibrate(
             "another camera in each"
         )
     loaded = matcher.load(run, device=device)
-    file = expanded(run) / CONFIG_FILE
-    settings = settings_of.load(file).data if file.is_file() else None
-    sets = load_test_sets(specs, settings=settings, named="--data")
+    settings = settings_of_run(run)
+    reading = None if settings is None else settings.data
+    sets = load_test_sets(specs, settings=reading, named="--data")
     scores: list[NDArray[np.float32]] = []
     same: list[NDArray[np.bool_]] = []
     # Of every pair: both cameras, and the identity of the first image.

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
-from qaconv_reid import config as settings_of
 from qaconv_reid import data, matcher
 from qaconv_reid.config import ConfigError
 from qaconv_reid.data import Crop, DataError
 from qaconv_reid.evaluation import agreements, domain_distance
-from qaconv_reid.files import expanded
 from qaconv_reid.gallery import Row, list_rows
 from qaconv_reid.models import Progress
+from qaconv_reid.recipes.runs import settings_of_run
 from qaconv_reid.reports import ProgressBars, say
 
 __all__ = ["ADVICE", "Probe", "probe", "sample"]
@@ -132,11 +131,11 @@ def sample(rows: Sequence[Row], most: int) -> list[Row]:
 
 def _training(run: str, loaded: matcher.Matcher, progress: Progress) -> NDArray[np.floating] | None:
     """Mean features of training images; None where they are not known or not there."""
-    if not (expanded(run) / settings_of.CONFIG_FILE).is_file():
+    settings = settings_of_run(run)
+    if settings is None:
         return None
-    specs = settings_of.load(run).data.train
     try:
-        sets = [data.load(*data.parse_spec(spec)) for spec in specs]
+        sets = [data.load(*data.parse_spec(spec)) for spec in settings.data.train]
     except DataError:
         return None
     records = [record for dataset in sets for record in dataset.train]

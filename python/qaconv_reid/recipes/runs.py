@@ -22,7 +22,7 @@ from qaconv_reid.reports import read_run_log
 from qaconv_reid.restore import BEST, CHECKPOINT
 from qaconv_reid.training import checkpoint
 
-__all__ = ["RunFolder", "anchored"]
+__all__ = ["RunFolder", "anchored", "settings_of_run"]
 
 #: Settings that may differ from those a run was begun with: they do not change what is learnt from
 #: an image, and a finished run may be given more epochs.
@@ -109,6 +109,16 @@ def anchored(config: RunConfig) -> RunConfig:
             "model": model.model_copy(update={"weights": weights}),
         }
     )
+
+
+def settings_of_run(source: str) -> RunConfig | None:
+    """The settings of the run that ``qaconv_reid.load`` would load; None of anything else.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    folder = expanded(source)
+    return load(folder) if (folder / CONFIG_FILE).is_file() else None
 
 
 def _anchored_spec(text: str) -> str:

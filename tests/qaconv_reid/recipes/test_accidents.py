@@ -381,3 +381,19 @@ def test_a_place_that_cannot_be_written_to_is_named(argv, tmp_path, monkeypatch,
     assert "/sys/none" in error
     assert ".tmp" not in error
     assert ".rs:" not in error
+
+
+@pytest.mark.parametrize(
+    ("argv", "wanted"),
+    [
+        (
+            ("evaluate", ""),
+            "settings: got an empty text, wanted a file, a run or a preset",
+        ),
+        (("study", "."), ".: cannot be read as a study: Is a directory"),
+    ],
+)
+def test_what_is_no_file_gets_a_sentence(argv, wanted, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(list(argv)) == 2
+    assert capsys.readouterr().err == f"qaconv: error: {wanted}\n"
