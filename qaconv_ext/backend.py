@@ -4,7 +4,7 @@
 where they were not compiled, with one warning. ``cpu`` and ``cuda`` insist on that device's
 kernels, ``reference`` on the reference. The environment variables ``QACONV_BACKEND`` and
 ``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set; ``QACONV_CUDA_VARIANT``, read
-by the CUDA kernels themselves, chooses among their texts.
+by the CUDA kernels themselves, chooses among their variants.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 Name = Literal["auto", "cpu", "cuda", "reference"]
 NAMES: tuple[str, ...] = get_args(Name)
 CUDA_VARIANTS = ("auto", "tensor", "plain")
-"""What ``QACONV_CUDA_VARIANT`` may be; ``enum class Text`` in csrc/cuda/kernels.h says more."""
+"""What ``QACONV_CUDA_VARIANT`` may be; ``enum class Variant`` in csrc/cuda/kernels.h says more."""
 
 
 class Operators(Protocol):
@@ -139,7 +139,7 @@ def set_simd_level(name: str) -> None:
 
 
 def last_cuda_variant() -> str:
-    """Which text of the CUDA kernels this thread's last forward took.
+    """Which variant of the CUDA kernels this thread's last forward took.
 
     ``hopper``, ``resident`` or ``streamed``, on tensor cores, or ``plain`` (docs/kernels.md); empty
     before the first, and without kernels.
@@ -177,10 +177,10 @@ def _without_kernels(device: str) -> Operators:
     return REFERENCE
 
 
-_text = os.environ.get("QACONV_CUDA_VARIANT")
-if _text is not None and _text not in CUDA_VARIANTS:
+_variant = os.environ.get("QACONV_CUDA_VARIANT")
+if _variant is not None and _variant not in CUDA_VARIANTS:
     raise ValueError(
-        f"QACONV_CUDA_VARIANT: got {_text!r}, wanted one of {', '.join(CUDA_VARIANTS)}"
+        f"QACONV_CUDA_VARIANT: got {_variant!r}, wanted one of {', '.join(CUDA_VARIANTS)}"
     )
 if LIBRARY.loaded:
     _level = os.environ.get("QACONV_SIMD_LEVEL")

@@ -35,9 +35,8 @@ OPSETS = range(18, 24)
 _FORMAT = 1
 _NETWORK, _MATCHER, _HEAD, _ABOUT = "network.onnx", "matcher.onnx", "head.npz", "export.json"
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-#: Greatest difference to torch in float32: of a number of a map, whose locations have length 1, and
-#: of
-#: a score for each unit of the sum of the weights. A wrong graph is wrong by far more.
+#: Greatest difference to torch in float32: of a number of a map, whose locations have length 1,
+#: and of a score for each unit of the sum of the weights. A wrong graph is wrong by far more.
 _TOLERANCE = 1e-4
 
 

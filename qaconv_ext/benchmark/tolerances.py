@@ -12,8 +12,7 @@ HALF_ERROR = 2e-2
 #: 10^4 maxima one. Tensor cores cut off where others round.
 GRADIENT_ERROR = 2e-2
 #: Rounded to float16, some maxima in a hundred have another location; the norms work on those. Of
-#: two
-#: nearly equal hardest negatives the loss takes another.
+#: two nearly equal hardest negatives the loss takes another.
 HALF_GRADIENT_ERROR = 0.5
 #: Operands of TF32 have eleven bits, its sums more.
 TF32_ERROR = 5e-3

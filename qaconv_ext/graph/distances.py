@@ -40,8 +40,8 @@ def class_distances(
             every submodule gets its own mode back. Its scores are taken as symmetric, unless it has
             an attribute ``symmetric`` that is false: then every pair is matched both ways.
         block: items matched with each other in one call; bounds the memory beside the result.
-        divided: the processes of torch.distributed's default group draw the blocks among them; all
-            of them call this with the same features, and get the whole matrix.
+        divided: the processes of torch.distributed's default group divide the blocks among them;
+            all call this with the same features, and get the whole matrix.
 
     Returns:
         ``[N, N]`` float32 on the device of ``features``, exactly symmetric where the matcher is;

@@ -32,7 +32,7 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
 
     **Ranks.** All ranks draw the same batches of an epoch and each takes every world_size-th, so
     the shares are disjoint and of equal length; up to world_size - 1 batches that do not fill a
-    round are left out, before images are drawn to them. The state is the same on every rank.
+    round are left out, before images are drawn for them. The state is the same on every rank.
 
     Args:
         labels: one whole number per image of the data set, of any value and order.

@@ -48,7 +48,7 @@ void scaled_maps() {
     });
 }
 
-void plain_text() {
+void plain_variant() {
     cuda::set_variant(cuda::Variant::kPlain);
     arithmetic() = Arithmetic();
     for (const Shape& shape : {Shape{1, 2, 37, 15, 16}, Shape{2, 1, 5, 17, 35}}) {
@@ -88,6 +88,6 @@ int main() {
     run_fallback_maps_beside_others(dtypes);
     scaled_maps();
     precision_of_float32(cuda::Variant::kTensor);
-    plain_text();
+    plain_variant();
     return finish();
 }
