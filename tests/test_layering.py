@@ -78,11 +78,18 @@ PYTHON_ARROWS = {
     "qaconv_reid.documents": {"qaconv_reid.text"},
     "qaconv_reid.ownership": {"qaconv_reid.processes", "qaconv_reid.text"},
     "qaconv_reid.config": {"qaconv_reid.documents", "qaconv_reid.text"},
-    "qaconv_reid.data": {"qaconv_reid.config", "qaconv_reid.files", "qaconv_reid.text"},
+    "qaconv_reid.packed": set(),
+    "qaconv_reid.data": {
+        "qaconv_reid.config",
+        "qaconv_reid.files",
+        "qaconv_reid.packed",
+        "qaconv_reid.text",
+    },
     "qaconv_reid.models": {"qaconv_reid.config", "qaconv_reid.text"},
     "qaconv_reid.files": {"qaconv_reid.processes"},
     "qaconv_reid.ranks": set(),
     "qaconv_reid.people": {
+        "qaconv_reid.packed",
         "qaconv_reid.text",
         "qaconv_reid.files",
         "qaconv_reid.ownership",
@@ -142,6 +149,7 @@ PYTHON_ARROWS = {
         "qaconv_reid.files",
     },
     "qaconv_reid.recipes": {
+        "qaconv_reid.packed",
         "qaconv_reid.export",
         "qaconv_reid.ranks",
         "qaconv_reid.matcher",

@@ -202,7 +202,7 @@ def test_names_of_files_are_shown_and_not_obeyed(capsys, tmp_path: Path):
     assert not set("\x1b\u202e") & set(out)
 
 
-@pytest.mark.parametrize("suffix", ["zip", "tar"])
+@pytest.mark.parametrize("suffix", ["gztar", "tar"])
 def test_an_archive_is_to_be_unpacked(capsys, tmp_path: Path, suffix):
     write_person_folders(tmp_path / "people", 2, 2, height=16, width=8)
     file = shutil.make_archive(str(tmp_path / "people"), suffix, tmp_path / "people")

@@ -395,7 +395,13 @@ def make(arguments: argparse.Namespace) -> int:
         shots=arguments.shots,
         families=arguments.families,
     )
-    make(request, arguments.out, workers=arguments.workers, console=Console())
+    make(
+        request,
+        arguments.out,
+        packed=arguments.packed,
+        workers=arguments.workers,
+        console=Console(),
+    )
     return 0
 
 

@@ -302,7 +302,13 @@ def build_parser() -> argparse.ArgumentParser:
         description="Draw virtual people (synthetic): what an interrupted run has drawn is kept.",
     )
     make.add_argument("size", metavar="SIZE", help="tiny, small, base, large or study")
-    make.add_argument("--out", metavar="FOLDER", help="where to (default: the user's cache)")
+    where = make.add_mutually_exclusive_group()
+    where.add_argument("--out", metavar="FOLDER", help="where to (default: the user's cache)")
+    where.add_argument(
+        "--packed",
+        metavar="FILE.zip",
+        help="one file in place of a folder: FILE.zip/plaza is read as a folder is",
+    )
     make.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
     make.add_argument(
         "--naming",

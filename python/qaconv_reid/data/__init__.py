@@ -21,7 +21,7 @@ from qaconv_reid.data.inputs import (
 from qaconv_reid.data.inspection import Inspection
 from qaconv_reid.data.layouts import LAYOUTS, Layout
 from qaconv_reid.data.layouts.pattern import Preview, compile_pattern, preview
-from qaconv_reid.data.loading import DatasetSpec, load, parse_spec, recognize
+from qaconv_reid.data.loading import DatasetSpec, load, located, parse_spec, recognize
 from qaconv_reid.data.records import (
     PARTS,
     DataError,
@@ -72,6 +72,7 @@ __all__ = [
     "is_archive",
     "list_inputs",
     "load",
+    "located",
     "lone_persons",
     "open_crop",
     "open_rgb",

@@ -25,6 +25,7 @@ from qaconv_reid.data.records import (
     lone_persons,
     shorten,
 )
+from qaconv_reid.packed import listed
 from qaconv_reid.text import printable
 
 if TYPE_CHECKING:
@@ -203,15 +204,12 @@ def _left_out(dataset: ReidDataset) -> Iterator[str]:
     folders = {record.path.parent for records in dataset.parts.values() for record in records}
     endings: Counter[str] = Counter()
     for folder in folders:
-        with os.scandir(folder) as entries:
-            endings.update(
-                os.path.splitext(entry.name)[1].lower() or "without an ending"
-                for entry in entries
-                if not is_image(entry.name)
-                and not entry.name.startswith(".")
-                and entry.name.lower() not in _LITTER
-                and entry.is_file()
-            )
+        endings.update(
+            os.path.splitext(name)[1].lower() or "without an ending"
+            for name, is_folder in listed(folder)
+            if not (is_folder or is_image(name) or name.startswith("."))
+            and name.lower() not in _LITTER
+        )
     if endings:
         kinds = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
         yield f"{endings.total()} files beside the images are none by their names: {kinds}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import warnings
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from qaconv_reid.data.records import DataError
+from qaconv_reid.packed import PackedPath
 
 __all__ = ["DECODING", "SUFFIXES", "check_file", "is_archive", "open_rgb", "to_rgb"]
 
@@ -142,13 +144,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def _open(source: Path | BinaryIO, name: str | None) -> Image.Image:
     """The image with its header read; nothing is opened that is no file."""
     if isinstance(source, Path):
-        about = os.stat(source)
+        about = source.stat()
         for is_kind, kind in _KINDS:
             if is_kind(about.st_mode):
                 raise DataError(f"{source}: this is {kind}, wanted an image file")
         if about.st_size == 0:
             raise DataError(f"{source}: cannot be read as an image (it has 0 bytes)")
-    image = Image.open(source, formats=_formats())
+    image = Image.open(_file(source), formats=_formats())
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         size = f"{image.width:,} × {image.height:,} pixels"
@@ -158,6 +160,11 @@ def _open(source: Path | BinaryIO, name: str | None) -> Image.Image:
             "limit)"
         )
     return image
+
+
+def _file(source: Path | BinaryIO) -> Path | BinaryIO:
+    """What Pillow can open: a path into an archive is none for it."""
+    return io.BytesIO(source.read_bytes()) if isinstance(source, PackedPath) else source
 
 
 @cache
@@ -185,8 +192,8 @@ def _explained(source: Path | BinaryIO, name: str | None, error: Exception) -> D
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is called as archives are, or begins as they do."""
-    if not os.path.isfile(path):
+    """Whether a file is an archive, by its name or its first bytes; one that is read is none."""
+    if isinstance(path, PackedPath) or not os.path.isfile(path):
         return False
     if path.suffix.lower() in _ARCHIVE_SUFFIXES:
         return True
@@ -230,7 +237,7 @@ def _seems_whole(path: Path, form: str | None) -> bool:
     """Whether the file ends as those of its format do; True where that is not known."""
     with path.open("rb") as file:
         start = file.read(16)
-        file.seek(max(0, os.fstat(file.fileno()).st_size - 64))
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 64))
         end, size = file.read(), file.tell()
     if form in ("JPEG", "MPO"):
         return b"\xff\xd9" in end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -105,8 +104,8 @@ class Inspection:
     def _look_at(self, path: Path) -> _Seen:
         try:
             check_file(path, decode=self.decode)
+            about = path.stat()
             with path.open("rb") as file:
-                about = os.fstat(file.fileno())
                 file.seek(max(0, about.st_size - _TAIL))
                 tail = hashlib.blake2b(file.read(), digest_size=8).digest()
         except (DataError, OSError) as error:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from qaconv_reid import packed
 from qaconv_reid.data.counts import is_published
 from qaconv_reid.data.decoding import is_archive
 from qaconv_reid.data.layouts import LAYOUTS, Layout
@@ -35,13 +36,13 @@ def parse_spec(text: str) -> DatasetSpec:
     """
     prefix, colon, rest = text.partition(":")
     if colon and rest and prefix in LAYOUTS:
-        return DatasetSpec(expanded(rest), prefix)
+        return DatasetSpec(packed.located(expanded(rest)), prefix)
     # one letter before the colon is a Windows drive
     if colon and len(prefix) > 1 and "/" not in prefix and not expanded(text).exists():
         raise DataError(f"data set '{text}': {_unknown_layout(prefix)}")
     if not text:
         raise DataError("data set: got an empty text, wanted PATH or LAYOUT:PATH")
-    return DatasetSpec(expanded(text), None)
+    return DatasetSpec(packed.located(expanded(text)), None)
 
 
 def recognize(path: str | Path) -> str:
@@ -50,7 +51,7 @@ def recognize(path: str | Path) -> str:
     Raises:
         DataError: There is nothing there, no layout fits, or several data sets lie below.
     """
-    return _find(Path(path), list(LAYOUTS.values()))[0].name
+    return _find(located(Path(path)), list(LAYOUTS.values()))[0].name
 
 
 def load(
@@ -63,7 +64,8 @@ def load(
     """Read a data set.
 
     Args:
-        path: Its folder, the folder right above it, or a CSV file.
+        path: Its folder, the folder right above it, or a CSV file; each may lie in a ZIP file
+            (``people.zip/plaza``), which is read as it is.
         layout: A name of ``LAYOUTS``; None recognizes it.
         combine_all: Train on query and gallery too, as in "MSMT17 (all)"; distractors stay out.
             Query and gallery remain as they were and are then no unseen data.
@@ -75,7 +77,7 @@ def load(
     Raises:
         DataError: It cannot be read as it is; the text says why.
     """
-    path = Path(path)
+    path = located(Path(path))
     if layout is not None and layout not in LAYOUTS:
         raise DataError(f"layout: {_unknown_layout(layout)}")
     if is_archive(path):
@@ -102,6 +104,20 @@ def load(
         dataset = _combine_all(dataset)
     notes = (*dataset.notes, *_camera_notes(dataset))
     return replace(dataset, name=printable(dataset.name), notes=tuple(map(printable, notes)))
+
+
+def located(path: Path) -> Path:
+    """The path itself; where it leads into a ZIP file, the way into that.
+
+    Raises:
+        DataError: the file cannot be read as one.
+    """
+    found = packed.located(path)
+    try:
+        found.exists()
+    except OSError as error:
+        raise DataError(str(error)) from None
+    return found
 
 
 def _check_numbers(dataset: ReidDataset) -> None:

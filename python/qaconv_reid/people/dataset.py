@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from qaconv_reid.people.scenes import DOMAINS, spots
 from qaconv_reid.people.sheet import contact_sheet
 from qaconv_reid.people.shot import take
 from qaconv_reid.people.sizes import SIZES, Size
+from qaconv_reid.people.store import Folder, OneFile, Store
 from qaconv_reid.people.walks import TEST, TRAIN, Sighting, sightings
 from qaconv_reid.processes import end_with_parent
 from qaconv_reid.text import SaidError
@@ -135,7 +139,12 @@ def default_folder(request: Request) -> Path:
 
 
 def make(
-    request: Request, folder: Path, *, workers: int = 1, progress: Progress | None = None
+    request: Request,
+    folder: Path,
+    *,
+    packed: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Make the data set, unless it is there already.
 
@@ -146,6 +155,8 @@ def make(
     Args:
         request: what to make.
         folder: what it is to be called; its parent is made where it is missing.
+        packed: write one ZIP file of that name in place of a folder: `data.load` reads
+            ``people.zip/plaza`` as it reads a folder.
         workers: processes.
         progress: told of pictures as they are done.
 
@@ -163,6 +174,8 @@ def make(
     folder = Path(os.path.abspath(folder))  # "." has no name of its own
     if not folder.name:
         raise PeopleError(f"{folder}: got the root, wanted a folder to be made")
+    if packed and folder.suffix.lower() != ".zip":
+        raise PeopleError(f"{folder}: got the name of a packed file, wanted one that ends in .zip")
     try:
         found = _finished(folder, facts)
         if found is not None:
@@ -172,7 +185,7 @@ def make(
             found = _finished(folder, facts)  # by somebody who was faster
             if found is not None:
                 return found
-            return _make(request, size, folder, partial, facts, owner, workers, progress)
+            return _make(request, size, folder, partial, facts, owner, packed, workers, progress)
     except OwnedError as error:
         raise PeopleError(f"{error}: wait for its end, or make it elsewhere") from None
     except OSError as error:
@@ -200,6 +213,7 @@ def _make(
     partial: Path,
     facts: dict[str, Any],
     owner: Owner,
+    packed: bool,
     workers: int,
     progress: Progress | None,
 ) -> dict[str, Any]:
@@ -208,17 +222,27 @@ def _make(
         _clear(partial)
         _write(partial / MANIFEST, facts)
     sweep(partial)
-    for path in folders(size, request.naming):
-        (partial / path).mkdir(parents=True, exist_ok=True)
-    counts = _draw(request, size, partial, workers, progress)
-    for domain in size.domains:
-        contact_sheet(request.seed, size, domain, partial, request.naming)
-    manifest = {**facts, **_summary(size, counts)}
-    _write(partial / MANIFEST, manifest)
+    store: Store = OneFile(partial / folder.name) if packed else Folder(partial)
+    try:
+        store.make_folders(folders(size, request.naming))
+        counts = _draw(request, size, store, workers, progress)
+        for domain in size.domains:
+            sheet = contact_sheet(request.seed, size, domain, request.naming, store.read)
+            store.write(PurePosixPath(f"{domain}.png"), sheet)
+        manifest = {**facts, **_summary(size, counts)}
+        store.write(PurePosixPath(MANIFEST), _text(manifest))
+    finally:
+        store.close()
     if folder.is_dir():
         folder.rmdir()
-    owner.stand_back()
-    os.replace(partial, folder)
+    if packed:
+        os.replace(partial / folder.name, folder)
+        _clear(partial)
+        owner.stand_back()
+        partial.rmdir()
+    else:
+        owner.stand_back()
+        os.replace(partial, folder)
     return manifest
 
 
@@ -243,16 +267,25 @@ def _summary(size: Size, counts: dict[str, int]) -> dict[str, Any]:
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
+    """That of a folder or of a packed file; None where there is none."""
     try:
-        value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        if folder.is_file():
+            with zipfile.ZipFile(folder) as file:
+                value = json.loads(file.read(MANIFEST))
+        else:
+            value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile):
         return None
     return value if isinstance(value, dict) else None
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
     with replaced(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        temporary.write_bytes(_text(value))
+
+
+def _text(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
 
 
 def _check_disk(folder: Path, needed: int) -> None:
@@ -273,60 +306,65 @@ def _units(seed: int, size: Size) -> Iterator[list[Sighting]]:
 
 
 def _draw(
-    request: Request, size: Size, folder: Path, workers: int, progress: Progress | None
+    request: Request, size: Size, store: Store, workers: int, progress: Progress | None
 ) -> dict[str, int]:
     total, done = size.images, 0
     counts = {domain: 0 for domain in size.domains}
 
-    def finished(unit: list[Sighting]) -> None:
+    def finished(sighting: Sighting) -> None:
         nonlocal done
-        done += len(unit)
-        counts[unit[0].domain] += len(unit)
+        done += 1
+        counts[sighting.domain] += 1
         if progress is not None:
             progress("pictures", done, total)
 
-    units = (unit for unit in _units(request.seed, size) if unit)
+    def missing(unit: list[Sighting]) -> list[Sighting]:
+        there = [s for s in unit if store.has(name_of(s, size, request.naming))]
+        for sighting in there:
+            finished(sighting)
+        return [s for s in unit if s not in there] if there else unit
+
+    units = (rest for unit in _units(request.seed, size) if (rest := missing(unit)))
     if workers == 1:
         for unit in units:
-            _draw_unit(request, folder, unit)
-            finished(unit)
+            for sighting in unit:
+                data = _picture(request, sighting)
+                store.write(name_of(sighting, size, request.naming), data)
+                finished(sighting)
         return counts
     # Not forked: whoever calls may have threads.
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=end_with_parent
     ) as pool:
-        running: dict[Future[None], list[Sighting]] = {}
+        running: deque[tuple[list[Sighting], Future[list[bytes]]]] = deque()
+
+        def collect() -> None:
+            # In their order, so that a packed file has the same bytes however many draw.
+            unit, future = running.popleft()
+            for sighting, data in zip(unit, future.result(), strict=True):
+                store.write(name_of(sighting, size, request.naming), data)
+                finished(sighting)
+
         try:
             for unit in units:
-                running[pool.submit(_draw_unit, request, folder, unit)] = unit
+                running.append((unit, pool.submit(_pictures, request, unit)))
                 if len(running) >= _AHEAD * workers:
-                    _collect(running, finished)
+                    collect()
             while running:
-                _collect(running, finished)
+                collect()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return counts
 
 
-def _collect(
-    running: dict[Future[None], list[Sighting]], finished: Callable[[list[Sighting]], None]
-) -> None:
-    for future in wait(running, return_when=FIRST_COMPLETED).done:
-        unit = running.pop(future)
-        future.result()
-        finished(unit)
+def _pictures(request: Request, unit: list[Sighting]) -> list[bytes]:
+    """Files of a person's pictures."""
+    return [_picture(request, sighting) for sighting in unit]
 
 
-def _draw_unit(request: Request, folder: Path, unit: list[Sighting]) -> None:
-    """Draw a person's pictures, but those that are there."""
-    size = request.check()
-    for sighting in unit:
-        path = folder / name_of(sighting, size, request.naming)
-        if path.exists():
-            continue
-        camera = spots(request.seed, DOMAINS[sighting.domain])[sighting.spot].camera
-        with replaced(path) as temporary:
-            take(request.seed, sighting, size.families).save(
-                temporary, format="JPEG", quality=camera.sensor.quality, subsampling=2
-            )
+def _picture(request: Request, sighting: Sighting) -> bytes:
+    camera = spots(request.seed, DOMAINS[sighting.domain])[sighting.spot].camera
+    picture, file = take(request.seed, sighting, request.check().families), io.BytesIO()
+    picture.save(file, format="JPEG", quality=camera.sensor.quality, subsampling=2)
+    return file.getvalue()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from PIL import Image, ImageDraw
 
-from qaconv_reid.files import replaced
 from qaconv_reid.people.files import name_of
 from qaconv_reid.people.sizes import Size
 from qaconv_reid.people.walks import TEST, TRAIN, sightings
@@ -19,18 +20,20 @@ _SHOTS = 9
 _TILE = (64, 128)
 
 
-def contact_sheet(seed: int, size: Size, domain: str, root: Path, naming: str) -> Path:
-    """Write ``<root>/<domain>.png``: two persons a row, their pictures side by side.
+def contact_sheet(
+    seed: int, size: Size, domain: str, naming: str, read: Callable[[PurePosixPath], bytes]
+) -> bytes:
+    """A picture of the first persons: two a row, their pictures side by side.
 
     Args:
         seed: of the data set.
         size: of the data set.
         domain: to be shown.
-        root: of the data set; its pictures are there.
         naming: in which it is written.
+        read: gives a picture's file by its name.
 
     Returns:
-        The file.
+        A PNG file.
     """
     part = TRAIN if size.train else TEST
     persons = [unit[:_SHOTS] for unit in islice(sightings(seed, size, domain, part), _PERSONS)]
@@ -44,10 +47,9 @@ def contact_sheet(seed: int, size: Size, domain: str, root: Path, naming: str) -
         left = (index % 2) * (_SHOTS * _TILE[0] + gap)
         top = head + (index // 2) * (_TILE[1] + 2)
         for column, sighting in enumerate(unit):
-            with Image.open(root / name_of(sighting, size, naming)) as picture:
+            with Image.open(io.BytesIO(read(name_of(sighting, size, naming)))) as picture:
                 tile = picture.convert("RGB").resize(_TILE, Image.Resampling.BILINEAR)
             sheet.paste(tile, (left + column * _TILE[0], top))
-    path = root / f"{domain}.png"
-    with replaced(path) as temporary:
-        sheet.save(temporary, format="PNG", optimize=True)
-    return path
+    file = io.BytesIO()
+    sheet.save(file, format="PNG", optimize=True)
+    return file.getvalue()

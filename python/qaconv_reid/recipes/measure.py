@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -27,6 +26,7 @@ from qaconv_reid.evaluation import (
     features_of_parts,
 )
 from qaconv_reid.models import FeatureMapNetwork, PairMatcher, Progress, build_network
+from qaconv_reid.packed import is_folder
 from qaconv_reid.recipes.datasets import load_checked
 from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
 from qaconv_reid.recipes.outputs import check_target
@@ -102,9 +102,10 @@ def measure(
 
 
 def _domains(folder: Path, settings: DataConfig, inspection: Inspection) -> dict[str, ReidDataset]:
+    folder = data.located(folder)
     if data.is_archive(folder):
         raise DataError(f"{folder}: this is an archive, wanted data sets: unpack it")
-    if not os.path.isdir(folder):
+    if not is_folder(folder):
         raise DataError(f"{folder}: there is no such folder, wanted one of data sets")
     try:
         data.recognize(folder)

@@ -19,6 +19,7 @@ def make(
     request: Request,
     folder: str | None,
     *,
+    packed: str | None = None,
     workers: int | None,
     console: Console,
 ) -> Path:
@@ -27,19 +28,22 @@ def make(
     Args:
         request: what to make.
         folder: where to, None for the user's cache.
+        packed: the ZIP file to write in place of a folder.
         workers: processes, None for one for each core that may be used.
         console: for the words.
 
     Returns:
-        Its folder.
+        Its folder, or the packed file.
 
     Raises:
         PeopleError: it cannot be made.
     """
     counts = request.check()
-    if folder == "":
-        raise PeopleError("--out: got an empty text, wanted a folder")
-    path = expanded(folder) if folder else people.default_folder(request)
+    for option, text in (("--out", folder), ("--packed", packed)):
+        if text == "":
+            raise PeopleError(f"{option}: got an empty text, wanted a path")
+    given = folder or packed
+    path = expanded(given) if given else people.default_folder(request)
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     console.print(
@@ -49,7 +53,9 @@ def make(
         soft_wrap=True,
     )
     with ProgressBars() as progress:
-        manifest = people.make(request, path, workers=workers, progress=progress)
+        manifest = people.make(
+            request, path, packed=packed is not None, workers=workers, progress=progress
+        )
     for domain, images in manifest["images"].items():
         where = path / domain if request.naming == "market" else path
         console.print(f"{where}: {images:,} pictures", highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from qaconv_reid.data.layouts.layout import Layout
 from qaconv_reid.data.layouts.naming import number_labels
 from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, shorten
 from qaconv_reid.data.table import Table, read_table
+from qaconv_reid.packed import is_there, listed
 
 _REQUIRED = ("path", "person")
 _OPTIONAL = ("camera", "time", "split")
@@ -24,7 +25,10 @@ def _lists_in(folder: Path) -> list[Path]:
         except DataError:
             return False
 
-    return [file for file in sorted(folder.glob("*.csv")) if has_columns(file)]
+    if not folder.is_dir():
+        return []
+    files = sorted(folder / name for name, _ in listed(folder) if name.endswith(".csv"))
+    return [file for file in files if has_columns(file)]
 
 
 def _looks_like(path: Path) -> bool:
@@ -81,8 +85,7 @@ def _load(root: Path) -> ReidDataset:
     table = read_table(file, _REQUIRED, _WANTED)
     texts = table.column("path", _path, "a path relative to the CSV file")
     paths = [file.parent / text for text in texts]
-    # os.path: Path.is_file raises of names that are too long.
-    missing = [row for row, path in enumerate(paths) if not os.path.exists(path)]
+    missing = [row for row, path in enumerate(paths) if not is_there(path)]
     if missing:
         where = shorten([f"line {table.lines[row]}: {texts[row]}" for row in missing])
         raise DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from qaconv_reid.data.layouts.layout import Counts, Layout
 from qaconv_reid.data.layouts.naming import is_number
 from qaconv_reid.data.records import DataError, Record, ReidDataset, shorten
 from qaconv_reid.data.table import read_text
+from qaconv_reid.packed import is_there
 
 #: Train and test folder of each version.
 _VERSIONS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
@@ -51,7 +51,7 @@ def _read_list(list_file: Path, folder: Path) -> list[Record]:
             f"{list_file}: got {len(strange)} lines that cannot be read ({shorten(strange)}), "
             f"wanted lines such as '{_EXAMPLE}', with paths below {folder.name}/"
         )
-    missing = [record.path for record in records if not os.path.isfile(record.path)]
+    missing = [record.path for record in records if not is_there(record.path)]
     if missing:
         raise DataError(
             f"{list_file}: names {len(missing)} of {len(records)} images that are not in {folder} "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qaconv_reid.data.decoding import SUFFIXES
 from qaconv_reid.data.records import DataError, shorten
+from qaconv_reid.packed import listed
 
 #: How many files of a folder are looked at to recognize its naming.
 _SAMPLE = 64
@@ -30,17 +31,15 @@ def list_images(folder: Path) -> list[Path]:
     """The image files directly in a folder, sorted by name; none where it does not exist."""
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if is_image(entry.name))
-    return [folder / name for name in names]
+    return [folder / name for name in sorted(name for name, _ in listed(folder) if is_image(name))]
 
 
 def list_folders(folder: Path) -> list[Path]:
     """The visible folders directly in a folder, sorted by name."""
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as entries:
-        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    found = listed(folder)
+    names = sorted(name for name, is_folder in found if is_folder and not name.startswith("."))
     return [folder / name for name in names]
 
 
@@ -52,8 +51,7 @@ def fits(folder: Path, pattern: re.Pattern[str]) -> bool:
     """
     if not folder.is_dir():
         return False
-    with os.scandir(folder) as entries:
-        names = list(islice((e.name for e in entries if is_image(e.name)), _SAMPLE))
+    names = list(islice((name for name, _ in listed(folder) if is_image(name)), _SAMPLE))
     return 2 * sum(pattern.match(name) is not None for name in names) > len(names)
 
 

@@ -7,7 +7,6 @@ layout for each.
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from qaconv_reid.data.layouts.layout import Layout
 from qaconv_reid.data.layouts.naming import is_image, is_number, number_labels
 from qaconv_reid.data.layouts.part_names import part_of
 from qaconv_reid.data.records import PARTS, DataError, Record, ReidDataset, shorten
+from qaconv_reid.packed import walk
 
 __all__ = ["GROUPS", "LAYOUT", "Preview", "compile_pattern", "load_by_pattern", "preview"]
 
@@ -88,9 +88,9 @@ def _look(root: Path, path: Path, pattern: re.Pattern[str]) -> Preview:
 
 def _images(root: Path) -> Iterator[Path]:
     """All images below a folder, sorted; hidden folders and those of archivers are passed over."""
-    for place, folders, names in os.walk(root):
+    for place, folders, names in walk(root):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
-        yield from (Path(place) / name for name in sorted(names) if is_image(name))
+        yield from (place / name for name in sorted(names) if is_image(name))
 
 
 def load_by_pattern(root: Path, text: str) -> ReidDataset:
