@@ -86,10 +86,10 @@ def extensions() -> tuple[list, dict]:
     speed = ["-O0", "-g"] if DEBUG else ["-O3"]
     cxx = [*speed, "-std=c++17", "-fvisibility=hidden", "-Wall", mapped]
     link = ["-Wl,-z,defs", "-Wl,--as-needed"] if sys.platform == "linux" else []
-    groups = ["cpu", "torch"]
+    groups = ["cpu", "ops"]
     include = [str(ROOT / "csrc")]
     if home is not None:
-        groups += ["cuda", "torch-cuda"]
+        groups += ["cuda", "ops-cuda"]
         # Set for a torch without CUDA too: it compiles .cu files in a CppExtension all the same,
         # while its CUDAExtension refuses. CppExtension does not link cudart: named here. Static, so
         # that the library loads where there is no CUDA; shared only to be replaced by the emulator.

@@ -177,7 +177,7 @@ CSRC_ARROWS = {
     "core": set(),
     "cpu": {"core"},
     "cuda": {"core"},
-    "torch": {"core", "cpu", "cuda"},
+    "ops": {"core", "cpu", "cuda"},
     "pybind": {"core", "cpu"},
 }
 PACKAGES = {"qaconv_ext": ROOT / "qaconv_ext", "qaconv_reid": ROOT / "python" / "qaconv_reid"}
@@ -250,11 +250,11 @@ def test_only_the_glue_knows_torch_and_python():
     for file in (ROOT / "csrc").rglob("*.*"):
         folder = file.relative_to(ROOT / "csrc").parts[0]
         text = file.read_text()
-        if folder != "torch":
+        if folder != "ops":
             assert "<torch/" not in text, file
         if folder != "pybind":
             assert "<pybind11/" not in text, file
-        if folder == "torch":
+        if folder == "ops":
             # The stable ABI only: ATen, c10 and torch/extension.h tie a build to one torch.
             assert not re.search(r"#include <(ATen|c10)/|torch/extension\.h|torch/library\.h", text)
 
