@@ -17,7 +17,7 @@ from torch import Tensor
 from qaconv_ext.benchmark.cases import PAPER, TINY, Size
 from qaconv_ext.benchmark.ceilings import Ceilings
 from qaconv_ext.benchmark.cuda_clock import Bursts, CudaClock, copies
-from qaconv_ext.benchmark.cuda_meter import is_emulated, text_that_ran
+from qaconv_ext.benchmark.cuda_meter import is_emulated, last_variant
 from qaconv_ext.benchmark.figures import Figure, Figures, prove, some, taken
 from qaconv_ext.benchmark.measure import Spread
 from qaconv_ext.benchmark.tolerances import FULL, HALF, name_of
@@ -200,7 +200,7 @@ class KernelFigures:
                 value=seconds,
                 seconds=seconds,
                 tflops=size.operations * count**2 / seconds.median / 1e12,
-                text=text_that_ran(),
+                variant=last_variant(),
             )
 
         shape = _shape(f"N={count}", size)
