@@ -29,15 +29,21 @@ PYTHON_ARROWS = {
         "qaconv_ext._library",
         "qaconv_ext._checks",
     },
-    "qaconv_ext.qaconv": {
+    "qaconv_ext.functional": {
         "qaconv_ext.backend",
+        "qaconv_ext.reference",
+        "qaconv_ext._arguments",
+        "qaconv_ext._checks",
+        "qaconv_ext._nearest",
+    },
+    "qaconv_ext.qaconv": {
+        "qaconv_ext.functional",
         "qaconv_ext.reference",
         "qaconv_ext._arguments",
         "qaconv_ext._checks",
         "qaconv_ext._fold",
         "qaconv_ext._share",
         "qaconv_ext._batch_norm",
-        "qaconv_ext._nearest",
     },
     "qaconv_ext.narrow": {
         "qaconv_ext._checks",
@@ -48,6 +54,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._library",
     },
     "qaconv_ext.correspondence": {
+        "qaconv_ext.functional",
         "qaconv_ext.qaconv",
         "qaconv_ext._arguments",
         "qaconv_ext._checks",
@@ -59,6 +66,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._checks",
     },
     "qaconv_ext.benchmark": {
+        "qaconv_ext.functional",
         "qaconv_ext.qaconv",
         "qaconv_ext.narrow",
         "qaconv_ext.graph",

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from qaconv_ext.benchmark.case import Baseline, Case, pairs_of_triangle
 from qaconv_ext.benchmark.measure import Work, available_bytes, largest_error
 from qaconv_ext.benchmark.peers import one_direction_on_cpu
-from qaconv_ext.qaconv import QAConv, match_scores
+from qaconv_ext.functional import match_scores
+from qaconv_ext.qaconv import QAConv
 from qaconv_ext.reference import PlainQAConv
 
 

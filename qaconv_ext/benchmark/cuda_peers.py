@@ -24,7 +24,8 @@ from qaconv_ext.benchmark.tolerances import (
     HALF_GRADIENT_ERROR,
     PEER_ERROR,
 )
-from qaconv_ext.qaconv import QAConv, match_scores
+from qaconv_ext.functional import match_scores
+from qaconv_ext.qaconv import QAConv
 
 
 def locations_first(maps: Tensor) -> Tensor:

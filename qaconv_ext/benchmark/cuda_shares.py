@@ -21,8 +21,9 @@ from qaconv_ext.benchmark.cuda_meter import is_emulated, last_variant
 from qaconv_ext.benchmark.figures import Figure, Figures, prove, some, taken
 from qaconv_ext.benchmark.measure import Spread
 from qaconv_ext.benchmark.tolerances import FULL, HALF, name_of
+from qaconv_ext.functional import correlation_max, match_scores, pairwise_distance
 from qaconv_ext.graph import class_distances
-from qaconv_ext.qaconv import QAConv, correlation_max, match_scores, pairwise_distance
+from qaconv_ext.qaconv import QAConv
 
 BRAIN = torch.bfloat16
 
