@@ -74,6 +74,8 @@ def extensions() -> tuple[list, dict]:
     # cpp_extension decides about architectures by the GPU it sees, and fails where it sees none.
     os.environ["TORCH_CUDA_ARCH_LIST"] = ";".join(architectures())
 
+    import pybind11
+    import torch
     from pybind11.setup_helpers import Pybind11Extension
     from torch.utils import cpp_extension
 
@@ -81,15 +83,21 @@ def extensions() -> tuple[list, dict]:
         ("TORCH_TARGET_VERSION", TORCH_TARGET_VERSION),
         ("QACONV_VERSION", f'"{version()}"'),
     ]
-    # No error names a path of the machine that built the library.
-    mapped = f"-ffile-prefix-map={ROOT}=."
-    speed = ["-O0", "-g"] if DEBUG else ["-O3"]
-    cxx = [*speed, "-std=c++17", "-fvisibility=hidden", "-Wall", mapped]
+    # No error names a path of the machine that built the library: neither of the checkout nor of
+    # the packages with the headers. nvcc hands this to the host compiler alone: the kernels' line
+    # tables (-lineinfo, for profilers) hold the paths of the command, and nothing of it maps them.
+    packages = dict.fromkeys(Path(module.__file__).parents[1] for module in (torch, pybind11))
+    mapped = [f"-ffile-prefix-map={folder}=site-packages" for folder in packages]
+    mapped.append(f"-ffile-prefix-map={ROOT}=.")
+    # -g0 takes back the -g that Python's own flags may hold.
+    level = ["-O0", "-g"] if DEBUG else ["-O3", "-g0", *mapped]
+    host = [] if DEBUG else [word for option in mapped for word in ("-Xcompiler", option)]
+    cxx = [*level, "-std=c++17", "-fvisibility=hidden", "-Wall"]
     link = ["-Wl,-z,defs", "-Wl,--as-needed"] if sys.platform == "linux" else []
-    groups = ["cpu", "torch"]
+    groups = ["cpu", "ops"]
     include = [str(ROOT / "csrc")]
     if home is not None:
-        groups += ["cuda", "torch-cuda"]
+        groups += ["cuda", "ops-cuda"]
         # Set for a torch without CUDA too: it compiles .cu files in a CppExtension all the same,
         # while its CUDAExtension refuses. CppExtension does not link cudart: named here. Static, so
         # that the library loads where there is no CUDA; shared only to be replaced by the emulator.
@@ -112,7 +120,7 @@ def extensions() -> tuple[list, dict]:
         sources(*groups),
         include_dirs=include,
         define_macros=macros,
-        extra_compile_args={"cxx": cxx, "nvcc": [*cuda_flags(ptx), "-Xcompiler", mapped]},
+        extra_compile_args={"cxx": cxx, "nvcc": [*cuda_flags(ptx), *host]},
         extra_link_args=link,
         py_limited_api=True,
     )
@@ -123,7 +131,7 @@ def extensions() -> tuple[list, dict]:
         sources("cpu", "pybind"),
         include_dirs=[str(ROOT / "csrc")],
         define_macros=[m for m in macros if m[0].startswith("QACONV")],
-        extra_compile_args=[*speed, "-Wall", mapped],
+        extra_compile_args=[*level, "-Wall"],
         cxx_std=17,
     )
 

@@ -50,16 +50,16 @@ def times_faster(other: dict[str, Any], fastest: bool) -> str:
 
 
 def rows(results: list[dict[str, Any]]) -> list[str]:
-    """The table of one file: for each case our row, and one for each way it was timed against."""
+    """The table of one file: for each case our row, and one for each baseline, timed or not."""
     lines = [
-        "| case | maps | way | ms | GFLOP/s | of peak | extra memory, MiB | ours is times faster "
-        "| at most |",
+        "| case | maps | implementation | ms | GFLOP/s | of peak | extra memory, MiB "
+        "| ours is times faster | at most |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
-        text = f" ({result['text']})" if result.get("text") else ""
+        variant = f" ({result['variant']})" if result.get("variant") else ""
         lines.append(
-            f"| `{result['case']}` | {result['shape']} | ours{text} "
+            f"| `{result['case']}` | {result['shape']} | ours{variant} "
             f"| {milliseconds(result['seconds']['median'])} | {result['gflops']:.0f} "
             f"| {percent(result.get('share_of_peak'))} "
             f"| {mebibytes(result['peak_extra_bytes'])} | | |"
@@ -139,8 +139,8 @@ def figure_rows(figures: list[dict[str, Any]]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for figure in figures:
-        text = f" {figure['text']} " if figure["text"] else " "
-        start = f"| {figure['name']} | {figure['shape']} |{text}"
+        variant = f" {figure['variant']} " if figure["variant"] else " "
+        start = f"| {figure['name']} | {figure['shape']} |{variant}"
         if figure["value"] is None:
             lines.append(f"{start}| | | not taken: {figure['why_not']} |")
             continue

@@ -2,9 +2,10 @@
 
 ``from qaconv_ext import QAConv``, and so all names of ``__all__``; each is imported from its module
 when it is first asked for, so that importing the package costs nothing and needs no torch. The
-modules: ``qaconv_ext.qaconv`` holds the matcher, ``qaconv_ext.correspondence`` takes its scores
-apart, ``qaconv_ext.graph`` holds the samplers, ``qaconv_ext.losses`` the losses on score matrices,
-``qaconv_ext.backend`` the choice of implementation, ``qaconv_ext.arrays`` the matcher on numpy
+modules: ``qaconv_ext.functional`` holds the functions of feature maps, ``qaconv_ext.qaconv`` the
+matcher that is made of them, ``qaconv_ext.correspondence`` takes its scores apart,
+``qaconv_ext.graph`` holds the samplers, ``qaconv_ext.losses`` the losses on score matrices,
+``qaconv_ext.backend`` the choice of implementation, ``qaconv_ext.arrays`` the functions on numpy
 arrays.
 """
 
@@ -20,17 +21,16 @@ except PackageNotFoundError:  # a source tree that was not installed
 _EXPORTS = {
     name: module
     for module, names in {
-        "qaconv": (
-            "BatchShare",
+        "functional": (
             "CorrelationMax",
             "NearestMatches",
-            "QAConv",
             "correlation_max",
             "correlation_max_self",
             "match_scores",
             "nearest_matches",
             "pairwise_distance",
         ),
+        "qaconv": ("BatchShare", "QAConv"),
         "correspondence": (
             "Correspondences",
             "Match",
@@ -67,6 +67,7 @@ _MODULES = (
     "arrays",
     "backend",
     "correspondence",
+    "functional",
     "graph",
     "losses",
     "narrow",

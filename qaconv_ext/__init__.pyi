@@ -1,6 +1,7 @@
 from qaconv_ext import arrays as arrays
 from qaconv_ext import backend as backend
 from qaconv_ext import correspondence as correspondence
+from qaconv_ext import functional as functional
 from qaconv_ext import graph as graph
 from qaconv_ext import losses as losses
 from qaconv_ext import narrow as narrow
@@ -11,6 +12,13 @@ from qaconv_ext.correspondence import Match as Match
 from qaconv_ext.correspondence import correspondences as correspondences
 from qaconv_ext.correspondence import correspondences_of_pairs as correspondences_of_pairs
 from qaconv_ext.correspondence import ordinary_maximum as ordinary_maximum
+from qaconv_ext.functional import CorrelationMax as CorrelationMax
+from qaconv_ext.functional import NearestMatches as NearestMatches
+from qaconv_ext.functional import correlation_max as correlation_max
+from qaconv_ext.functional import correlation_max_self as correlation_max_self
+from qaconv_ext.functional import match_scores as match_scores
+from qaconv_ext.functional import nearest_matches as nearest_matches
+from qaconv_ext.functional import pairwise_distance as pairwise_distance
 from qaconv_ext.graph import ClassQueues as ClassQueues
 from qaconv_ext.graph import EpochBatchSampler as EpochBatchSampler
 from qaconv_ext.graph import GraphSampler as GraphSampler
@@ -31,14 +39,7 @@ from qaconv_ext.losses import pair_masks as pair_masks
 from qaconv_ext.narrow import NarrowQAConv as NarrowQAConv
 from qaconv_ext.narrow import match_scores_narrow as match_scores_narrow
 from qaconv_ext.qaconv import BatchShare as BatchShare
-from qaconv_ext.qaconv import CorrelationMax as CorrelationMax
-from qaconv_ext.qaconv import NearestMatches as NearestMatches
 from qaconv_ext.qaconv import QAConv as QAConv
-from qaconv_ext.qaconv import correlation_max as correlation_max
-from qaconv_ext.qaconv import correlation_max_self as correlation_max_self
-from qaconv_ext.qaconv import match_scores as match_scores
-from qaconv_ext.qaconv import nearest_matches as nearest_matches
-from qaconv_ext.qaconv import pairwise_distance as pairwise_distance
 
 __version__: str
 

@@ -25,6 +25,8 @@ class Library:
     cuda: str = ""
     """The CUDA toolkit's version; empty where CUDA was left out."""
     cuda_architectures: str = ""
+    debug: str = ""
+    """``yes`` where the C++ was compiled without optimization, for a debugger."""
 
     def has_kernels_for(self, device_type: str) -> bool:
         """Whether kernels for ``cpu`` or ``cuda`` tensors were compiled."""

@@ -67,7 +67,7 @@ def match_scores(
     *,
     gallery_weight: Array | None = None,
 ) -> Array:
-    """The weighted sum of both maxima of every pair: see `qaconv_ext.qaconv.match_scores`.
+    """The weighted sum of both maxima of every pair: see `qaconv_ext.functional.match_scores`.
 
     Args:
         probe: ``[P, C, h, w]`` or ``[P, C, locations]``, float32, float64 or float16.
@@ -99,7 +99,7 @@ def match_scores(
 
 
 def pairwise_distance(features: Array, weight: Array, bias: float = 0.0) -> Array:
-    """Minus the score of every map with every other: `qaconv_ext.qaconv.pairwise_distance`.
+    """Minus the score of every map with every other: `qaconv_ext.functional.pairwise_distance`.
 
     Args:
         features: ``[N, C, h, w]`` or ``[N, C, locations]``, float32, float64 or float16.
@@ -131,7 +131,7 @@ def nearest_matches(
     gallery_weight: Array | None = None,
     block: int = 512,
 ) -> NearestMatches:
-    """The k best matches of every probe: see `qaconv_ext.qaconv.nearest_matches`.
+    """The k best matches of every probe: see `qaconv_ext.functional.nearest_matches`.
 
     Args:
         probe: ``[P, C, h, w]`` or ``[P, C, locations]``.

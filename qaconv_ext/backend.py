@@ -41,10 +41,10 @@ class Operators(Protocol):
     def correlation_max(
         self, probe: Tensor, gallery: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See `qaconv_ext.qaconv.correlation_max`."""
+        """See `qaconv_ext.functional.correlation_max`."""
 
     def correlation_max_self(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """See `qaconv_ext.qaconv.correlation_max_self`."""
+        """See `qaconv_ext.functional.correlation_max_self`."""
 
     def match_scores(
         self,
@@ -54,7 +54,7 @@ class Operators(Protocol):
         gallery_weight: Tensor,
         bias: Tensor,
     ) -> Tensor:
-        """See `qaconv_ext.qaconv.match_scores`."""
+        """See `qaconv_ext.functional.match_scores`."""
 
     def match_scores_narrow(
         self,
@@ -68,7 +68,7 @@ class Operators(Protocol):
         """See `qaconv_ext.narrow.match_scores_narrow`."""
 
     def pairwise_distance(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """See `qaconv_ext.qaconv.pairwise_distance`."""
+        """See `qaconv_ext.functional.pairwise_distance`."""
 
 
 KERNELS = cast(Operators, torch.ops.qaconv)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from qaconv_ext import _arguments, _checks
-from qaconv_ext.qaconv import QAConv, correlation_max
+from qaconv_ext.functional import correlation_max
+from qaconv_ext.qaconv import QAConv
 
 __all__ = [
     "Correspondences",

@@ -74,7 +74,8 @@ def _compiled() -> Iterator[tuple[str, str]]:
     if not LIBRARY.loaded:
         yield "kernels", f"none: {LIBRARY.reason}"
         return
-    yield "C++", f"compiler {LIBRARY.compiler}, instruction sets {LIBRARY.simd}"
+    slow = "; a debug build, without optimization: slow" if LIBRARY.debug else ""
+    yield "C++", f"compiler {LIBRARY.compiler}, instruction sets {LIBRARY.simd}{slow}"
     if LIBRARY.cuda:
         yield "CUDA", f"toolkit {LIBRARY.cuda}, architectures {LIBRARY.cuda_architectures}"
     else:

@@ -3,8 +3,8 @@
 A score is made of the greatest product of every location. Which product is the greatest can be
 found on rounded maps, in bfloat16 or in bytes, of which a processor multiplies two or four times as
 many as of float32; what it is worth is then taken in float32, of the winners alone. So a score
-differs from that of `qaconv_ext.qaconv.match_scores` only where two locations nearly tie, and then
-by no more than what lies between them (docs/algorithm.md has the bound).
+differs from that of `qaconv_ext.functional.match_scores` only where two locations nearly tie, and
+then by no more than what lies between them (docs/algorithm.md has the bound).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def match_scores_narrow(
     precision: Precision,
     gallery_weight: Tensor | None = None,
 ) -> Tensor:
-    """`qaconv_ext.qaconv.match_scores`, its winners found in ``precision``.
+    """`qaconv_ext.functional.match_scores`, its winners found in ``precision``.
 
     The scores of (p, g) and (g, p) have the same bits where both sides have the same weights, and
     they depend on no other pair. Where `why_slow` says something, this is slower than

@@ -99,14 +99,14 @@ def target(measured, met, **more):
 
 
 def figure(**more):
-    common = {"name": "match_scores", "shape": "2 × 2", "unit": "share", "text": "hopper"}
+    common = {"name": "match_scores", "shape": "2 × 2", "unit": "share", "variant": "hopper"}
     return {**common, "value": SPREAD, "seconds": SPREAD, "tflops": 5.0, "why_not": None, **more}
 
 
 def test_a_gpu_has_ceilings_kernels_and_figures_to_reach(render, tmp_path):
     data = copy.deepcopy(DATA)
     data["machine"]["gpu"] = "a GPU"
-    data["results"][0]["text"] = "hopper"
+    data["results"][0]["variant"] = "hopper"
     rate = {"minimum": 1e12, "median": 2e12, "maximum": 3e12, "runs": 3}
     products = ("float16_product_flops", "float16_product_flops_at_end", "float32_product_flops")
     kinds = (*products, "copied_bytes_per_second")
@@ -116,7 +116,7 @@ def test_a_gpu_has_ceilings_kernels_and_figures_to_reach(render, tmp_path):
         target(SPREAD, True, unit="s", at_most=True, wanted=2.0),
         target(None, None, unit="times", wanted=10),
     ]
-    nothing = {"value": None, "seconds": None, "tflops": None, "text": None}
+    nothing = {"value": None, "seconds": None, "tflops": None, "variant": None}
     data["figures"] = [figure(), figure(**nothing, why_not="no memory")]
     text = page(render, tmp_path, data)
     assert "| float16 matrix product | 2 TFLOP/s | 3 TFLOP/s |" in text

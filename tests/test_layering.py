@@ -1,4 +1,4 @@
-"""The arrows: who may use whom. docs/design.md draws them; this test holds them."""
+"""Dependencies: who may use whom. docs/design.md draws them; this test holds them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# room -> the rooms it may use, beside itself. A room is a path below its package.
-PYTHON_ARROWS = {
+# module -> the modules it may use, beside itself: what stands directly in a package.
+PYTHON_DEPENDENCIES = {
     "qaconv_ext": set(),  # the package itself: no torch, nothing of ours
     "qaconv_ext.reference": set(),
     "qaconv_ext._registration": {"qaconv_ext.reference"},
@@ -29,15 +29,21 @@ PYTHON_ARROWS = {
         "qaconv_ext._library",
         "qaconv_ext._checks",
     },
-    "qaconv_ext.qaconv": {
+    "qaconv_ext.functional": {
         "qaconv_ext.backend",
+        "qaconv_ext.reference",
+        "qaconv_ext._arguments",
+        "qaconv_ext._checks",
+        "qaconv_ext._nearest",
+    },
+    "qaconv_ext.qaconv": {
+        "qaconv_ext.functional",
         "qaconv_ext.reference",
         "qaconv_ext._arguments",
         "qaconv_ext._checks",
         "qaconv_ext._fold",
         "qaconv_ext._share",
         "qaconv_ext._batch_norm",
-        "qaconv_ext._nearest",
     },
     "qaconv_ext.narrow": {
         "qaconv_ext._checks",
@@ -48,6 +54,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._library",
     },
     "qaconv_ext.correspondence": {
+        "qaconv_ext.functional",
         "qaconv_ext.qaconv",
         "qaconv_ext._arguments",
         "qaconv_ext._checks",
@@ -59,6 +66,7 @@ PYTHON_ARROWS = {
         "qaconv_ext._checks",
     },
     "qaconv_ext.benchmark": {
+        "qaconv_ext.functional",
         "qaconv_ext.qaconv",
         "qaconv_ext.narrow",
         "qaconv_ext.graph",
@@ -181,11 +189,11 @@ PYTHON_ARROWS = {
     },
 }
 # Folders of csrc -> the folders they may include.
-CSRC_ARROWS = {
+CSRC_DEPENDENCIES = {
     "core": set(),
     "cpu": {"core"},
     "cuda": {"core"},
-    "torch": {"core", "cpu", "cuda"},
+    "ops": {"core", "cpu", "cuda"},
     "pybind": {"core", "cpu"},
 }
 PACKAGES = {"qaconv_ext": ROOT / "qaconv_ext", "qaconv_reid": ROOT / "python" / "qaconv_reid"}
@@ -195,11 +203,11 @@ def python_files():
     for package, folder in PACKAGES.items():
         for file in sorted(folder.rglob("*.py")):
             parts = file.relative_to(folder).with_suffix("").parts
-            room = package if parts == ("__init__",) else f"{package}.{parts[0]}"
-            yield room, file
+            module = package if parts == ("__init__",) else f"{package}.{parts[0]}"
+            yield module, file
 
 
-def imported_rooms(file):
+def imported_modules(file):
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -210,59 +218,59 @@ def imported_rooms(file):
         for name in names:
             parts = name.split(".")
             if parts[0] in PACKAGES:
-                room = ".".join(parts[:2])
-                # A name imported from the package itself (a constant) is the package's room.
-                yield room if room in PYTHON_ARROWS else parts[0]
+                module = ".".join(parts[:2])
+                # A name imported from the package itself (a constant) belongs to its __init__.
+                yield module if module in PYTHON_DEPENDENCIES else parts[0]
 
 
-def test_every_room_is_known():
+def test_every_module_is_known():
     compiled = {"qaconv_ext._core"}
-    assert {room for room, _ in python_files()} | compiled == PYTHON_ARROWS.keys()
-    assert {p.name for p in (ROOT / "csrc").iterdir() if p.is_dir()} == CSRC_ARROWS.keys()
+    assert {module for module, _ in python_files()} | compiled == PYTHON_DEPENDENCIES.keys()
+    assert {p.name for p in (ROOT / "csrc").iterdir() if p.is_dir()} == CSRC_DEPENDENCIES.keys()
 
 
-@pytest.mark.parametrize("room", PYTHON_ARROWS)
-def test_python_arrows_point_down(room):
-    allowed = PYTHON_ARROWS[room] | {room}
+@pytest.mark.parametrize("module", PYTHON_DEPENDENCIES)
+def test_a_module_uses_what_it_may(module):
+    allowed = PYTHON_DEPENDENCIES[module] | {module}
     library_facts = {"qaconv_ext"}  # its version
     for owner, file in python_files():
-        if owner != room:
+        if owner != module:
             continue
-        for used in set(imported_rooms(file)):
-            # The application may use every public room of the library.
-            public = room.startswith("qaconv_reid") and re.fullmatch(
+        for used in set(imported_modules(file)):
+            # The application may use every public module of the library.
+            public = module.startswith("qaconv_reid") and re.fullmatch(
                 r"qaconv_ext(\.[a-z]\w*)?", used
             )
             assert used in allowed or used in library_facts or public, f"{file}: imports {used}"
 
 
-def test_arrows_have_no_circle():
+def test_dependencies_have_no_cycle():
     done: set[str] = set()
-    while len(done) < len(PYTHON_ARROWS):
-        ready = {room for room, uses in PYTHON_ARROWS.items() if uses <= done} - done
-        assert ready, f"a circle among {sorted(PYTHON_ARROWS.keys() - done)}"
+    while len(done) < len(PYTHON_DEPENDENCIES):
+        ready = {module for module, uses in PYTHON_DEPENDENCIES.items() if uses <= done} - done
+        assert ready, f"a cycle among {sorted(PYTHON_DEPENDENCIES.keys() - done)}"
         done |= ready
 
 
-@pytest.mark.parametrize("folder", CSRC_ARROWS)
-def test_csrc_arrows_point_down(folder):
+@pytest.mark.parametrize("folder", CSRC_DEPENDENCIES)
+def test_a_folder_of_csrc_includes_what_it_may(folder):
     files = [f for f in (ROOT / "csrc" / folder).rglob("*") if f.is_file()]
     assert files
     for file in files:
         for header in re.findall(r'#include "([^"]+)"', file.read_text()):
             used = header.split("/")[0]
-            assert used in CSRC_ARROWS[folder] | {folder}, f"{file}: includes {header}"
+            assert used in CSRC_DEPENDENCIES[folder] | {folder}, f"{file}: includes {header}"
 
 
 def test_only_the_glue_knows_torch_and_python():
     for file in (ROOT / "csrc").rglob("*.*"):
         folder = file.relative_to(ROOT / "csrc").parts[0]
         text = file.read_text()
-        if folder != "torch":
+        if folder != "ops":
             assert "<torch/" not in text, file
         if folder != "pybind":
             assert "<pybind11/" not in text, file
-        if folder == "torch":
+        if folder == "ops":
             # The stable ABI only: ATen, c10 and torch/extension.h tie a build to one torch.
             assert not re.search(r"#include <(ATen|c10)/|torch/extension\.h|torch/library\.h", text)
 
@@ -272,8 +280,8 @@ def test_the_library_needs_torch_and_numpy_only():
     wanted = {"torch", "numpy", "qaconv_ext"}
     import sys
 
-    for room, file in python_files():
-        if not room.startswith("qaconv_ext"):
+    for module, file in python_files():
+        if not module.startswith("qaconv_ext"):
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):

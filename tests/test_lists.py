@@ -17,7 +17,7 @@ def listed(path):
 
 
 def schemas():
-    text = (CSRC / "torch" / "schemas.cpp").read_text()
+    text = (CSRC / "ops" / "schemas.cpp").read_text()
     return dict(re.findall(r'm\.def\(\s*"(\w+)\((.*?)(?=m\.def|\Z)', text, re.DOTALL))
 
 
@@ -37,7 +37,7 @@ def test_sources_are_the_files():
     assert set(paths) == found
     for group, path in pairs:
         folder = path.split("/")[1]
-        wanted = "torch-cuda" if path.endswith("_cuda.cpp") else folder
+        wanted = "ops-cuda" if path.endswith("_cuda.cpp") else folder
         assert group == wanted, path
 
 
@@ -76,7 +76,7 @@ def test_every_cuda_variant_has_its_word():
 def test_every_operator_has_a_kernel_on_every_device(device):
     registered = re.findall(
         r'm\.impl\("(\w+)"',
-        "".join(f.read_text() for f in sorted((CSRC / "torch").glob(f"*_{device}.cpp"))),
+        "".join(f.read_text() for f in sorted((CSRC / "ops").glob(f"*_{device}.cpp"))),
     )
     wanted = set(tensor_operators()) - (ON_THE_CPU if device == "cuda" else set())
     assert sorted(set(registered) & set(tensor_operators())) == sorted(wanted)
@@ -94,7 +94,9 @@ def test_every_forward_operator_has_an_autocast_rule_and_a_reference():
     cast = sorted(set(forward) - ON_THE_CPU)
     assert sorted(re.findall(r'cast_maps_on_cuda\("(\w+)"', text)) == cast
     reference = (ROOT / "qaconv_ext" / "reference.py").read_text()
-    public = "".join((ROOT / "qaconv_ext" / f"{n}.py").read_text() for n in ("qaconv", "narrow"))
+    public = "".join(
+        (ROOT / "qaconv_ext" / f"{n}.py").read_text() for n in ("functional", "narrow")
+    )
     for name in forward:
         assert f"\ndef {name}(" in reference
         assert f"\ndef {name}(" in public

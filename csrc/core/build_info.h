@@ -22,6 +22,9 @@ inline std::string build_info(const std::string& simd) {
     info += "simd=" + simd + "\n";
     info += "cuda=" QACONV_CUDA_VERSION "\n";
     info += "cuda_architectures=" QACONV_CUDA_ARCHITECTURES "\n";
+#ifndef __OPTIMIZE__
+    info += "debug=yes\n";
+#endif
     return info;
 }
 

@@ -38,15 +38,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     parser.add_argument(
-        "--budget", type=float, help="seconds per case and way (default 5; on CUDA 1)"
+        "--budget", type=float, help="seconds per case and baseline (default 5; on CUDA 1)"
     )
     parser.add_argument(
-        "--minutes", type=float, default=6.0, help="on CUDA: no other way begins later (default 6)"
+        "--minutes",
+        type=float,
+        default=6.0,
+        help="on CUDA: no other baseline begins later (default 6)",
     )
     parser.add_argument(
         "--only",
         choices=["kernels", "comparisons"],
-        help="on CUDA: our kernels' shares of the card's ceilings, or other ways beside ours",
+        help="on CUDA: our kernels' shares of the card's ceilings, or baselines beside ours",
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""A case: our way and other ways to the same numbers; proven, then timed."""
+"""A case: ours and the baselines, which give the same numbers; proven, then timed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST_ERROR = 1e-4
 
 @dataclass(frozen=True)
 class Baseline:
-    """Another way to the numbers of a case, and how far it may be from the truth."""
+    """Another implementation of a case, and how far it may be from the truth."""
 
     run: Work
     largest_error: float = LARGEST_ERROR
@@ -47,7 +47,7 @@ class Case:
     operations: float
     """Multiplications and additions of all correlations; a triangle counts as its square."""
     least_operations: float
-    """Those that no way around is known of: a triangle counts as such."""
+    """Those that nobody knows how to do without: a triangle counts as such."""
     not_timed: dict[str, str] = field(default_factory=dict)
     """Baselines that are not there, and why."""
     gradients: int = 0
@@ -69,10 +69,10 @@ class Meter:
     least_runs: int = 3
     warm_up: bool = False
     """One run of each more that does not count, beside those that proved it."""
-    text: Callable[[], str | None] | None = None
-    """Which text of the kernels ran last; None where there is but one."""
+    variant: Callable[[], str | None] | None = None
+    """The kernel variant that ran last; None where there is but one."""
     end: float = math.inf
-    """When, by ``time.monotonic``, it is too late to begin with another way."""
+    """When, by ``time.monotonic``, it is too late to begin with another baseline."""
 
 
 def first_line(error: BaseException) -> str:
@@ -84,22 +84,22 @@ class Errors(NamedTuple):
     """How far a result is from the truth."""
 
     values: float
-    """As the case says; of gradients too, where the way does not hold them apart."""
+    """As the case says; of gradients too, where the baseline does not hold them apart."""
     gradients: float | None
     """By norm."""
 
-    def beyond(self, way: Baseline) -> str | None:
+    def beyond(self, baseline: Baseline) -> str | None:
         """What is too large, in words; None where nothing is."""
-        if not self.values <= way.largest_error:  # a NaN is no better
-            return f"by {self.values:.2g} of the largest value (allowed {way.largest_error:g})"
-        allowed = way.gradient_error
+        if not self.values <= baseline.largest_error:  # a NaN is no better
+            return f"by {self.values:.2g} of the largest value (allowed {baseline.largest_error:g})"
+        allowed = baseline.gradient_error
         if self.gradients is not None and allowed is not None and not self.gradients <= allowed:
             return f"by {self.gradients:.2g} of the norm of a gradient (allowed {allowed:g})"
         return None
 
 
-def _errors(case: Case, way: Baseline, result: list[Tensor], truth: list[Tensor]) -> Errors:
-    if not case.gradients or way.gradient_error is None:
+def _errors(case: Case, baseline: Baseline, result: list[Tensor], truth: list[Tensor]) -> Errors:
+    if not case.gradients or baseline.gradient_error is None:
         return Errors(case.error(result, truth), None)
     values = len(truth) - case.gradients
     return Errors(
@@ -108,15 +108,15 @@ def _errors(case: Case, way: Baseline, result: list[Tensor], truth: list[Tensor]
 
 
 def prove(case: Case) -> tuple[list[Tensor], Errors]:
-    """The truth of a case, after our way has been held to it, and how far ours is from it.
+    """The truth of a case, after ours has been held to it, and how far ours is from it.
 
     Raises:
         SystemExit: too far.
     """
-    name, way = next(iter(case.baselines.items()))
-    truth = way.run()
-    errors = _errors(case, way, case.ours(), truth)
-    beyond = errors.beyond(way)
+    name, baseline = next(iter(case.baselines.items()))
+    truth = baseline.run()
+    errors = _errors(case, baseline, case.ours(), truth)
+    beyond = errors.beyond(baseline)
     if beyond is not None:
         raise SystemExit(
             f"{case.name} {case.shape}: differs from plain PyTorch ({name}) {beyond}; "
@@ -128,19 +128,19 @@ def prove(case: Case) -> tuple[list[Tensor], Errors]:
 def _prove_others(
     case: Case, truth: list[Tensor], end: float
 ) -> tuple[dict[str, Errors], dict[str, str]]:
-    """The ways beside the truth that may be timed, and why the others may not."""
+    """The baselines beside the truth that may be timed, and why the others may not."""
     proven: dict[str, Errors] = {}
     not_timed = dict(case.not_timed)
-    for name, way in list(case.baselines.items())[1:]:
+    for name, baseline in list(case.baselines.items())[1:]:
         if time.monotonic() > end:
             not_timed[name] = "the time was up"
             continue
         try:
-            errors = _errors(case, way, way.run(), truth)
+            errors = _errors(case, baseline, baseline.run(), truth)
         except Exception as reason:  # a compiler, a package: whatever ails it is not ours
             not_timed[name] = first_line(reason)
             continue
-        beyond = errors.beyond(way)
+        beyond = errors.beyond(baseline)
         if beyond is None:
             proven[name] = errors
         else:
@@ -149,9 +149,9 @@ def _prove_others(
 
 
 def measure(case: Case, meter: Meter, budget: float) -> dict[str, Any]:
-    """The figures of one case; raises SystemExit where our way does not give the true numbers.
+    """The figures of one case; raises SystemExit where ours does not give the true numbers.
 
-    The error beside the first baseline, which is the truth, is that of our way.
+    The error beside the first baseline, which is the truth, is that of ours.
     """
     truth, own_errors = prove(case)
     proven, not_timed = _prove_others(case, truth, meter.end)
@@ -187,8 +187,8 @@ def measure(case: Case, meter: Meter, budget: float) -> dict[str, Any]:
     result["peak_gflops"] = None if peak is None else peak / 1e9
     result["share_of_peak"] = None if peak is None else case.least_operations / median / peak
     result["peak_extra_bytes"] = peak_extra_bytes(case.ours, meter.device)
-    if meter.text is not None:
-        result["text"] = meter.text()  # of the run just made
+    if meter.variant is not None:
+        result["variant"] = meter.variant()  # of the run just made
     result["target"] = case.target
     result["not_timed"] = not_timed
     return result

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from qaconv_ext.benchmark.case import Baseline, Case, pairs_of_triangle
 from qaconv_ext.benchmark.measure import Work, available_bytes, largest_error
-from qaconv_ext.benchmark.peers import one_way_on_cpu
-from qaconv_ext.qaconv import QAConv, match_scores
+from qaconv_ext.benchmark.peers import one_direction_on_cpu
+from qaconv_ext.functional import match_scores
+from qaconv_ext.qaconv import QAConv
 from qaconv_ext.reference import PlainQAConv
 
 
@@ -38,7 +39,7 @@ PAPER = Size(128, 24, 8)
 #: Maps small enough for a test under an emulator.
 TINY = Size(16, 4, 3)
 
-#: The ways in plain PyTorch, and how each takes the maxima.
+#: Baselines in plain PyTorch, and how each takes the maxima.
 BASELINES = {"max": False, "amax": True}
 
 #: Runs a matcher, ours or a plain one.
@@ -127,13 +128,13 @@ def _case(
     compile: tuple[str, ...] = (),
 ) -> Case:
     """``run`` on the CPU, ours against the plain ones; ``pairs``: of the square, and needed."""
-    ways: dict[str, nn.Module] = {form: plain(amax=amax) for form, amax in BASELINES.items()}
-    ways |= {f"{form}, compiled": compiled(plain(amax=BASELINES[form])) for form in compile}
+    matchers: dict[str, nn.Module] = {form: plain(amax=amax) for form, amax in BASELINES.items()}
+    matchers |= {f"{form}, compiled": compiled(plain(amax=BASELINES[form])) for form in compile}
     return Case(
         name,
         shape,
         work(run, ours(), "cpu", train=train),
-        {way: Baseline(work(run, matcher, "cpu", train=train)) for way, matcher in ways.items()},
+        {n: Baseline(work(run, matcher, "cpu", train=train)) for n, matcher in matchers.items()},
         PAPER.operations * pairs[0],
         PAPER.operations * pairs[1],
     )
@@ -195,7 +196,7 @@ def _block_that_fits(count: int) -> int:
     return min(block, count)
 
 
-def _one_way(count: int) -> Case:
+def _one_direction(count: int) -> Case:
     """One direction of the scores, which is all that the packages compute.
 
     Ours has no such form: it gives the other direction a weight of zero and computes both maxima.
@@ -208,12 +209,12 @@ def _one_way(count: int) -> Case:
         scores = torch.einsum("pcs,gcr->pgrs", query, maps)
         return [scores.amax(dim=2).sum(dim=-1)]
 
-    ways, not_timed = one_way_on_cpu(query, maps)
+    packages, not_timed = one_direction_on_cpu(query, maps)
     return Case(
-        "one_way",
+        "one_direction",
         f"P=1 G={count}",
         lambda: [match_scores(query, maps, weight, gallery_weight=nothing)],
-        {"amax": Baseline(formula)} | {name: Baseline(way) for name, way in ways.items()},
+        {"amax": Baseline(formula)} | {name: Baseline(sums) for name, sums in packages.items()},
         PAPER.operations * count,
         PAPER.operations * count,
         not_timed,
@@ -250,4 +251,4 @@ def cases(*, quick: bool) -> Iterator[Case]:
     classes, neighbors = (12, 3) if quick else (512, 31)
     block = 8 if quick else _block_that_fits(classes)
     yield nearest_classes(classes, neighbors, block)
-    yield _one_way(16 if quick else 256)
+    yield _one_direction(16 if quick else 256)

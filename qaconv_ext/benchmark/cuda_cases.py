@@ -57,34 +57,34 @@ def _with_tf32(run: Work) -> Work:
     return run_with_tf32
 
 
-class _Plain:
-    """The plain ways of a case, the float32 one on the same maps first: it is the truth."""
+class _Baselines:
+    """The baselines of a case, the plain float32 one on the same maps first: it is the truth."""
 
     def __init__(self, size: Size, dtype: torch.dtype, run: Callable[[torch.dtype], Run]) -> None:
         self.size, self.dtype, self.run = size, dtype, run
-        self.ways: dict[str, Baseline] = {}
+        self.timed: dict[str, Baseline] = {}
         self.not_timed: dict[str, str] = {}
 
-    def truth(self, *, train: bool) -> _Plain:
+    def truth(self, *, train: bool) -> _Baselines:
         """The float32 one alone."""
         self._add("max, float32", FULL, self._matcher("max", FULL), train)
         return self
 
-    def eager(self, *, train: bool, tf32: bool) -> _Plain:
+    def eager(self, *, train: bool, tf32: bool) -> _Baselines:
         """By max and amax: in float32, and in the maps' own type; without a gradient in TF32."""
         self.truth(train=train)
         for dtype in dict.fromkeys((FULL, self.dtype)):
             for form in ("max", "amax"):
                 name = f"{form}, {name_of(dtype)}"
                 # amax shares a gradient among equals, which float16 makes many of.
-                if name not in self.ways and not (train and form == "amax" and dtype == HALF):
+                if name not in self.timed and not (train and form == "amax" and dtype == HALF):
                     self._add(name, dtype, self._matcher(form, dtype), train)
         if tf32:
-            way = _with_tf32(work(self.run(FULL), self._matcher("amax", FULL), "cuda"))
-            self.ways["amax, TF32"] = Baseline(way, TF32_ERROR)
+            run = _with_tf32(work(self.run(FULL), self._matcher("amax", FULL), "cuda"))
+            self.timed["amax, TF32"] = Baseline(run, TF32_ERROR)
         return self
 
-    def by_compiler(self, *forms: str, train: bool, mode: str | None = None) -> _Plain:
+    def by_compiler(self, *forms: str, train: bool, mode: str | None = None) -> _Baselines:
         """Through torch.compile, in the maps' own type."""
         for form in forms:
             name = f"{form}, {name_of(self.dtype)}, {mode or 'compiled'}"
@@ -104,7 +104,7 @@ class _Plain:
         train: bool = False,
         target: str | None = None,
     ) -> Case:
-        """``run`` by ours against these ways; ``counts`` of two sets, or of one with itself."""
+        """``run`` by ours and by these; ``counts`` of two sets, or of one with itself."""
         alone = len(counts) == 1
         letters = "PG" if not alone else "B" if train else "N"
         pairs = pairs_of_triangle(*counts) if alone else math.prod(counts)
@@ -112,7 +112,7 @@ class _Plain:
             f"{name} {name_of(self.dtype)}",
             " ".join(f"{letter}={count}" for letter, count in zip(letters, counts, strict=True)),
             work(run, ours(self.size), "cuda", train=train),
-            self.ways,
+            self.timed,
             self.size.operations * counts[0] * counts[-1],
             self.size.operations * pairs,
             self.not_timed,
@@ -126,10 +126,9 @@ class _Plain:
     def _add(
         self, name: str, dtype: torch.dtype, matcher: nn.Module, train: bool, kind: str = "eager"
     ) -> None:
-        way = work(self.run(dtype), matcher, "cuda", train=train)
         half = dtype == HALF
-        self.ways[name] = Baseline(
-            way,
+        self.timed[name] = Baseline(
+            work(self.run(dtype), matcher, "cuda", train=train),
             HALF_ERROR if half else LARGEST_ERROR,
             HALF_GRADIENT_ERROR if half else GRADIENT_ERROR,
             kind,
@@ -138,20 +137,22 @@ class _Plain:
 
 def _evaluation(count: int, size: Size, dtype: torch.dtype, target: str | None = None) -> Case:
     probe, gallery = (unit_maps(count, "cuda", seed, size).to(dtype) for seed in (0, 1))
-    ways = _Plain(size, dtype, lambda other: evaluation(probe.to(other), gallery.to(other)))
-    ways.eager(train=False, tf32=dtype == FULL)
+    baselines = _Baselines(
+        size, dtype, lambda other: evaluation(probe.to(other), gallery.to(other))
+    )
+    baselines.eager(train=False, tf32=dtype == FULL)
     if dtype == HALF:
         packages, missing = two_calls(ours(size), probe, gallery)
-        ways.ways |= packages
-        ways.not_timed |= missing
-    return ways.case("qaconv_eval", evaluation(probe, gallery), (count, count), target=target)
+        baselines.timed |= packages
+        baselines.not_timed |= missing
+    return baselines.case("qaconv_eval", evaluation(probe, gallery), (count, count), target=target)
 
 
 def _self_match(count: int, size: Size, dtype: torch.dtype) -> Case:
     maps = unit_maps(count, "cuda", 2, size).to(dtype)
-    ways = _Plain(size, dtype, lambda other: self_match(maps.to(other)))
-    ways.eager(train=False, tf32=False)
-    return ways.case("qaconv_eval_self", self_match(maps), (count,))
+    baselines = _Baselines(size, dtype, lambda other: self_match(maps.to(other)))
+    baselines.eager(train=False, tf32=False)
+    return baselines.case("qaconv_eval_self", self_match(maps), (count,))
 
 
 def _step_of_loss(maps: Tensor) -> Run:
@@ -171,27 +172,31 @@ def _step_of_loss(maps: Tensor) -> Run:
 
 def _training_step(count: int, size: Size, dtype: torch.dtype, target: str | None = None) -> Case:
     maps = unit_maps(count, "cuda", 3, size).to(dtype)
-    ways = _Plain(size, dtype, lambda other: _step_of_loss(maps.to(other)))
-    ways.eager(train=True, tf32=False)
-    return ways.case("qaconv_train_step", _step_of_loss(maps), (count,), train=True, target=target)
+    baselines = _Baselines(size, dtype, lambda other: _step_of_loss(maps.to(other)))
+    baselines.eager(train=True, tf32=False)
+    return baselines.case(
+        "qaconv_train_step", _step_of_loss(maps), (count,), train=True, target=target
+    )
 
 
 def _compiled_evaluation(
     count: int, size: Size, dtype: torch.dtype, *, mode: str | None = None, target: str | None
 ) -> Case:
-    """Apart from the eager ways and late, for compiling takes longer than all of them."""
+    """Apart from the eager baselines and late, for compiling takes longer than all of them."""
     probe, gallery = (unit_maps(count, "cuda", seed, size).to(dtype) for seed in (0, 1))
-    ways = _Plain(size, dtype, lambda other: evaluation(probe.to(other), gallery.to(other)))
-    ways.truth(train=False).by_compiler("amax", train=False, mode=mode)
+    baselines = _Baselines(
+        size, dtype, lambda other: evaluation(probe.to(other), gallery.to(other))
+    )
+    baselines.truth(train=False).by_compiler("amax", train=False, mode=mode)
     run = evaluation(probe, gallery)
-    return ways.case("qaconv_eval", run, (count, count), target=target)
+    return baselines.case("qaconv_eval", run, (count, count), target=target)
 
 
 def _compiled_step(count: int, size: Size, dtype: torch.dtype) -> Case:
     maps = unit_maps(count, "cuda", 3, size).to(dtype)
-    ways = _Plain(size, dtype, lambda other: _step_of_loss(maps.to(other)))
-    ways.truth(train=True).by_compiler("max", train=True)
-    return ways.case("qaconv_train_step", _step_of_loss(maps), (count,), train=True)
+    baselines = _Baselines(size, dtype, lambda other: _step_of_loss(maps.to(other)))
+    baselines.truth(train=True).by_compiler("max", train=True)
+    return baselines.case("qaconv_train_step", _step_of_loss(maps), (count,), train=True)
 
 
 def _nearest_classes(count: int, neighbors: int, block: int, size: Size) -> Case:

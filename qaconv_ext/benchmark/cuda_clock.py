@@ -1,8 +1,8 @@
 """The two clocks of a GPU: neither finds its inputs in a warm second-level cache.
 
 * `CudaClock`: how long does one call take a user? One run between two events, the cache emptied
-  before it. For comparisons with other ways, whose intermediates are larger than any cache: what is
-  left in it after a run differs from way to way and would favor some.
+  before it. For comparisons with baselines, whose intermediates are larger than any cache: what is
+  left in it after a run differs from one to the next and would favor some.
 * `Bursts`: what does the card do when it has nothing else to do? Many calls on end, on several
   copies of the inputs in turn, which together are twice the cache, so that no call finds its own
   where it left them. Emptying the cache between calls would make each begin with an idle card,

@@ -71,6 +71,6 @@ def gpu_facts() -> dict[str, Any]:
     return facts | _ask(_QUERIES, lambda: None)
 
 
-def text_that_ran() -> str | None:
-    """Which text of the kernels this thread's last forward took; None where nothing tells."""
+def last_variant() -> str | None:
+    """The kernel variant that this thread's last forward took; None where nothing tells."""
     return backend.last_cuda_variant() or None

@@ -15,7 +15,7 @@ from qaconv_ext.benchmark.cuda_clock import Bursts, copies
 from qaconv_ext.benchmark.cuda_shares import correlations, device_maps
 from qaconv_ext.benchmark.figures import Figure, Figures, prove, some, taken
 from qaconv_ext.benchmark.measure import Work
-from qaconv_ext.benchmark.peers import Sums, both_ways_on_cuda, one_way_on_cuda
+from qaconv_ext.benchmark.peers import Sums, both_directions_on_cuda, one_direction_on_cuda
 from qaconv_ext.benchmark.tolerances import (
     FULL,
     GRADIENT_ERROR,
@@ -24,7 +24,8 @@ from qaconv_ext.benchmark.tolerances import (
     HALF_GRADIENT_ERROR,
     PEER_ERROR,
 )
-from qaconv_ext.qaconv import QAConv, match_scores
+from qaconv_ext.functional import match_scores
+from qaconv_ext.qaconv import QAConv
 
 
 def locations_first(maps: Tensor) -> Tensor:
@@ -32,28 +33,28 @@ def locations_first(maps: Tensor) -> Tensor:
     return maps.flatten(2).transpose(1, 2).contiguous()
 
 
-def one_way_figures(ceilings: Ceilings, bursts: Bursts, *, quick: bool) -> Iterator[Figure]:
+def one_direction_figures(ceilings: Ceilings, bursts: Bursts, *, quick: bool) -> Iterator[Figure]:
     """One call of each package, ``Σ_s max_r``, as a share of the card's matrix product.
 
     It makes the same multiplications as both directions do.
     """
     size = TINY if quick else PAPER
     counts = (3, 5) if quick else (256, 1024)
-    ways, missing = one_way_on_cuda(train=False)
+    packages, missing = one_direction_on_cuda(train=False)
     shape = f"{counts[0]} x {counts[1]}, C={size.channels} hw={size.locations}"
     for name, why in missing.items():
         yield Figure(f"{name}, one direction", shape, why_not=why)
-    for name, way in ways.items():
+    for name, sums in packages.items():
 
-        def take(blank: Figure, way: Sums = way) -> Figure:
+        def take(blank: Figure, sums: Sums = sums) -> Figure:
             maps = [device_maps(count, size, HALF, seed) for seed, count in enumerate(counts)]
             inputs = [locations_first(tensor) for tensor in maps]
             rows, columns = (some(count) for count in counts)
             truth = correlations(maps[0][rows], maps[1][columns]).amax(dim=2).sum(dim=-1)
-            prove([way(*inputs)[rows][:, columns]], [truth], PEER_ERROR)
+            prove([sums(*inputs)[rows][:, columns]], [truth], PEER_ERROR)
             operations = size.operations * counts[0] * counts[1]
             return Figures(bursts, ceilings).share(
-                blank, operations, way, copies(*inputs), ours=False
+                blank, operations, sums, copies(*inputs), ours=False
             )
 
         # Its wrong result says nothing of ours.
@@ -68,17 +69,17 @@ def two_calls(
     Two calls and the head, which is one affine map then; and why packages are missing.
     """
     weight, bias = (float(part.detach()[0]) for part in matcher.folded())
-    sums, missing = both_ways_on_cuda(train=False)
+    sums, missing = both_directions_on_cuda(train=False)
     maps = locations_first(probe), locations_first(gallery)
 
     def scores(both: Sums) -> Work:
         return lambda: [both(*maps) * weight + bias]
 
-    ways = {
+    baselines = {
         f"{name}, two calls": Baseline(scores(both), PEER_ERROR, kind="package")
         for name, both in sums.items()
     }
-    return ways, missing
+    return baselines, missing
 
 
 def score_gradients(count: int, size: Size) -> Case:
@@ -108,8 +109,8 @@ def score_gradients(count: int, size: Size) -> Case:
 
         return run
 
-    sums, missing = both_ways_on_cuda(train=True)
-    ways = {
+    sums, missing = both_directions_on_cuda(train=True)
+    baselines = {
         "max, float32": Baseline(plainly(FULL), LARGEST_ERROR, GRADIENT_ERROR),
         "max, float16": Baseline(plainly(HALF), HALF_ERROR, HALF_GRADIENT_ERROR),
     } | {
@@ -121,7 +122,7 @@ def score_gradients(count: int, size: Size) -> Case:
         "score_gradients float16",
         f"P={count} G={count}",
         lambda: step(lambda a, b: match_scores(a, b, ones), probe, gallery),
-        ways,
+        baselines,
         pairs,
         pairs,
         missing,

@@ -11,8 +11,8 @@ from qaconv_ext.benchmark.case import Meter, measure, prove
 from qaconv_ext.benchmark.ceilings import measure_again, measure_ceilings
 from qaconv_ext.benchmark.cuda_cases import cuda_cases
 from qaconv_ext.benchmark.cuda_clock import Bursts, CudaClock
-from qaconv_ext.benchmark.cuda_meter import gpu_facts, text_that_ran
-from qaconv_ext.benchmark.cuda_peers import one_way_figures
+from qaconv_ext.benchmark.cuda_meter import gpu_facts, last_variant
+from qaconv_ext.benchmark.cuda_peers import one_direction_figures
 from qaconv_ext.benchmark.cuda_shares import KernelFigures
 from qaconv_ext.benchmark.figures import Figure
 from qaconv_ext.benchmark.limits import cold_start
@@ -67,14 +67,14 @@ class CudaRun:
         for case in cuda_cases(quick=self._quick):
             prove(case)  # all of ours, before any time is spent
         print(FIGURE_HEADER)
-        self._take(one_way_figures(self._ceilings, self._bursts, quick=self._quick))
+        self._take(one_direction_figures(self._ceilings, self._bursts, quick=self._quick))
         meter = Meter(
             "cuda",
             self._clock,
             lambda: self._ceilings.float16_product.median,
             least_runs=3 if self._quick else 5,
             warm_up=True,
-            text=text_that_ran,
+            variant=last_variant,
             end=self._end,
         )
         print(LEGEND, HEADER, sep="\n")

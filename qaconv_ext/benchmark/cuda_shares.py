@@ -17,12 +17,13 @@ from torch import Tensor
 from qaconv_ext.benchmark.cases import PAPER, TINY, Size
 from qaconv_ext.benchmark.ceilings import Ceilings
 from qaconv_ext.benchmark.cuda_clock import Bursts, CudaClock, copies
-from qaconv_ext.benchmark.cuda_meter import is_emulated, text_that_ran
+from qaconv_ext.benchmark.cuda_meter import is_emulated, last_variant
 from qaconv_ext.benchmark.figures import Figure, Figures, prove, some, taken
 from qaconv_ext.benchmark.measure import Spread
 from qaconv_ext.benchmark.tolerances import FULL, HALF, name_of
+from qaconv_ext.functional import correlation_max, match_scores, pairwise_distance
 from qaconv_ext.graph import class_distances
-from qaconv_ext.qaconv import QAConv, correlation_max, match_scores, pairwise_distance
+from qaconv_ext.qaconv import QAConv
 
 BRAIN = torch.bfloat16
 
@@ -200,7 +201,7 @@ class KernelFigures:
                 value=seconds,
                 seconds=seconds,
                 tflops=size.operations * count**2 / seconds.median / 1e12,
-                text=text_that_ran(),
+                variant=last_variant(),
             )
 
         shape = _shape(f"N={count}", size)

@@ -12,7 +12,7 @@ from torch import Tensor
 from qaconv_ext.benchmark.case import LARGEST_ERROR, first_line
 from qaconv_ext.benchmark.ceilings import Ceilings, rates
 from qaconv_ext.benchmark.cuda_clock import Bursts
-from qaconv_ext.benchmark.cuda_meter import text_that_ran
+from qaconv_ext.benchmark.cuda_meter import last_variant
 from qaconv_ext.benchmark.measure import Spread, largest_error
 
 
@@ -35,8 +35,8 @@ class Figure:
     value: Spread | None = None
     seconds: Spread | None = None
     tflops: float | None = None
-    text: str | None = None
-    """Which text of the kernels ran; None where nothing tells."""
+    variant: str | None = None
+    """The kernel variant that ran; None where nothing tells."""
     wrong: bool = False
     why_not: str | None = None
     """Why there is no value."""
@@ -85,7 +85,7 @@ class Figures:
             value=share,
             seconds=seconds,
             tflops=operations / seconds.median / 1e12,
-            text=text_that_ran() if ours else None,
+            variant=last_variant() if ours else None,
         )
 
     def times(

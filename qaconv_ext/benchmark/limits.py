@@ -15,7 +15,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from qaconv_ext import qaconv
+from qaconv_ext import functional
 from qaconv_ext.benchmark.measure import Spread, ratios_in_turn, wall_clock
 from qaconv_ext.narrow import Precision, match_scores_narrow, why_slow
 
@@ -71,7 +71,7 @@ def _share_of_peak(
 def cold_start(device: str) -> Limit:
     """How much longer the first call of a process takes than its second, in seconds."""
     code = (
-        "import sys, time, torch; from qaconv_ext.qaconv import match_scores;"
+        "import sys, time, torch; from qaconv_ext.functional import match_scores;"
         "x = torch.nn.functional.normalize(torch.randn(4, 128, 192), dim=1).to(sys.argv[1]);"
         "w = torch.ones(192, device=x.device); match = lambda: match_scores(x, x, w).cpu();"
         "a = time.perf_counter(); match(); b = time.perf_counter();"
@@ -105,7 +105,7 @@ def _backward(count: int, pairs: int | None, budget: float) -> Limit:
 
 
 def _match_with_ones(maps: Tensor) -> Tensor:
-    return qaconv.match_scores(maps, maps, torch.ones(maps.shape[2]))
+    return functional.match_scores(maps, maps, torch.ones(maps.shape[2]))
 
 
 def _narrow(precision: Precision, shape: tuple[int, int, int, int], budget: float) -> Limit:
@@ -119,7 +119,7 @@ def _narrow(precision: Precision, shape: tuple[int, int, int, int], budget: floa
         "match_scores, times faster",
         ratios_in_turn(
             lambda: match_scores_narrow(probe, gallery, weight, precision=precision),
-            lambda: qaconv.match_scores(probe, gallery, weight),
+            lambda: functional.match_scores(probe, gallery, weight),
             budget=budget,
         ),
     )
@@ -135,15 +135,18 @@ def limits(*, quick: bool, budget: float) -> Iterator[Limit]:
     ):
         yield _share_of_peak(name, shape, _match_with_ones, budget)
     yield _share_of_peak(
-        "correlation_max", (few, 128, 192), lambda maps: qaconv.correlation_max(maps, maps), budget
+        "correlation_max",
+        (few, 128, 192),
+        lambda maps: functional.correlation_max(maps, maps),
+        budget,
     )
     maps, weight = _maps(many, 128, 192), torch.ones(192)
     yield Limit(
         f"pairwise_distance, N={many}",
         "match_scores of the same matrix",
         ratios_in_turn(
-            lambda: qaconv.pairwise_distance(maps, weight),
-            lambda: qaconv.match_scores(maps, maps, weight),
+            lambda: functional.pairwise_distance(maps, weight),
+            lambda: functional.match_scores(maps, maps, weight),
             budget=budget,
         ),
     )

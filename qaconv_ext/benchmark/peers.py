@@ -34,15 +34,15 @@ def _installed(package: str, module: str) -> str | None:
         return package
 
 
-def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[str, str]]:
+def one_direction_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[str, str]]:
     """Scores ``[1, N]`` of a map ``[1, C, L]`` with maps ``[N, C, L]``, by each package.
 
     Returns:
-        The ways, under the packages' names; and why the others are missing.
+        The functions, under the packages' names; and why the others are missing.
     """
     locations = query[0].T.contiguous().numpy()  # [locations, C]
     documents = maps.transpose(1, 2).contiguous().numpy()  # [N, locations, C]
-    ways: dict[str, Work] = {}
+    found: dict[str, Work] = {}
     missing: dict[str, str] = {}
 
     def by(score: Callable[[Any, Any], Any], part: int) -> Work:
@@ -54,8 +54,8 @@ def one_way_on_cpu(query: Tensor, maps: Tensor) -> tuple[dict[str, Work], dict[s
         if name is None:
             missing[package] = "not installed"
             continue
-        ways[name] = by(importlib.import_module(module).maxsim_scores, part or len(locations))
-    return ways, missing
+        found[name] = by(importlib.import_module(module).maxsim_scores, part or len(locations))
+    return found, missing
 
 
 class _OnCuda(NamedTuple):
@@ -76,7 +76,7 @@ _CUDA = (
 Sums = Callable[[Tensor, Tensor], Tensor]
 
 
-def one_way_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
+def one_direction_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
     """The sums of one direction's maxima by one call of each package.
 
     Args:
@@ -85,7 +85,7 @@ def one_way_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
     Returns:
         The functions, under the packages' names; and why the others are missing.
     """
-    ways: dict[str, Sums] = {}
+    found: dict[str, Sums] = {}
     missing: dict[str, str] = {}
     for peer in _CUDA:
         name = _installed(peer.package, peer.module)
@@ -94,17 +94,17 @@ def one_way_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
             continue
         try:
             module = importlib.import_module(peer.module)
-            ways[name] = getattr(module, peer.trainable if train else peer.forward)
+            found[name] = getattr(module, peer.trainable if train else peer.forward)
         except Exception as reason:  # it may need another torch, or Triton
             missing[name] = first_line(reason)
-    return ways, missing
+    return found, missing
 
 
-def both_ways_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
-    """The sums of both directions' maxima by two calls of each package: as `one_way_on_cuda`."""
-    ways, missing = one_way_on_cuda(train=train)
+def both_directions_on_cuda(*, train: bool) -> tuple[dict[str, Sums], dict[str, str]]:
+    """As `one_direction_on_cuda`, the sums of both directions' maxima by two calls."""
+    found, missing = one_direction_on_cuda(train=train)
 
-    def twice(one_way: Sums) -> Sums:
-        return lambda probe, gallery: one_way(probe, gallery) + one_way(gallery, probe).T
+    def twice(sums: Sums) -> Sums:
+        return lambda probe, gallery: sums(probe, gallery) + sums(gallery, probe).T
 
-    return {name: twice(one_way) for name, one_way in ways.items()}, missing
+    return {name: twice(sums) for name, sums in found.items()}, missing

@@ -22,7 +22,7 @@ HEADER = (
 )
 FIGURE_HEADER = (
     f"{'kernel and maps':64} {'ms, median (min – max)':>27} {'TFLOP/s':>8} "
-    f"{'of the ceiling':>22}  text"
+    f"{'of the ceiling':>22}  variant"
 )
 
 
@@ -31,9 +31,9 @@ def _mebibytes(value: int | None) -> str:
 
 
 def rows(result: dict[str, Any]) -> Iterator[str]:
-    """A case: our line, and one for each way it was timed against, or not."""
+    """A case: our line, and one for each baseline, timed or not."""
     yield (
-        f"{result['case']:25} {result['shape']:12} {result.get('text') or '':32} "
+        f"{result['case']:25} {result['shape']:12} {result.get('variant') or '':32} "
         f"{result['seconds']['median'] * 1e3:9.2f} {'':29} "
         f"{result['gflops']:8.1f} {_mebibytes(result['peak_extra_bytes']):>8}"
     )
@@ -97,7 +97,7 @@ def figure_row(figure: Figure) -> str:
     milliseconds = f"{times.median:.4g} ({times.minimum:.4g} – {times.maximum:.4g})"
     rate = "" if figure.tflops is None else f"{figure.tflops:.1f}"
     value = _spread(figure.value, figure.unit)
-    return f"{start} {milliseconds:>27} {rate:>8} {value:>22}  {figure.text or '–'}"
+    return f"{start} {milliseconds:>27} {rate:>8} {value:>22}  {figure.variant or '–'}"
 
 
 def verdict_row(verdict: Verdict) -> str:

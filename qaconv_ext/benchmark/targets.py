@@ -24,7 +24,7 @@ class Target:
     at_most: bool = False
     """Less is better."""
     kind: str | None = None
-    """Of a case: the ways it is against, the fastest (or the most sparing) of which counts."""
+    """Of a case: the baselines it is against, the fastest (or the most sparing) of which counts."""
     memory: bool = False
     """Of a case: memory and not time is compared."""
 
@@ -124,14 +124,14 @@ def _against(target: Target, results: list[dict[str, Any]]) -> Measured:
     for result in results:
         if result["target"] != target.key:
             continue
-        ways = {n: way for n, way in result["baselines"].items() if way["kind"] == target.kind}
-        if not ways:
+        of_kind = {n: b for n, b in result["baselines"].items() if b["kind"] == target.kind}
+        if not of_kind:
             return None, "; ".join(f"{n}: {why}" for n, why in result["not_timed"].items())
         if not target.memory:
-            name = min(ways, key=lambda name: ways[name]["seconds"]["median"])
-            return ways[name]["times_faster"], f"{result['shape']}, against {name}"
-        name = min(ways, key=lambda name: ways[name]["peak_extra_bytes"])
-        ratio = ways[name]["peak_extra_bytes"] / max(result["peak_extra_bytes"], 1)
+            name = min(of_kind, key=lambda name: of_kind[name]["seconds"]["median"])
+            return of_kind[name]["times_faster"], f"{result['shape']}, against {name}"
+        name = min(of_kind, key=lambda name: of_kind[name]["peak_extra_bytes"])
+        ratio = of_kind[name]["peak_extra_bytes"] / max(result["peak_extra_bytes"], 1)
         measured = {"minimum": ratio, "median": ratio, "maximum": ratio, "runs": 1}
         return measured, f"{result['shape']}, against {name}"
     return _NOT_TAKEN

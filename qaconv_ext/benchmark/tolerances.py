@@ -1,4 +1,4 @@
-"""How far another way to the numbers of a GPU's case may be from the truth, and why."""
+"""How far a baseline of a GPU's case may be from the truth, and why."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from qaconv_ext.benchmark import __main__ as benchmark
 from qaconv_ext.benchmark.case import LARGEST_ERROR, Baseline, Meter, measure, prove
 from qaconv_ext.benchmark.cases import BASELINES, cases, nearest_classes, unit_maps
 from qaconv_ext.benchmark.measure import Spread, peak_extra_bytes, wall_clock
-from qaconv_ext.benchmark.peers import both_ways_on_cuda
+from qaconv_ext.benchmark.peers import both_directions_on_cuda
 from qaconv_ext.qaconv import match_scores
 
 pytestmark = pytest.mark.skipif(not LIBRARY.loaded, reason=LIBRARY.reason)
@@ -50,7 +50,7 @@ def test_writes_results_with_their_provenance(tmp_path, monkeypatch):
     by_name = {result["case"]: result for result in written["results"]}
     assert set(by_name["qaconv_train_step"]["baselines"]) == set(BASELINES)
     # Measured, or the reason why not: nothing is left out in silence.
-    for case, other in (("qaconv_eval", "amax, compiled"), ("one_way", "maxsim-cpu")):
+    for case, other in (("qaconv_eval", "amax, compiled"), ("one_direction", "maxsim-cpu")):
         first = next(result for result in written["results"] if result["case"] == case)
         assert any(name.startswith(other) for name in (first["baselines"] | first["not_timed"]))
 
@@ -120,7 +120,7 @@ def test_a_bound_is_the_time_of_the_other_over_that_of_the_multiplications():
 
 def test_nearest_classes_are_proven_by_their_scores():
     case = nearest_classes(7, 2, 3)
-    (truth,) = (way.run() for way in case.baselines.values())
+    (truth,) = (baseline.run() for baseline in case.baselines.values())
     scores, index = case.ours()
     assert case.error([scores, index], truth) <= LARGEST_ERROR
     assert case.error([scores, index.flip(1)], truth) > LARGEST_ERROR
@@ -155,7 +155,7 @@ def test_no_other_way_begins_when_the_time_is_up():
 
 
 def test_packages_of_one_direction_are_called_twice(monkeypatch):
-    def one_way(queries, documents, **_):
+    def one_direction(queries, documents, **_):
         return torch.einsum("qsc,drc->qdsr", queries, documents).amax(3).sum(2)
 
     for module, names in (
@@ -165,15 +165,15 @@ def test_packages_of_one_direction_are_called_twice(monkeypatch):
         fake = types.ModuleType(module)
         fake.__spec__ = importlib.machinery.ModuleSpec(module, None)
         for name in names:
-            setattr(fake, name, one_way)
+            setattr(fake, name, one_direction)
         monkeypatch.setitem(sys.modules, module, fake)
     maps = [unit_maps(count, "cpu", 0).flatten(2)[:, :, :20] for count in (2, 3)]
     wanted = match_scores(*maps, torch.ones(20))
     for train in (False, True):
-        ways, missing = both_ways_on_cuda(train=train)
-        assert len(ways) == 2
+        packages, missing = both_directions_on_cuda(train=train)
+        assert len(packages) == 2
         assert not missing
-        for both in ways.values():
+        for both in packages.values():
             got = both(*(m.transpose(1, 2).contiguous() for m in maps))
             torch.testing.assert_close(got, wanted)
 

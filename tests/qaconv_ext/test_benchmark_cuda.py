@@ -53,19 +53,19 @@ def test_writes_results_of_cuda(tmp_path, monkeypatch):
     }
     for result in written["results"]:
         assert result["share_of_peak"] > 0
-        ways = result["baselines"] | result["not_timed"]
-        assert any("float32" in name for name in ways)
+        names = result["baselines"] | result["not_timed"]
+        assert any("float32" in name for name in names)
         half = result["case"].endswith("float16")
-        assert any("float16" in name for name in ways) is half
-        assert result["text"]
+        assert any("float16" in name for name in names) is half
+        assert result["variant"]
     rates = [value for name, value in written["ceilings"].items() if name != "at_work"]
     assert len(rates) == 4
     assert all(rate["median"] > 0 for rate in rates)
     for figure in written["figures"]:
-        # Measured, or the reason why not; by which text, where that is known.
+        # Measured, or the reason why not; by which variant, where that is known.
         assert figure["why_not"] or figure["value"]["median"] > 0, figure
         forward = figure["value"] and not figure["name"].startswith("its backward")
-        assert bool(figure["text"]) is bool(forward) or "direction" in figure["name"]
+        assert bool(figure["variant"]) is bool(forward) or "direction" in figure["name"]
     not_measured = {verdict["what"] for verdict in written["targets"] if verdict["met"] is None}
     assert len(written["targets"]) == len(TARGETS)
     if emulated:

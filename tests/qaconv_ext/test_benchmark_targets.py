@@ -46,8 +46,8 @@ def test_a_shape_is_held_to_the_better_of_its_neighbors():
     assert verdict("any shape", [*shapes, shape(None, "hw=9")]).remark == "hw=9: too large"
 
 
-def test_a_case_is_held_to_the_quickest_and_to_the_most_sparing_way():
-    def way(kind, seconds, times, size):
+def test_a_case_is_held_to_the_quickest_and_to_the_most_sparing_baseline():
+    def baseline(kind, seconds, times, size):
         return {
             "kind": kind,
             "seconds": {**SPREAD, "median": seconds},
@@ -61,9 +61,9 @@ def test_a_case_is_held_to_the_quickest_and_to_the_most_sparing_way():
         "peak_extra_bytes": 10,
         "not_timed": {},
         "baselines": {
-            "slow": way("eager", 3.0, 30.0, 400),
-            "quick": way("eager", 1.0, 11.0, 900),
-            "package": way("package", 0.1, 1.0, 1),
+            "slow": baseline("eager", 3.0, 30.0, 400),
+            "quick": baseline("eager", 1.0, 11.0, 900),
+            "package": baseline("package", 0.1, 1.0, 1),
         },
     }
     time = verdict("QAConv in evaluation, faster than plain", [], [result])

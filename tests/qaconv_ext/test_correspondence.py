@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -152,3 +153,13 @@ def test_an_ordinary_maximum_is_the_mean_of_training():
     assert ordinary_maximum(matcher) == float(matcher.bn.running_mean)
     matcher.bn = nn.BatchNorm1d(1, track_running_stats=False)
     assert ordinary_maximum(matcher) == 0
+
+
+def test_the_example_of_the_page_runs():
+    page = Path(__file__).resolve().parents[2] / "docs" / "report.md"
+    (code,) = [part.split("```")[0] for part in page.read_text().split("```python\n")[1:]]
+    probe, gallery = some_maps(2, 8)
+    names = {"matcher": a_matcher(), "probe": probe, "gallery": gallery}
+    exec(compile(code, str(page), "exec"), names)
+    expected = names["matcher"](probe[None], gallery[None]).item()
+    assert names["found"].score == pytest.approx(expected, rel=1e-5, abs=1e-5)

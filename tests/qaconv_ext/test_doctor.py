@@ -31,6 +31,11 @@ def test_says_why_nothing_was_compiled(capsys, monkeypatch):
     assert "no: they were not compiled; reinstall with a C++ compiler" in printed
 
 
+def test_says_that_a_debug_build_is_slow(monkeypatch):
+    monkeypatch.setattr(doctor, "LIBRARY", Library(True, "", debug="yes"))
+    assert "a debug build, without optimization: slow" in dict(doctor._compiled())["C++"]
+
+
 def test_a_wrong_result_is_an_error(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "_TOLERANCE", 0.0)
     assert doctor.main() == 1

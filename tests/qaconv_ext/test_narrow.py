@@ -19,7 +19,7 @@ PRECISIONS = ["bfloat16", "int8"]
 
 @pytest.fixture(params=backend.simd_levels() or ["reference"])
 def level(request):
-    """Every text this machine has, and the reference where nothing was compiled."""
+    """Every variant this machine has, and the reference where nothing was compiled."""
     if not LIBRARY.loaded:
         yield request.param
         return

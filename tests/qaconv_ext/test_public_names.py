@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import qaconv_ext
-from qaconv_ext import correspondence, graph, losses, narrow, qaconv
+from qaconv_ext import correspondence, functional, graph, losses, narrow, qaconv
 
 FOLDER = Path(__file__).resolve().parents[2] / "qaconv_ext"
 
 
 def test_they_are_the_names_of_the_modules():
-    modules = (correspondence, graph, losses, qaconv)
+    modules = (correspondence, functional, graph, losses, qaconv)
     wanted = {name: getattr(module, name) for module in modules for name in module.__all__}
     # The rest of it is for the application: whether it is worth while here.
     wanted |= {name: getattr(narrow, name) for name in ("NarrowQAConv", "match_scores_narrow")}
@@ -24,6 +24,12 @@ def test_they_are_the_names_of_the_modules():
     for name, value in wanted.items():
         assert getattr(qaconv_ext, name) is value
     assert {*qaconv_ext.__all__, "__version__", "losses", "arrays"} <= set(dir(qaconv_ext))
+
+
+def test_the_functions_can_be_had_from_the_module_of_the_matcher():
+    assert set(functional.__all__) < set(qaconv.__all__)
+    for name in functional.__all__:
+        assert getattr(qaconv, name) is getattr(functional, name)
 
 
 def test_a_type_checker_reads_the_same_names():

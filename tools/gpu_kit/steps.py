@@ -147,7 +147,7 @@ def _proof(machine: Machine) -> list[Step]:
     tests = core / "tests" / "cpp"
     no_sanitizer = "" if shutil.which("compute-sanitizer") else "no compute-sanitizer"
     hopper = machine.capability == "9.0"
-    # Every text, and the backward; every so-manieth case.
+    # Every kernel variant, and the backward; every so-manieth case.
     programs = ["cuda_pack_test", "cuda_variants_test", "cuda_test"]
     programs += ["cuda_hopper_test"] if hopper else []
     which = "'^(" + "|".join(programs) + ")$'"

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qaconv_ext.qaconv import match_scores
+from qaconv_ext.functional import match_scores
 from qaconv_reid.data import Box
 from qaconv_reid.gallery.shortlist import best, on_grid, shortlist
 from qaconv_reid.gallery.table import GalleryError, Maker, Numbers, Table

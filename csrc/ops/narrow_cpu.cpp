@@ -1,7 +1,7 @@
 #include "cpu/kernels.h"
 #include "cpu/narrow.h"
-#include "torch/cpu_call.h"
-#include "torch/requests.h"
+#include "ops/cpu_call.h"
+#include "ops/requests.h"
 
 namespace qaconv {
 namespace {

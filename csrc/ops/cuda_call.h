@@ -6,7 +6,7 @@
 #include <torch/csrc/stable/accelerator.h>
 
 #include "cuda/kernels.h"
-#include "torch/tensors.h"
+#include "ops/tensors.h"
 
 namespace qaconv {
 

@@ -6,8 +6,8 @@
 #ifdef USE_CUDA
 #include "cuda/kernels.h"
 #endif
-#include "torch/cpu_call.h"
-#include "torch/tensors.h"
+#include "ops/cpu_call.h"
+#include "ops/tensors.h"
 
 namespace qaconv {
 namespace {

@@ -1,6 +1,5 @@
-#include "cpu/kernels.h"
-#include "torch/cpu_call.h"
-#include "torch/requests.h"
+#include "ops/cuda_call.h"
+#include "ops/requests.h"
 
 namespace qaconv {
 namespace {
@@ -8,7 +7,8 @@ namespace {
 std::tuple<Tensor, Tensor, Tensor, Tensor> correlation_max(const Tensor& probe,
                                                            const Tensor& gallery) {
     const CorrelationMaxRequest request(probe, gallery);
-    check_cpu(cpu::correlation_max(request.params, torch_threads));
+    call_cuda(probe, request.params, cuda::correlation_max_workspace(request.params),
+              cuda::correlation_max);
     return request.result();
 }
 
@@ -21,26 +21,30 @@ std::tuple<Tensor, Tensor> correlation_max_backward(const Tensor& grad_over_gall
     const CorrelationMaxBackwardRequest request(grad_over_gallery, grad_over_probe, probe, gallery,
                                                 gallery_index, probe_index, want_probe,
                                                 want_gallery);
-    check_cpu(cpu::correlation_max_backward(request.params, torch_threads));
+    call_cuda(probe, request.params, cuda::correlation_max_backward_workspace(request.params),
+              cuda::correlation_max_backward);
     return request.result();
 }
 
 std::tuple<Tensor, Tensor> correlation_max_self(const Tensor& features) {
     const CorrelationMaxSelfRequest request(features);
-    check_cpu(cpu::correlation_max_self(request.params, torch_threads));
+    call_cuda(features, request.params, cuda::correlation_max_self_workspace(request.params),
+              cuda::correlation_max_self);
     return request.result();
 }
 
 Tensor correlation_max_self_backward(const Tensor& grad_maxima, const Tensor& features,
                                      const Tensor& index) {
     const CorrelationMaxSelfBackwardRequest request(grad_maxima, features, index);
-    check_cpu(cpu::correlation_max_self_backward(request.params, torch_threads));
+    call_cuda(features, request.params,
+              cuda::correlation_max_self_backward_workspace(request.params),
+              cuda::correlation_max_self_backward);
     return request.grad_features;
 }
 
 }  // namespace
 
-STABLE_TORCH_LIBRARY_IMPL(qaconv, CPU, m) {
+STABLE_TORCH_LIBRARY_IMPL(qaconv, CUDA, m) {
     m.impl("correlation_max", TORCH_BOX(&correlation_max));
     m.impl("correlation_max_backward", TORCH_BOX(&correlation_max_backward));
     m.impl("correlation_max_self", TORCH_BOX(&correlation_max_self));

@@ -1,7 +1,7 @@
 // What the CPU glue adds to a request: torch's threads, and an error where memory ran out.
 #pragma once
 
-#include "torch/tensors.h"
+#include "ops/tensors.h"
 
 namespace qaconv {
 

@@ -1,5 +1,5 @@
-#include "torch/cuda_call.h"
-#include "torch/requests.h"
+#include "ops/cuda_call.h"
+#include "ops/requests.h"
 
 namespace qaconv {
 namespace {

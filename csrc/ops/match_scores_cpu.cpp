@@ -1,6 +1,6 @@
 #include "cpu/kernels.h"
-#include "torch/cpu_call.h"
-#include "torch/requests.h"
+#include "ops/cpu_call.h"
+#include "ops/requests.h"
 
 namespace qaconv {
 namespace {

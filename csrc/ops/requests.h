@@ -6,7 +6,7 @@
 
 #include "core/correlation_max.h"
 #include "core/match_scores.h"
-#include "torch/tensors.h"
+#include "ops/tensors.h"
 
 namespace qaconv {
 

@@ -1,6 +1,6 @@
 // The operators' names and types. Fakes, autograd and autocast rules are Python, one file per op in
 // qaconv_ext/_registration/; what the operators compute is said in csrc/core/.
-#include "torch/tensors.h"
+#include "ops/tensors.h"
 
 STABLE_TORCH_LIBRARY(qaconv, m) {
     m.def(
