@@ -45,10 +45,6 @@ def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-#: Data sets as ``PATH`` or ``LAYOUT:PATH``.
-DatasetSpecs = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-
-
 #: Of images, persons, epochs: more than there are anywhere, and far from where numbers end.
 _MOST = 10**9
 
@@ -93,6 +89,24 @@ def _check_place(place: object) -> object:
     return place
 
 
+def _check_text(text: str) -> str:
+    if not text or "\0" in text:
+        raise _wanted("a text, not empty and without a NUL byte")
+    return text
+
+
+def _check_specs(specs: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not spec or "\0" in spec for spec in specs):
+        raise _wanted("PATH or LAYOUT:PATH, or several in a list")
+    return specs
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+DatasetSpecs = Annotated[
+    tuple[str, ...], BeforeValidator(_one_or_many), AfterValidator(_check_specs)
+]
+
+
 class _Section(BaseModel):
     # The docstring below a field is its meaning: in the schema, and in `qaconv config`.
     model_config = ConfigDict(
@@ -128,7 +142,7 @@ class DataConfig(_Section):
     larger; of several sets in turn. 0 for all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training identities that are held back, to be evaluated on while training."""
-    pattern: str | None = None
+    pattern: Text | None = None
     """Reads any folders (sets without ``LAYOUT:``): a regular expression that is searched for in
     each path below, with the group ``(?P<pid>…)``; of cam, time, frame, track what is there."""
     broken: Literal["stop", "skip"] = "stop"
@@ -166,9 +180,9 @@ class AugmentationConfig(_Section):
 class ModelConfig(_Section):
     """Backbone, neck and input size."""
 
-    backbone: str = "resnet50_ibn_b"
+    backbone: Text = "resnet50_ibn_b"
     """A network of the table in docs/models.md, or ``timm:NAME`` (the extra ``timm``)."""
-    stage: str = "layer3"
+    stage: Text = "layer3"
     """The backbone is cut after this stage: ``layer2``, ``layer3``, ``layer4`` for one place of the
     map in 8, 16, 32 pixels; of timm also ``last`` and ``feature1``, ``feature2``, …"""
     neck_features: Annotated[int, Field(ge=0, le=2**13)] = 128
@@ -178,11 +192,11 @@ class ModelConfig(_Section):
     without a neck, behind the backbone."""
     freeze_backbone_norms: bool = True
     """The backbone's batch norms keep the pretrained statistics; false as before release 2.1."""
-    weights: str | None = None
+    weights: Text | None = None
     """Pretrained weights of the backbone: a local file of any layout in docs/models.md, or
     ``package:NAME`` for one in an installed package, or ``auto`` for whatever is installed for this
     backbone; where it is not set, random numbers."""
-    part_of_weights: str | None = None
+    part_of_weights: Text | None = None
     """Of a file that has the backbone several times: the name below which it is meant, such as
     ``teacher`` or ``state_dict.module.encoder_q``."""
     height: Pixels = 384

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,16 +195,26 @@ def load_test_sets(
     return named_apart(datasets)
 
 
-def training_records(settings: DataConfig) -> tuple[Record, ...]:
-    """The images of ``data.train``, of those sets that are still where they were."""
+def training_records(settings: DataConfig, *, all_or_none: bool = False) -> tuple[Record, ...]:
+    """The images of ``data.train``, of those sets that are still where they were.
+
+    Args:
+        settings: which sets, and how they are read.
+        all_or_none: none where a set is missing.
+    """
     found: list[Record] = []
     for spec in settings.train:
-        with suppress(DataError, OSError):
-            path, layout = data.parse_spec(spec)
-            found += data.load(
-                path, layout, combine_all=settings.combine_all, pattern=settings.pattern
-            ).train
+        try:
+            found += _read_training_set(spec, settings).train
+        except (DataError, OSError):
+            if all_or_none:
+                return ()
     return tuple(found)
+
+
+def _read_training_set(spec: str, settings: DataConfig) -> ReidDataset:
+    path, layout = data.parse_spec(spec)
+    return data.load(path, layout, combine_all=settings.combine_all, pattern=settings.pattern)
 
 
 def _place(dataset: ReidDataset) -> tuple[Path, str]:
@@ -237,8 +246,7 @@ def _load_training_set(
 ) -> ReidDataset:
     dataset = load_checked(spec, config.data, inspection)
     if config.data.combine_all:
-        path, layout = data.parse_spec(spec)
-        dataset = data.load(path, layout, combine_all=True, pattern=config.data.pattern)
+        dataset = _read_training_set(spec, config.data)
     if not dataset.train:
         raise DataError(
             f"data.train: {spec}: got no training images, wanted some (data.combine_all=true also "

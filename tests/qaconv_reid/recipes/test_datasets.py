@@ -162,3 +162,20 @@ def test_the_pattern_reads_all_sets_without_a_layout(make, tmp_path):
 def test_training_sets_that_are_gone_are_no_error(make, tmp_path):
     train = (make("plaza"), str(tmp_path / "gone"))
     assert len(training_records(DataConfig(train=train))) == 1
+
+
+def test_training_sets_are_read_again_as_they_were_trained_on(make, tmp_path):
+    """By the pattern, with query and gallery too; of one that is gone, all or none."""
+    folder = tmp_path / "veri" / "image_train"
+    folder.mkdir(parents=True)
+    draw_person(3, 1).save(folder / "0003_c001_1_0.png")
+    how = DataConfig(
+        train=(str(tmp_path / "veri"), f"market:{make('plaza')}"),
+        pattern=r"(?P<pid>\d+)_c(?P<cam>\d+)_",
+    )
+    assert len(training_records(how)) == 2
+    everything = how.model_copy(update={"combine_all": True})
+    assert len(training_records(everything, all_or_none=True)) > 2
+    gone = how.model_copy(update={"train": (*how.train, str(tmp_path / "gone"))})
+    assert len(training_records(gone)) == 2
+    assert training_records(gone, all_or_none=True) == ()
