@@ -29,7 +29,7 @@ from qaconv_reid.data.records import (
     ReidDataset,
     class_labels,
     has_pairs,
-    lone_persons,
+    lone_identities,
     shorten,
 )
 from qaconv_reid.data.sources import ImageSource, open_source
@@ -72,7 +72,7 @@ __all__ = [
     "is_archive",
     "list_inputs",
     "load",
-    "lone_persons",
+    "lone_identities",
     "open_crop",
     "open_rgb",
     "open_source",

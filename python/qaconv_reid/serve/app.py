@@ -104,12 +104,12 @@ def make_app(desk: Desk, host: str = "127.0.0.1") -> FastAPI:
 
     @app.get("/api/queries/{query}/image", response_class=Response, responses=_JPEG)
     def query_image(query: str) -> Response:
-        """The picture of a query."""
+        """The image of a query."""
         return Response(desk.query_picture(query), media_type="image/jpeg")
 
     @app.get("/api/rows/{number}/image", response_class=Response, responses=_JPEG)
     def row_image(number: _Number) -> Response:
-        """The picture of a row."""
+        """The image of a row."""
         return Response(desk.row_picture(number), media_type="image/jpeg")
 
     app.add_middleware(Guard, host=host)
