@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     match = commands.add_parser(
         "match",
         help="match two images, and draw why they match",
-        description="The score of two images, and an image of the positions that make it.",
+        description="The score of two images, and an image of the locations that make it.",
     )
     match.add_argument("probe", metavar="A", help="an image of a person")
     match.add_argument("gallery", metavar="B", help="another")

@@ -112,7 +112,7 @@ def match(
     against = sum(pair.contribution < 0 for pair in found.matches)
     lines = [
         words,
-        f"{len(found.matches)} of {found.probe_heat.numel()} positions have a match that is each "
+        f"{len(found.matches)} of {found.probe_heat.numel()} locations have a match that is each "
         f"other's best: {len(found.matches) - against} speak for it, {against} against",
     ]
     if drawing.file is not None:
