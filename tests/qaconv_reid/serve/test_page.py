@@ -234,7 +234,7 @@ def test_what_goes_wrong_is_said_in_a_sentence(address, open_page, crop, tmp_pat
 
 
 def test_the_screenshots_of_the_docs_are_taken(address, chromium, crop):
-    take = load_script(SCREENSHOTS).take
+    take = load_script(SCREENSHOTS).of_serve
     images = take(chromium, address, crop, ["2", "3"])
     assert {name: image.size for name, image in images.items()} == {
         "serve.jpg": (1200, 640),
