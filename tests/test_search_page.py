@@ -61,8 +61,11 @@ def test_its_commands_run(home, capsys):
 def test_its_limits_are_the_programs():
     assert f"Up to {EXACT_ROWS:,} rows" in PAGE
     assert f"parts of {_PART}" in PAGE
-    persons, pairs = _ENOUGH
-    assert f"at least {persons} persons\nand there are {pairs:,} pairs of different ones" in PAGE
+    identities, pairs = _ENOUGH
+    prose = " ".join(PAGE.split())
+    assert (
+        f"at least {identities} identities and there are {pairs:,} pairs of different ones" in prose
+    )
 
 
 def test_the_page_is_rendered_from_the_results():

@@ -241,7 +241,7 @@ class Matcher:
         """The maps of images.
 
         Args:
-            images: a file, a folder (every image below it, sorted by path), a picture of PIL, an
+            images: a file, a folder (every image below it, sorted by path), a PIL image, an
                 array ``[H, W, 3]`` or ``[N, H, W, 3]``, a tensor ``[3, H, W]`` or ``[N, 3, H, W]``,
                 or a list of these. Arrays and tensors are uint8, or floating in [0, 1].
             batch_size: images at a time.

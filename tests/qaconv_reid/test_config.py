@@ -116,6 +116,44 @@ def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path):
         config.load(file)
 
 
+@pytest.mark.parametrize("of_a_run", [True, False])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[model]\nheight = -1\n", "model.height: got -1, wanted greater than 0"),
+        ("[model]\nhieght = 3\n", "unknown key model.hieght (did you mean model.height?)"),
+        ("model = 3\n", "model: got 3, wanted a section; model has parts"),
+        ("[sampler]\nbatch_size = 63\n", "sampler.batch_size: got 63 with num_instances=2"),
+        ('[data]\ntrain = ""\n', "data.train: got '', wanted PATH or LAYOUT:PATH"),
+        ("[schedule]\npatience = 3\n", "schedule.patience needs evaluation.every"),
+        ("a." * 3000 + "a = 1\n", "settings: got parts nested too deep, wanted section.key"),
+    ],
+)
+def test_what_is_wrong_in_a_file_names_the_file(tmp_path: Path, text, said, of_a_run):
+    """Whatever is changed beside it, and whether the file or the folder of its run is given."""
+    file = tmp_path / config.CONFIG_FILE
+    file.write_text(text)
+    for overrides in ([], ["loss.margin=8"]):
+        with pytest.raises(ConfigError) as caught:
+            config.load(tmp_path if of_a_run else file, overrides)
+        assert str(caught.value).startswith(f"{file}: {said}")
+
+
+def test_what_is_wrong_in_an_override_does_not_name_the_file(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[sampler]\nbatch_size = 62\n[loss]\nmargin = 8\n")
+    for override, said in [
+        ("loss.margin=-1", "loss.margin: got -1"),
+        ("loss.marge=1", "unknown key loss.marge (did you mean loss.margin?)"),
+        ("sampler.num_instances=4", "sampler.batch_size: got 62 with num_instances=4"),
+    ]:
+        with pytest.raises(ConfigError) as caught:
+            config.load(file, [override])
+        assert str(caught.value).startswith(said)
+    file.write_text("[loss]\nmargin = -1\n")
+    assert config.load(file, ["loss.margin=4"]).loss.margin == 4
+
+
 @pytest.mark.parametrize("source", ["tinny", "no/such/file.toml"])
 def test_a_missing_source_lists_the_presets(source):
     with pytest.raises(ConfigError, match=r"there are bot, paper, people, pk-2"):
@@ -177,6 +215,13 @@ def test_settings_are_frozen_and_sections_small():
         (f"name={'é' * 150}", "of at most 200 bytes"),
         ("output=", "got '', wanted a folder"),
         ("data.cache_folder=", "got '', wanted a folder"),
+        ("data.train=", "got '', wanted PATH or LAYOUT:PATH, or several in a list"),
+        ("data.test=", "got '', wanted PATH or LAYOUT:PATH, or several in a list"),
+        ('data.train=["a", ""]', "got ['a', ''], wanted PATH or LAYOUT:PATH"),
+        (r'data.train="a\u0000b"', r"got 'a\x00b', wanted PATH or LAYOUT:PATH"),
+        ("data.pattern=", "got '', wanted a text, not empty and without a NUL byte"),
+        ("model.weights=", "got '', wanted a text, not empty and without a NUL byte"),
+        ("model.backbone=", "got '', wanted a text, not empty and without a NUL byte"),
     ],
 )
 def test_a_setting_is_within_its_bounds(override, said):

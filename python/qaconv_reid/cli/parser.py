@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--protocol",
         default="market",
         help="market (default): a query's images by its own camera are left out; cross-camera: all "
-        "images by its camera; cuhk03: one gallery image a person, ten times; none: nothing",
+        "images by its camera; cuhk03: one gallery image of an identity, ten times; none: nothing",
     )
     _add_views(evaluate)
     evaluate.add_argument(
@@ -83,8 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--features",
         metavar="FOLDER",
-        help="write the feature maps of query and gallery there, with persons, cameras, times and "
-        "paths, as safetensors",
+        help="write the feature maps of query and gallery there, with identities, cameras, times "
+        "and paths, as safetensors",
     )
     evaluate.add_argument("--npz", action="store_true", help="write features as .npz instead")
     evaluate.add_argument(
@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     match = commands.add_parser(
         "match",
         help="match two images, and draw why they match",
-        description="The score of two images, and an image of the positions that make it.",
+        description="The score of two images, and an image of the locations that make it.",
     )
     match.add_argument("probe", metavar="A", help="an image of a person")
     match.add_argument("gallery", metavar="B", help="another")
@@ -160,7 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
     calibrate.add_argument(
         "--by-camera",
         action="store_true",
-        help="two cameras with enough persons get their own: where it is used, the same numbers "
+        help="two cameras with enough identities get their own: where it is used, the same numbers "
         "have to mean the same cameras",
     )
     _add_device(calibrate)
@@ -279,7 +279,7 @@ def build_parser() -> argparse.ArgumentParser:
     data_commands = data.add_subparsers(metavar="COMMAND", required=True)
     check = data_commands.add_parser(
         "check",
-        help="count a data set's persons and images, compare with the published counts, look at "
+        help="count a data set's identities and images, compare with the published counts, look at "
         "every file",
     )
     check.add_argument("path", metavar="PATH", help="the data set, PATH or LAYOUT:PATH")

@@ -52,15 +52,23 @@ def load(source: str | Path | None = None, overrides: Sequence[str] = ()) -> Run
 
     Raises:
         ConfigError: the source is not there or not TOML, a key is unknown (the message proposes the
-            nearest), a value is of the wrong type or out of range.
+            nearest), a value is of the wrong type or out of range. What is wrong in a file is named
+            with the file.
     """
-    tree = {} if source is None else _read(source)
+    file, place = (None, {}) if source is None else _find(source)
+    tree = {} if file is None else {**_read(file), **place}
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise ConfigError(f"{override}: wanted key=value, for example sampler.batch_size=32")
         _set(tree, key.strip(), _parse_value(text.strip()))
-    return _build(tree, str(source) if source is not None else "settings")
+    try:
+        return _build(tree)
+    except ConfigError as error:
+        # A fault that the file has by itself is the file's, any other an override's.
+        if file is not None and _fault(_read(file)) == str(error):
+            raise ConfigError(f"{file}: {error}") from None
+        raise
 
 
 def to_toml(config: RunConfig) -> str:
@@ -79,26 +87,31 @@ def differences(left: RunConfig, right: RunConfig) -> list[str]:
     return [key for key in _known_keys() if one[key] != other[key]]
 
 
-def _read(source: str | Path) -> dict[str, Any]:
+def _find(source: str | Path) -> tuple[Path, dict[str, str]]:
+    """The file that is meant: of a run, with what its place says, of a preset, or the source."""
     if str(source) == "":
         raise ConfigError("settings: got an empty text, wanted a file, a run or a preset")
     path = Path(source)
     if os.path.isfile(path / CONFIG_FILE):
-        return {**_read(path / CONFIG_FILE), **_place(path)}
+        return path / CONFIG_FILE, _place(path)
     # Before a folder of this name that is no run: data may lie in it.
     if str(source) in presets():
-        path = PRESET_FOLDER / f"{source}.toml"
+        return PRESET_FOLDER / f"{source}.toml", {}
     if os.path.isdir(path):
         raise ConfigError(
             f"{source}: got a folder without {CONFIG_FILE}, wanted the folder of a run, a TOML "
             f"file or a preset (there are {', '.join(presets())}); data goes to data.train=PATH"
         )
+    return path, {}
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"{source}: no such file or run, and no preset of this name "
-            f"(there are {', '.join(presets())}){_proposal(str(source), presets())}"
+            f"{path}: no such file or run, and no preset of this name "
+            f"(there are {', '.join(presets())}){_proposal(str(path), presets())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
@@ -143,15 +156,28 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[leaf] = value
 
 
-def _build(tree: Mapping[str, Any], source: str) -> RunConfig:
+def _fault(tree: Mapping[str, Any]) -> str | None:
+    """What is wrong first with these settings alone."""
+    try:
+        _build(tree)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _build(tree: Mapping[str, Any]) -> RunConfig:
     known = set(_known_keys())
     sections = {key.rpartition(".")[0] for key in known} - {""}
-    for key, value in _leaves(tree):
+    try:
+        leaves = list(_leaves(tree))
+    except RecursionError:  # a dotted key of thousands of parts
+        raise ConfigError("settings: got parts nested too deep, wanted section.key") from None
+    for key, value in leaves:
         if key in sections:
             got = shown(value)
             raise ConfigError(f"{key}: got {got}, wanted a section; {key} has parts")
         if key not in known:
-            raise ConfigError(f"{source}: unknown key {key}{_proposal(key, known)}")
+            raise ConfigError(f"unknown key {key}{_proposal(key, known)}")
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:

@@ -45,11 +45,7 @@ def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-#: Data sets as ``PATH`` or ``LAYOUT:PATH``.
-DatasetSpecs = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-
-
-#: Of images, persons, epochs: more than there are anywhere, and far from where numbers end.
+#: Of images, identities, epochs: more than there are anywhere, and far from where numbers end.
 _MOST = 10**9
 
 Count = Annotated[int, Field(gt=0, le=_MOST)]
@@ -93,6 +89,24 @@ def _check_place(place: object) -> object:
     return place
 
 
+def _check_text(text: str) -> str:
+    if not text or "\0" in text:
+        raise _wanted("a text, not empty and without a NUL byte")
+    return text
+
+
+def _check_specs(specs: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not spec or "\0" in spec for spec in specs):
+        raise _wanted("PATH or LAYOUT:PATH, or several in a list")
+    return specs
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+DatasetSpecs = Annotated[
+    tuple[str, ...], BeforeValidator(_one_or_many), AfterValidator(_check_specs)
+]
+
+
 class _Section(BaseModel):
     # The docstring below a field is its meaning: in the schema, and in `qaconv config`.
     model_config = ConfigDict(
@@ -115,7 +129,7 @@ class DataConfig(_Section):
     train: DatasetSpecs = ()
     """Trained on together."""
     persons: Literal["apart", "joined"] = "apart"
-    """Of several training sets: equal numbers are different persons, or one (virtual people)."""
+    """Of several training sets: equal numbers are different identities, or one (virtual people)."""
     balanced: bool = False
     """Of several training sets: batches take equally from all, whatever their sizes. False takes
     from a set as many as it has. Of graph sampling it is the anchors that are taken."""
@@ -128,7 +142,7 @@ class DataConfig(_Section):
     larger; of several sets in turn. 0 for all."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training identities that are held back, to be evaluated on while training."""
-    pattern: str | None = None
+    pattern: Text | None = None
     """Reads any folders (sets without ``LAYOUT:``): a regular expression that is searched for in
     each path below, with the group ``(?P<pid>…)``; of cam, time, frame, track what is there."""
     broken: Literal["stop", "skip"] = "stop"
@@ -166,9 +180,9 @@ class AugmentationConfig(_Section):
 class ModelConfig(_Section):
     """Backbone, neck and input size."""
 
-    backbone: str = "resnet50_ibn_b"
+    backbone: Text = "resnet50_ibn_b"
     """A network of the table in docs/models.md, or ``timm:NAME`` (the extra ``timm``)."""
-    stage: str = "layer3"
+    stage: Text = "layer3"
     """The backbone is cut after this stage: ``layer2``, ``layer3``, ``layer4`` for one place of the
     map in 8, 16, 32 pixels; of timm also ``last`` and ``feature1``, ``feature2``, …"""
     neck_features: Annotated[int, Field(ge=0, le=2**13)] = 128
@@ -178,11 +192,11 @@ class ModelConfig(_Section):
     without a neck, behind the backbone."""
     freeze_backbone_norms: bool = True
     """The backbone's batch norms keep the pretrained statistics; false as before release 2.1."""
-    weights: str | None = None
+    weights: Text | None = None
     """Pretrained weights of the backbone: a local file of any layout in docs/models.md, or
     ``package:NAME`` for one in an installed package, or ``auto`` for whatever is installed for this
     backbone; where it is not set, random numbers."""
-    part_of_weights: str | None = None
+    part_of_weights: Text | None = None
     """Of a file that has the backbone several times: the name below which it is meant, such as
     ``teacher`` or ``state_dict.module.encoder_q``."""
     height: Pixels = 384
@@ -212,23 +226,23 @@ class SamplerConfig(_Section):
     """How mini-batches are drawn."""
 
     kind: Literal["graph", "pk", "shuffle"] = "graph"
-    """``graph``: each person with those that look most alike; ``pk``: persons at random;
+    """``graph``: each identity with those most alike; ``pk``: identities at random;
     ``shuffle``: images at random, for losses that need no pairs within a batch."""
     batch_size: Batch = 64
     """Images a batch, a multiple of ``num_instances``."""
     num_instances: Batch = 2
-    """Images a person in a batch; of shuffle whatever chance gives."""
+    """Images of each identity in a batch; of shuffle whatever chance gives."""
     across_cameras: bool = False
-    """The images of a person in a batch are of different cameras, as far as there are such."""
+    """The images of an identity in a batch are of different cameras, as far as there are such."""
     warm_start: Amount = 0.0
     """Graph: epochs of pk batches before the first graph is made."""
     refresh_images: CountOrNone = 0
-    """Graph: images after which the graph is made anew; 0 for a batch of every person."""
+    """Graph: images after which the graph is made anew; 0 for a batch of every identity."""
     candidates: CountOrNone = 0
     """Graph: the others of a batch are drawn among so many nearest; 0 takes the nearest, as the
     paper does."""
     strangers: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Graph: share of the others of a batch that are persons at random."""
+    """Graph: share of the others of a batch that are identities at random."""
     rerank: bool = False
     """Graph: of distances that k-reciprocal encoding has re-ranked, as in release 2.0."""
 
@@ -237,7 +251,7 @@ class SamplerConfig(_Section):
         if self.batch_size % self.num_instances or self.batch_size < 2 * self.num_instances:
             raise ValueError(
                 f"batch_size: got {self.batch_size} with num_instances={self.num_instances}, "
-                "wanted a multiple of num_instances that leaves room for at least two persons"
+                "wanted a multiple of num_instances that leaves room for at least two identities"
             )
         return self
 
@@ -247,8 +261,8 @@ class LossConfig(_Section):
 
     kind: Literal["triplet", "pairwise", "class_memory", "softmax", "softmax+triplet"] = "triplet"
     """``triplet``: the hardest pairs of each row; ``pairwise``: all pairs of a batch;
-    ``class_memory``: a batch against a stored map of every person; ``softmax``: a classifier of the
-    persons over the pooled maps (the matcher is then not trained); ``softmax+triplet``: both."""
+    ``class_memory``: a batch against a stored map of every identity; ``softmax``: a classifier of
+    the identities over pooled maps (the matcher is then not trained); ``softmax+triplet``: both."""
     margin: Annotated[float, Field(gt=0, le=1e6)] = 16.0
     """Triplet: in units of the score."""
     classifier_norm: bool = False
@@ -293,8 +307,8 @@ class ScheduleConfig(_Section):
     """``adaptive``: the rate falls once, when the loss has; ``step``: at fixed epochs; ``cosine``:
     all along, by half a cosine."""
     epoch_images: Literal["graph", "data"] | Count = "graph"
-    """Images of an epoch, rounded up to whole batches: ``graph`` for a batch for every person, as
-    an epoch of graph sampling has; ``data`` for as many as there are; or their number."""
+    """Images of an epoch, rounded up to whole batches: ``graph`` for a batch for every identity,
+    as an epoch of graph sampling has; ``data`` for as many as there are; or their number."""
     max_epochs: Count = 60
     """The run ends here, if not before."""
     warm_up: Amount = 0.0
@@ -397,7 +411,7 @@ class RunConfig(_Section):
     def _has_sources(self) -> RunConfig:
         if self.data.balanced and self.data.persons == "joined":
             raise ValueError(
-                "data.balanced: got true with data.persons=joined, where a person is of several "
+                "data.balanced: got true with data.persons=joined, where an identity is of several "
                 "sets, wanted data.persons=apart"
             )
         return self
@@ -407,7 +421,7 @@ class RunConfig(_Section):
         if self.sampler.kind == "shuffle" and self.loss.kind not in ("class_memory", "softmax"):
             raise ValueError(
                 f"sampler.kind: got shuffle with loss.kind={self.loss.kind}, which needs batches "
-                "with several images a person, wanted graph or pk"
+                "with several images of each identity, wanted graph or pk"
             )
         return self
 

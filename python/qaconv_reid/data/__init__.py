@@ -29,7 +29,7 @@ from qaconv_reid.data.records import (
     ReidDataset,
     class_labels,
     has_pairs,
-    lone_persons,
+    lone_identities,
     shorten,
 )
 from qaconv_reid.data.sources import ImageSource, open_source
@@ -73,7 +73,7 @@ __all__ = [
     "list_inputs",
     "load",
     "located",
-    "lone_persons",
+    "lone_identities",
     "open_crop",
     "open_rgb",
     "open_source",

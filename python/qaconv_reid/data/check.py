@@ -22,7 +22,7 @@ from qaconv_reid.data.records import (
     Record,
     ReidDataset,
     has_pairs,
-    lone_persons,
+    lone_identities,
     shorten,
 )
 from qaconv_reid.packed import listed
@@ -165,7 +165,7 @@ def _problems(dataset: ReidDataset, every_crop: bool) -> Iterator[str]:
         and not dataset.gallery
         and not has_pairs(record.person for record in dataset.train)
     ):
-        yield "no training person has two images: nothing can be learnt from pairs"
+        yield "no training identity has two images: nothing can be learnt from pairs"
 
 
 def _sample(records: Sequence[Record]) -> list[Record]:
@@ -182,12 +182,12 @@ def _usability(dataset: ReidDataset) -> Iterator[str]:
         yield "train is empty: the data set can be evaluated on, not trained on"
     if not dataset.query and not dataset.gallery:
         yield "query and gallery are empty: the data set can be trained on, not evaluated on"
-    lone = lone_persons(record.person for record in dataset.train)
+    lone = lone_identities(record.person for record in dataset.train)
     if lone is not None:
         yield lone
     distractors = sum(record.person == dataset.distractor for record in dataset.gallery)
     if dataset.distractor is not None and distractors:
-        yield f"{distractors} gallery images are distractors (person {dataset.distractor})"
+        yield f"{distractors} gallery images are distractors (pid {dataset.distractor})"
     if dataset.query and dataset.gallery:
         lost = _queries_without_match(dataset)
         if lost:
@@ -239,11 +239,17 @@ def render(report: CheckReport) -> Group:
 
     table = Table(title=f"{escape(report.name)} (layout {report.layout})", title_justify="left")
     table.add_column("part")
-    for heading in ("persons", "images", "cameras", "published persons", "published images"):
+    for heading in ("identities", "images", "cameras", "published identities", "published images"):
         table.add_column(heading, justify="right")
     table.add_column("state")
     for row in report.rows:
-        numbers = (row.persons, row.images, row.cameras, row.official_persons, row.official_images)
+        numbers = (
+            row.identities,
+            row.images,
+            row.cameras,
+            row.official_identities,
+            row.official_images,
+        )
         cells = ("-" if number is None else f"{number:,}" for number in numbers)
         table.add_row(row.part, *cells, f"[{_COLOR[row.state]}]{row.state}[/]")
     lines = [f"[red]problem:[/] {escape(text)}" for text in report.problems]

@@ -30,24 +30,24 @@ def about_copies(dataset: ReidDataset, inspection: Inspection) -> Iterator[str]:
     two = under_two([images[r] for r in everything], [r.person for r in everything])
     if two:
         names = shorten([everything[number].path.name for number in two])
-        yield f"{len(two)} images, or their bytes, stand under two persons: {names}"
+        yield f"{len(two)} images, or their bytes, stand under two identities: {names}"
     note = trained_on(dataset.train, (*dataset.query, *dataset.gallery), inspection)
     if note is not None:
         yield note
 
 
-def under_two(images: Sequence[Hashable], persons: Sequence[int]) -> list[int]:
-    """The numbers of the images that stand under more than one person.
+def under_two(images: Sequence[Hashable], pids: Sequence[int]) -> list[int]:
+    """The numbers of the images that stand under more than one identity.
 
     Args:
         images: of `Inspection.images`.
-        persons: one for each.
+        pids: one for each.
     """
     first: dict[Hashable, int] = {}
     shared = {
         image
-        for image, person in zip(images, persons, strict=True)
-        if first.setdefault(image, person) != person
+        for image, pid in zip(images, pids, strict=True)
+        if first.setdefault(image, pid) != pid
     }
     return [number for number, image in enumerate(images) if image in shared]
 

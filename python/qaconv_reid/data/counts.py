@@ -17,21 +17,21 @@ State = Literal["ok", "differs", "empty", "unknown"]
 class PartCheck:
     """One part (or ``"all"`` parts together): its counts beside the published ones.
 
-    Distractors count as images, not as persons.
+    Distractors count as images, not as identities.
     """
 
     part: str
-    persons: int
+    identities: int
     images: int
     cameras: int
-    official_persons: int | None
+    official_identities: int | None
     official_images: int | None
     state: State
 
     @property
     def differs(self) -> bool:
         """Whether a count was published and this is not it."""
-        published = (self.official_persons, self.official_images) != (None, None)
+        published = (self.official_identities, self.official_images) != (None, None)
         return self.state == "differs" or (self.state == "empty" and published)
 
 
@@ -75,7 +75,9 @@ def is_published(dataset: ReidDataset, layout: Layout) -> bool:
     if not layout.official:
         return True
     _, rows = compare(dataset, layout)
-    published = [row for row in rows if (row.official_persons, row.official_images) != (None, None)]
+    published = [
+        row for row in rows if (row.official_identities, row.official_images) != (None, None)
+    ]
     searched = [row for row in published if row.part in ("query", "gallery")]
     return bool(published) and all(row.state == "ok" for row in searched or published)
 
@@ -83,7 +85,7 @@ def is_published(dataset: ReidDataset, layout: Layout) -> bool:
 def _row(
     part: str, records: Sequence[Record], distractor: int | None, official: Counts | None
 ) -> PartCheck:
-    persons = len({record.person for record in records} - {distractor})
+    identities = len({record.person for record in records} - {distractor})
     cameras = len({record.camera for record in records} - {None})
     wanted = official or Counts(None, None)
     state: State = "ok"
@@ -91,6 +93,6 @@ def _row(
         state = "empty"
     elif wanted == Counts(None, None):
         state = "unknown"
-    elif wanted.persons not in (None, persons) or wanted.images not in (None, len(records)):
+    elif wanted.identities not in (None, identities) or wanted.images not in (None, len(records)):
         state = "differs"
-    return PartCheck(part, persons, len(records), cameras, *wanted, state)
+    return PartCheck(part, identities, len(records), cameras, *wanted, state)

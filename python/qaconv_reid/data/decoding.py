@@ -22,7 +22,7 @@ __all__ = ["DECODING", "SUFFIXES", "check_file", "is_archive", "open_rgb", "to_r
 DECODING = 2
 
 #: What is read, as Pillow calls it, with the endings of file names. Not all that Pillow can open:
-#: some of it runs other programs, or is no picture.
+#: some of it runs other programs, or is no image.
 _FORMATS = {
     "AVIF": (".avif", ".avifs"),
     "BMP": (".bmp",),
@@ -122,7 +122,7 @@ def check_file(path: Path, *, decode: bool = False) -> None:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """A picture upright and in RGB, of 8 bits.
+    """An image upright and in RGB, of 8 bits.
 
     Gray of 16 bits is scaled by its range; what is transparent is laid on white.
 

@@ -171,7 +171,7 @@ class ImageLoader:
     def _tell(self, broken: str) -> None:
         if self._notice is not None:
             self._notice(
-                f"{broken}: another image of that person takes its place (data.broken=skip; "
+                f"{broken}: another image of that identity takes its place (data.broken=skip; "
                 f"{len(self.broken)} so far)"
             )
 
@@ -188,7 +188,7 @@ class _Reads(Dataset[tuple[int, Tensor | None, list[str]]]):
     def __getitem__(self, index: int) -> tuple[int, Tensor | None, list[str]]:
         image, broken = self._dataset.read(index)
         if image is None and len(broken) > 1:
-            broken = [f"{broken[0]}, and no other image of that person can be read"]
+            broken = [f"{broken[0]}, and no other image of that identity can be read"]
         return index, image, broken
 
 

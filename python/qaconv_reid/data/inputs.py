@@ -1,4 +1,4 @@
-"""Whatever somebody has as an image, as a network's input: files, folders, pictures, arrays."""
+"""Whatever somebody has as an image, as a network's input: files, folders, PIL images, arrays."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def list_inputs(images: Images) -> list[ImageLike]:
     """One entry for each image; files are looked for, but not opened.
 
     Args:
-        images: a file, a folder (every image below it, sorted), a picture, an array ``[H, W, 3]``
+        images: a file, a folder (every image below it, sorted), a PIL image, an array ``[H, W, 3]``
             or ``[N, H, W, 3]``, a tensor ``[3, H, W]`` or ``[N, 3, H, W]``, or a list of these;
             numbers are uint8 or floating in [0, 1].
 
@@ -129,7 +129,7 @@ def _expand(entry: object, number: int) -> Iterable[ImageLike]:
     if isinstance(entry, np.ndarray | Tensor):
         return _expand_array(entry, number)
     raise TypeError(
-        f"images: got {type(entry).__name__} as number {number}, wanted a path, a picture, an "
+        f"images: got {type(entry).__name__} as number {number}, wanted a path, a PIL image, an "
         "array or a tensor"
     )
 
@@ -163,14 +163,14 @@ def _pixels(item: ImageLike, height: int, width: int) -> NDArray[Any]:
             array = (array if array.dtype == torch.uint8 else array.float()).numpy()
         if array.dtype != np.uint8:
             return _resized_floats(array.astype(np.float32), height, width)
-        picture = Image.fromarray(np.ascontiguousarray(array))
+        image = Image.fromarray(np.ascontiguousarray(array))
     elif isinstance(item, Image.Image):
-        picture = to_rgb(item)
+        image = to_rgb(item)
     else:
-        picture = open_crop(item if isinstance(item, Crop) else Crop(Path(item)))
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    return np.array(picture)
+        image = open_crop(item if isinstance(item, Crop) else Crop(Path(item)))
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.array(image)
 
 
 def open_crop(crop: Crop) -> Image.Image:
@@ -179,16 +179,16 @@ def open_crop(crop: Crop) -> Image.Image:
     Raises:
         DataError: the file cannot be read as an image, or the box is not within it.
     """
-    picture = open_rgb(crop.path)
+    image = open_rgb(crop.path)
     if crop.box is None:
-        return picture
+        return image
     left, top, width, height = crop.box
-    if min(left, top) < 0 or left + width > picture.width or top + height > picture.height:
+    if min(left, top) < 0 or left + width > image.width or top + height > image.height:
         raise DataError(
             f"{crop.path}: box: got {list(crop.box)} (left, top, width, height), wanted one within "
-            f"the image of {picture.width} × {picture.height} pixels"
+            f"the image of {image.width} × {image.height} pixels"
         )
-    return picture.crop((left, top, left + width, top + height))
+    return image.crop((left, top, left + width, top + height))
 
 
 def _resized_floats(array: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:

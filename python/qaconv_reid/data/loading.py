@@ -121,10 +121,10 @@ def located(path: Path) -> Path:
 
 
 def _check_numbers(dataset: ReidDataset) -> None:
-    """That numbers of persons and cameras can be held by a tensor."""
+    """That numbers of identities and cameras can be held by a tensor."""
     most = 10**MOST_DIGITS
     for record in (record for records in dataset.parts.values() for record in records):
-        for what, number in (("person", record.person), ("camera", record.camera or 0)):
+        for what, number in (("identity", record.person), ("camera", record.camera or 0)):
             if not -most < number < most:
                 raise DataError(
                     f"{record.path}: {what}: got a number of more than {MOST_DIGITS} digits"
@@ -133,7 +133,9 @@ def _check_numbers(dataset: ReidDataset) -> None:
 
 def _combine_all(dataset: ReidDataset) -> ReidDataset:
     test = (r for r in (*dataset.query, *dataset.gallery) if r.person != dataset.distractor)
-    note = "all parts are in train: results on its query and gallery say nothing about new persons"
+    note = (
+        "all parts are in train: results on its query and gallery say nothing about new identities"
+    )
     return replace(dataset, train=(*dataset.train, *test), notes=(*dataset.notes, note))
 
 

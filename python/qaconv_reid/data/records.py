@@ -79,28 +79,28 @@ class ReidDataset:
 
 
 def class_labels(records: Iterable[Record]) -> list[int]:
-    """Labels ``0 .. persons-1`` of the records, in ascending order of the identity number."""
+    """Labels ``0 .. identities-1`` of the records, in ascending order of the identity number."""
     people = [record.person for record in records]
     label = {person: index for index, person in enumerate(sorted(set(people)))}
     return [label[person] for person in people]
 
 
-def lone_persons(persons: Iterable[int]) -> str | None:
-    """A note on persons of one image, of whom there is no positive pair; None where none is.
+def lone_identities(pids: Iterable[int]) -> str | None:
+    """A note on identities of one image, which have no positive pair; None where none is.
 
     Args:
-        persons: one for each image.
+        pids: one for each image.
     """
-    images = Counter(persons)
+    images = Counter(pids)
     lone = sum(count == 1 for count in images.values())
     if not lone:
         return None
-    return f"{lone} of {len(images)} training persons have one image only: no positive pair"
+    return f"{lone} of {len(images)} training identities have one image only: no positive pair"
 
 
-def has_pairs(persons: Iterable[int]) -> bool:
-    """Whether any person has two images: without a pair nothing can be learnt from pairs."""
-    return max(Counter(persons).values(), default=0) > 1
+def has_pairs(pids: Iterable[int]) -> bool:
+    """Whether any identity has two images: without a pair nothing can be learnt from pairs."""
+    return max(Counter(pids).values(), default=0) > 1
 
 
 def shorten(items: Sequence[object], limit: int = 3) -> str:

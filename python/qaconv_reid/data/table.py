@@ -93,7 +93,7 @@ def label(text: str) -> str:
 
     Raises:
         ValueError: it is empty, a program's word for nothing, negative (another data set's mark of
-            pictures of nobody), or a number that is not whole.
+            images of nobody), or a number that is not whole.
     """
     whole = _WHOLE.fullmatch(text)
     if whole is not None:

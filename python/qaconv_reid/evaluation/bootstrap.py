@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from qaconv_reid.evaluation.labels import Persons
+from qaconv_reid.evaluation.labels import Pids
 
 __all__ = [
     "Interval",
@@ -34,13 +34,13 @@ class Interval(NamedTuple):
 
 
 def confidence_interval(
-    values: ArrayLike, persons: Persons, *, level: float = 0.95, draws: int = 1000, seed: int = 0
+    values: ArrayLike, pids: Pids, *, level: float = 0.95, draws: int = 1000, seed: int = 0
 ) -> Interval:
     """The interval of a mean over queries, by percentiles of the means of redrawn identities.
 
     Args:
         values: ``[queries]``, such as `Ranking.average_precision`; NaN is not counted.
-        persons: ``[queries]``.
+        pids: ``[queries]``.
         level: confidence, between 0 and 1.
         draws: how often as many identities as there are are drawn, with replacement.
         seed: of the drawing.
@@ -49,11 +49,11 @@ def confidence_interval(
         ValueError: a number is out of range, not as many of both, or nothing is counted.
     """
     _check_level(level)
-    return _between(resampled_means(*by_identity(values, persons), draws=draws, seed=seed), level)
+    return _between(resampled_means(*by_identity(values, pids), draws=draws, seed=seed), level)
 
 
 def interval_of_means(
-    parts: Sequence[tuple[ArrayLike, Persons]],
+    parts: Sequence[tuple[ArrayLike, Pids]],
     *,
     level: float = 0.95,
     draws: int = 1000,
@@ -64,7 +64,7 @@ def interval_of_means(
     Identities are drawn once for all parts: one who is in several is in all of them or in none.
 
     Args:
-        parts: values and persons of each, as for `confidence_interval`; at least one part.
+        parts: values and pids of each, as for `confidence_interval`; at least one part.
         level: confidence, between 0 and 1.
         draws: how often as many identities as there are are drawn, with replacement.
         seed: of the drawing.
@@ -75,12 +75,12 @@ def interval_of_means(
     _check_level(level)
     if not parts:
         raise ValueError("parts: got none, wanted at least one")
-    everybody = np.unique(np.concatenate([np.asarray(persons) for _, persons in parts]))
+    everybody = np.unique(np.concatenate([np.asarray(pids) for _, pids in parts]))
     sums, counts = np.zeros((2, len(everybody), len(parts)))
-    for place, (values, persons) in enumerate(parts):
-        who = np.unique(np.asarray(persons)[~np.isnan(np.asarray(values, dtype=np.float64))])
+    for place, (values, pids) in enumerate(parts):
+        who = np.unique(np.asarray(pids)[~np.isnan(np.asarray(values, dtype=np.float64))])
         rows = np.searchsorted(everybody, who)
-        sums[rows, place], counts[rows, place] = by_identity(values, persons)
+        sums[rows, place], counts[rows, place] = by_identity(values, pids)
     seen = counts.any(axis=1)
     means = resampled_means(sums[seen], counts[seen], draws=draws, seed=seed)
     # Draws that leave out a part of few identities have no mean of means.
@@ -98,19 +98,17 @@ def _between(means: NDArray[np.float64], level: float) -> Interval:
     return Interval(float(low), float(high))
 
 
-def by_identity(
-    values: ArrayLike, persons: Persons
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def by_identity(values: ArrayLike, pids: Pids) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum and number of the counted values of every identity that has any, ascending.
 
     Raises:
         ValueError: not as many of both, or nothing is counted.
     """
     numbers = np.asarray(values, dtype=np.float64)
-    who = torch.as_tensor(persons).numpy()
+    who = torch.as_tensor(pids).numpy()
     if numbers.ndim != 1 or numbers.shape != who.shape:
         raise ValueError(
-            f"persons: got shape {list(who.shape)} for values {list(numbers.shape)}, wanted [N] "
+            f"pids: got shape {list(who.shape)} for values {list(numbers.shape)}, wanted [N] "
             "of both"
         )
     counted = ~np.isnan(numbers)

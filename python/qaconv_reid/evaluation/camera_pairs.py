@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows
-from qaconv_reid.evaluation.labels import Cameras, Labels, Persons
+from qaconv_reid.evaluation.labels import Cameras, Labels, Pids
 from qaconv_reid.evaluation.ranking import measure_rows
 
 __all__ = ["CameraPairs", "evaluate_camera_pairs"]
@@ -33,9 +33,9 @@ class CameraPairs:
 
 def evaluate_camera_pairs(
     score_blocks: ScoreBlocks,
-    query_ids: Persons,
+    query_ids: Pids,
     query_cams: Cameras,
-    gallery_ids: Persons,
+    gallery_ids: Pids,
     gallery_cams: Cameras,
 ) -> CameraPairs:
     """Search each gallery camera's images by themselves; images without a camera take no part.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qaconv_reid.evaluation.bootstrap import Interval, by_identity, confidence_interval
-from qaconv_reid.evaluation.labels import Persons
+from qaconv_reid.evaluation.labels import Pids
 from qaconv_reid.evaluation.ranking import Ranking
 
 __all__ = ["Comparison", "Difference", "PerQuery", "compare"]
@@ -59,7 +59,7 @@ class Comparison:
 def compare(
     first: Ranking | PerQuery,
     second: Ranking | PerQuery,
-    persons: Persons,
+    pids: Pids,
     *,
     draws: int = 10_000,
     seed: int = 0,
@@ -72,7 +72,7 @@ def compare(
     Args:
         first: of the queries.
         second: of the same queries, by the same protocol.
-        persons: ``[queries]``.
+        pids: ``[queries]``.
         draws: of signs, and of identities for the intervals.
         seed: of the drawing.
 
@@ -91,10 +91,10 @@ def compare(
     gain = after.rank1 - before.rank1
 
     def difference(values: NDArray[np.float64]) -> Difference:
-        sums, _ = by_identity(values, persons)
+        sums, _ = by_identity(values, pids)
         return Difference(
             float(np.nanmean(values)),
-            confidence_interval(values, persons, draws=draws, seed=seed),
+            confidence_interval(values, pids, draws=draws, seed=seed),
             _p_value(sums, draws, seed),
         )
 

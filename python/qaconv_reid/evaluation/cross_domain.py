@@ -1,7 +1,7 @@
 """One matcher within and across the domains of a data set.
 
-Across domains the queries of one search the gallery of another, so the persons of both have to bear
-the same numbers; two domains without a common person are left out.
+Across domains the queries of one search the gallery of another, so the identities of both have to
+bear the same numbers; two domains without a common identity are left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class DomainRanking:
     query: str
     gallery: str
     ranking: Ranking
-    persons: tuple[int, ...]
+    pids: tuple[int, ...]
     """``[queries]``."""
 
     @property
@@ -46,8 +46,8 @@ class DomainRanking:
             "rank1": self.ranking.rank(1),
             "mAP": self.ranking.mAP,
             "queries": self.ranking.counted,
-            "rank1_interval": list(confidence_interval(hits, self.persons)),
-            "mAP_interval": list(confidence_interval(precision, self.persons)),
+            "rank1_interval": list(confidence_interval(hits, self.pids)),
+            "mAP_interval": list(confidence_interval(precision, self.pids)),
         }
 
 
@@ -105,8 +105,8 @@ def domain_means(rankings: Sequence[DomainRanking]) -> DomainMean:
     Raises:
         ValueError: there is none.
     """
-    hits = [(r.ranking.hits(1), r.persons) for r in rankings]
-    precisions = [(r.ranking.average_precision, r.persons) for r in rankings]
+    hits = [(r.ranking.hits(1), r.pids) for r in rankings]
+    precisions = [(r.ranking.average_precision, r.pids) for r in rankings]
     return DomainMean(
         rank1_interval=interval_of_means(hits),
         mAP_interval=interval_of_means(precisions),

@@ -322,7 +322,7 @@ def _check_parts(dataset: ReidDataset, measures: Measures, identities: Identitie
             raise ValueError(f"{dataset.name}: got an empty {part} part, wanted images in it")
     if not count_by_protocol(measures.protocol, identities).any():
         raise ValueError(
-            f"{dataset.name}: got no query with a match in the gallery (same person, another "
+            f"{dataset.name}: got no query with a match in the gallery (same identity, another "
             "camera), wanted at least one"
         )
 

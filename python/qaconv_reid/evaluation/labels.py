@@ -1,4 +1,4 @@
-"""Persons and cameras of queries and gallery, and which of their pairs count."""
+"""Identities and cameras of queries and gallery, and which of their pairs count."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["RULES", "Cameras", "Labels", "Persons", "Rule", "check_rule"]
+__all__ = ["RULES", "Cameras", "Labels", "Pids", "Rule", "check_rule"]
 
-Persons = Sequence[int] | NDArray[np.int64] | Tensor
+Pids = Sequence[int] | NDArray[np.int64] | Tensor
 Cameras = Sequence[int | None] | NDArray[np.int64] | Tensor | None
 
 Rule = Literal["market", "cross-camera"]
 """Which gallery images by the query's camera are left out of its ranking: those of the query's
-person (Market-1501's protocol), or all (a separate camera set)."""
+identity (Market-1501's protocol), or all (a separate camera set)."""
 RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 class Labels:
-    """Persons and cameras of one side, checked.
+    """Identities and cameras of one side, checked.
 
     Args:
         side: ``query`` or ``gallery``, for messages.
-        persons: ``[N]``, the person in each.
+        pids: ``[N]``, the identity in each.
         cameras: ``[N]``, its camera, None where not known; or None when no camera is.
 
     Raises:
         ValueError: there are none, or not as many of both.
     """
 
-    def __init__(self, side: str, persons: Persons, cameras: Cameras) -> None:
-        self.persons = torch.as_tensor(persons, dtype=torch.int64)
-        if self.persons.dim() != 1 or len(self.persons) == 0:
+    def __init__(self, side: str, pids: Pids, cameras: Cameras) -> None:
+        self.pids = torch.as_tensor(pids, dtype=torch.int64)
+        if self.pids.dim() != 1 or len(self.pids) == 0:
             raise ValueError(
-                f"{side}_ids: got shape {list(self.persons.shape)}, wanted [N] with N at least 1"
+                f"{side}_ids: got shape {list(self.pids.shape)}, wanted [N] with N at least 1"
             )
         if isinstance(cameras, Tensor | np.ndarray):
             cameras = cameras.tolist()
-        listed = [None] * len(self.persons) if cameras is None else list(cameras)
-        if len(listed) != len(self.persons):
+        listed = [None] * len(self.pids) if cameras is None else list(cameras)
+        if len(listed) != len(self.pids):
             raise ValueError(
-                f"{side}_cams: got {len(listed)} for {len(self.persons)} images, wanted as many"
+                f"{side}_cams: got {len(listed)} for {len(self.pids)} images, wanted as many"
             )
         self.known = torch.tensor([camera is not None for camera in listed])
         self.cameras = torch.tensor([0 if camera is None else int(camera) for camera in listed])
 
     def __len__(self) -> int:
-        return len(self.persons)
+        return len(self.pids)
 
     def matches(self, gallery: Labels, rows: slice, rule: Rule = "market") -> tuple[Tensor, Tensor]:
         """For the queries of ``rows``, two bool ``[rows, gallery]``.
 
-        First the matches: same person and in the ranking. Then what the rule leaves out of the
+        First the matches: same identity and in the ranking. Then what the rule leaves out of the
         ranking; an unknown camera is never the same as another.
         """
-        same = self.persons[rows, None] == gallery.persons
+        same = self.pids[rows, None] == gallery.pids
         left_out = self.cameras[rows, None] == gallery.cameras
         left_out &= self.known[rows, None] & gallery.known
         if rule == "market":

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows
-from qaconv_reid.evaluation.labels import Cameras, Labels, Persons, Rule, check_rule
+from qaconv_reid.evaluation.labels import Cameras, Labels, Pids, Rule, check_rule
 from qaconv_reid.evaluation.ranking import best_index, stable_rank
 from qaconv_reid.evaluation.thresholds import check_rates, thresholds
 
@@ -39,9 +39,9 @@ class OpenSet:
 
 def evaluate_open_set(
     score_blocks: ScoreBlocks,
-    query_ids: Persons,
+    query_ids: Pids,
     query_cams: Cameras,
-    gallery_ids: Persons,
+    gallery_ids: Pids,
     gallery_cams: Cameras,
     *,
     false_alarm_rates: Sequence[float] = (0.01, 0.1),
@@ -58,7 +58,7 @@ def evaluate_open_set(
         gallery_ids: ``[gallery]``.
         gallery_cams: ``[gallery]``.
         false_alarm_rates: 0 to 1 each: of the queries without a match.
-        absent: persons whose gallery images are taken out, where a data set has no absent ones.
+        absent: identities whose gallery images are taken out, where a data set has no absent ones.
         rank: a match has to be among so many first.
         rule: which gallery images by the query's camera are left out.
 
@@ -72,7 +72,7 @@ def evaluate_open_set(
         raise ValueError(f"rank: got {rank}, wanted at least 1")
     query = Labels("query", query_ids, query_cams)
     gallery = Labels("gallery", gallery_ids, gallery_cams)
-    gone = torch.isin(gallery.persons, torch.tensor(list(absent), dtype=torch.int64))
+    gone = torch.isin(gallery.pids, torch.tensor(list(absent), dtype=torch.int64))
     alarms, found = [], []
     for rows, scores in score_rows(score_blocks, len(query), len(gallery)):
         matches, left_out = query.matches(gallery, rows, rule)
@@ -88,7 +88,7 @@ def evaluate_open_set(
     if len(false) == 0 or len(true) == 0:
         raise ValueError(
             f"query: got {len(true)} with a match in the gallery and {len(false)} without, wanted "
-            "both (absent takes persons out of the gallery)"
+            "both (absent takes identities out of the gallery)"
         )
     at = thresholds(false.sort(descending=True).values, len(false), rates)
     answered = [(true.double() >= float(threshold)).double().mean().item() for threshold in at]

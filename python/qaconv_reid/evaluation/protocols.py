@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 Protocol = Literal["market", "cuhk03", "cross-camera", "none"]
-"""``market``: images of the query's person by its camera are left out. ``cuhk03``: one gallery
-image of each person by another camera is drawn, ten times. ``cross-camera``: all images by the
+"""``market``: images of the query's identity by its camera are left out. ``cuhk03``: one gallery
+image of each identity by another camera is drawn, ten times. ``cross-camera``: all images by the
 query's camera are left out. ``none``: nothing is left out."""
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 _RULES: dict[Protocol, Rule] = {
@@ -111,9 +111,9 @@ def measure(
     """
     rule, labels = _RULES[measures.protocol], _labels(measures.protocol, identities)
     if queries is not None:
-        persons, cameras, gallery_persons, gallery_cameras = labels
+        pids, cameras, gallery_pids, gallery_cameras = labels
         some = None if cameras is None else tuple(cameras[n] for n in queries)
-        labels = tuple(persons[n] for n in queries), some, gallery_persons, gallery_cameras
+        labels = tuple(pids[n] for n in queries), some, gallery_pids, gallery_cameras
     if measures.protocol == "cuhk03":
         return evaluate_single_shot(blocks, *labels, rule=rule)
     return evaluate_ranking(blocks, *labels, rule=rule, area=measures.area)
@@ -147,8 +147,8 @@ def _labels(
 def _own_cameras(cameras: tuple[int | None, ...], *, all_own: bool) -> tuple[int, ...]:
     """A camera of its own for each image that has none, or for all.
 
-    Every rule leaves the query's person by the query's camera out of a ranking, so that with every
-    crop as query each image leaves out itself.
+    Every rule leaves the query's identity by the query's camera out of a ranking, so that with
+    every crop as query each image leaves out itself.
     """
     first = min((camera for camera in cameras if camera is not None), default=0)
     return tuple(

@@ -1,7 +1,7 @@
 """Cumulative matching characteristic and mean average precision, exactly and in a stream.
 
 The protocol is Market-1501's (Zheng et al., *Scalable Person Re-identification: A Benchmark*, ICCV
-2015): a gallery image of the query's person from the query's camera is left out of that query's
+2015): a gallery image of the query's identity from the query's camera is left out of that query's
 ranking, and a query with no match left is not counted. mINP is that of Ye et al., *Deep Learning
 for Person Re-identification: A Survey and Outlook*, TPAMI 2022.
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows, slices
-from qaconv_reid.evaluation.labels import Cameras, Labels, Persons, Rule, check_rule
+from qaconv_reid.evaluation.labels import Cameras, Labels, Pids, Rule, check_rule
 
 __all__ = [
     "Area",
@@ -81,9 +81,9 @@ class Ranking:
 
 
 def count_matches(
-    query_ids: Persons,
+    query_ids: Pids,
     query_cams: Cameras,
-    gallery_ids: Persons,
+    gallery_ids: Pids,
     gallery_cams: Cameras,
     *,
     rule: Rule = "market",
@@ -104,9 +104,9 @@ def count_matches(
 
 def evaluate_ranking(
     score_blocks: ScoreBlocks,
-    query_ids: Persons,
+    query_ids: Pids,
     query_cams: Cameras,
-    gallery_ids: Persons,
+    gallery_ids: Pids,
     gallery_cams: Cameras,
     *,
     max_rank: int = 50,
@@ -121,12 +121,12 @@ def evaluate_ranking(
 
     Args:
         score_blocks: higher for more alike, as `qaconv_reid.evaluation.blocks.ScoreBlocks`.
-        query_ids: ``[queries]``, the person in each.
+        query_ids: ``[queries]``, the identity in each.
         query_cams: ``[queries]``, its camera, None where not known; or None when no camera is.
         gallery_ids: ``[gallery]``, as ``query_ids``.
         gallery_cams: ``[gallery]``, as ``query_cams``.
         max_rank: length of the CMC curve.
-        rule: ``market`` leaves images of the query's person by its camera out of the ranking,
+        rule: ``market`` leaves images of the query's identity by its camera out of the ranking,
             ``cross-camera`` all images by its camera.
         area: ``plain`` is the mean precision at the matches; ``trapezoid`` compares with figures of
             the MATLAB code of Market-1501.
@@ -171,7 +171,7 @@ def _summary(
     number = int(counted.sum())
     if number == 0:
         raise ValueError(
-            "query: got no query with a match in the gallery (same person, another camera), "
+            "query: got no query with a match in the gallery (same identity, another camera), "
             "wanted at least one"
         )
     hits = torch.bincount(first[counted & (first <= max_rank)], minlength=max_rank + 1)[1:]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qaconv_reid.evaluation.bootstrap import Interval, confidence_interval
-from qaconv_reid.evaluation.labels import Persons
+from qaconv_reid.evaluation.labels import Pids
 from qaconv_reid.evaluation.ranking import Ranking
 
 __all__ = ["EvaluationResult", "Measured"]
@@ -24,13 +24,13 @@ class Measured:
     mAP_interval: Interval
 
     @classmethod
-    def of(cls, name: str, ranking: Ranking, persons: Persons) -> Measured:
-        """With intervals over the identities of the queries, ``persons [queries]``."""
+    def of(cls, name: str, ranking: Ranking, pids: Pids) -> Measured:
+        """With intervals over the identities of the queries, ``pids [queries]``."""
         return cls(
             name,
             ranking,
-            confidence_interval(ranking.hits(1), persons),
-            confidence_interval(ranking.average_precision, persons),
+            confidence_interval(ranking.hits(1), pids),
+            confidence_interval(ranking.average_precision, pids),
         )
 
     def as_dict(self) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""The single-gallery-shot protocol: one gallery image of every person, drawn by lot, repeatedly.
+"""The single-gallery-shot protocol: one gallery image of every identity, drawn by lot, repeatedly.
 
 CUHK03's first protocol (Li et al., *DeepReID*, CVPR 2014): images by the query's own camera are
-left out, of every person one of the others is drawn for each query, and the measures are means over
-repeats. With a single match, its average precision is one over its rank.
+left out, of every identity one of the others is drawn for each query, and the measures are means
+over repeats. With a single match, its average precision is one over its rank.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows
-from qaconv_reid.evaluation.labels import Cameras, Labels, Persons, Rule, check_rule
+from qaconv_reid.evaluation.labels import Cameras, Labels, Pids, Rule, check_rule
 from qaconv_reid.evaluation.ranking import Ranking, best_index, stable_rank
 
 __all__ = ["RepeatedRanking", "evaluate_single_shot"]
@@ -36,9 +36,9 @@ class RepeatedRanking(Ranking):
 
 def evaluate_single_shot(
     score_blocks: ScoreBlocks,
-    query_ids: Persons,
+    query_ids: Pids,
     query_cams: Cameras,
-    gallery_ids: Persons,
+    gallery_ids: Pids,
     gallery_cams: Cameras,
     *,
     repeats: int = 10,
@@ -46,7 +46,7 @@ def evaluate_single_shot(
     rule: Rule = "cross-camera",
     max_rank: int = 50,
 ) -> RepeatedRanking:
-    """Measure with one gallery image of each person.
+    """Measure with one gallery image of each identity.
 
     What is drawn depends on the seed, the query's number and the gallery's size, and on nothing
     else: neither on blocks nor on the device.
@@ -71,14 +71,14 @@ def evaluate_single_shot(
     check_rule(rule)
     query = Labels("query", query_ids, query_cams)
     gallery = Labels("gallery", gallery_ids, gallery_cams)
-    _, person = torch.unique(gallery.persons, return_inverse=True)
+    _, pid = torch.unique(gallery.pids, return_inverse=True)
     ranks, taken_for, left_out_pairs = [], [], 0
     for rows, scores in score_rows(score_blocks, len(query), len(gallery)):
         matches, left_out = query.matches(gallery, rows, rule)
         left_out_pairs += int(left_out.sum())
         matches, kept = matches.to(scores.device), ~left_out
         here = [
-            _ranks(scores, matches, _drawn(person, kept, seed, repeat, rows).to(scores.device))
+            _ranks(scores, matches, _drawn(pid, kept, seed, repeat, rows).to(scores.device))
             for repeat in range(repeats)
         ]
         ranks.append(torch.stack(here).cpu())
@@ -86,15 +86,15 @@ def evaluate_single_shot(
     return _means(torch.cat(ranks, dim=1).numpy(), torch.cat(taken_for), left_out_pairs, max_rank)
 
 
-def _drawn(person: Tensor, kept: Tensor, seed: int, repeat: int, rows: slice) -> Tensor:
-    """Which images are drawn, bool ``[rows, gallery]``: of each person's the one of highest lot."""
+def _drawn(pid: Tensor, kept: Tensor, seed: int, repeat: int, rows: slice) -> Tensor:
+    """Which images are drawn, bool ``[rows, gallery]``: of an identity the one of highest lot."""
     lots = [
-        np.random.default_rng([seed, repeat, query]).random(len(person))
+        np.random.default_rng([seed, repeat, query]).random(len(pid))
         for query in range(rows.start, rows.stop)
     ]
     lot = torch.from_numpy(np.stack(lots)).masked_fill_(~kept, -1.0)
-    place = person.expand_as(lot)
-    best = lot.new_full((len(lot), int(person.max()) + 1), -1.0)
+    place = pid.expand_as(lot)
+    best = lot.new_full((len(lot), int(pid.max()) + 1), -1.0)
     best.scatter_reduce_(1, place, lot, "amax")
     return (lot == best.gather(1, place)) & kept
 
@@ -113,7 +113,7 @@ def _means(
     counted = ranks[0] > 0
     if not counted.any():
         raise ValueError(
-            "query: got no query with a match in the gallery (same person, another camera), "
+            "query: got no query with a match in the gallery (same identity, another camera), "
             "wanted at least one"
         )
     precision = np.full(ranks.shape[1], np.nan)

@@ -61,7 +61,7 @@ def pool_tracklets(
 
 
 def tracklet_labels(tracklets: Tracklets, labels: Sequence[Label]) -> list[Label]:
-    """The label (person or camera) of every tracklet, by ascending number.
+    """The label (identity or camera) of every tracklet, by ascending number.
 
     Args:
         tracklets: ``[N]``, the number of each image's tracklet.

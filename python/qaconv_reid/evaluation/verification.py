@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows, slices
-from qaconv_reid.evaluation.labels import Cameras, Labels, Persons, Rule, check_rule
+from qaconv_reid.evaluation.labels import Cameras, Labels, Pids, Rule, check_rule
 from qaconv_reid.evaluation.ranking import count_matches
 from qaconv_reid.evaluation.thresholds import allowed, check_rates, thresholds
 
@@ -29,16 +29,16 @@ class Verification:
     true_positive_rate: NDArray[np.float64]
     """``[rates]``: the share of true pairs accepted."""
     positives: int
-    """Pairs of one person."""
+    """Pairs of one identity."""
     negatives: int
-    """Pairs of two persons."""
+    """Pairs of two identities."""
 
 
 def evaluate_verification(
     score_blocks: ScoreBlocks,
-    query_ids: Persons,
+    query_ids: Pids,
     query_cams: Cameras,
-    gallery_ids: Persons,
+    gallery_ids: Pids,
     gallery_cams: Cameras,
     *,
     false_positive_rates: Sequence[float] = (1e-4, 1e-3, 1e-2),
@@ -59,7 +59,7 @@ def evaluate_verification(
         rule: which pairs by one camera do not count.
 
     Raises:
-        ValueError: a rate is out of range, there are no pairs of one or of two persons, or as
+        ValueError: a rate is out of range, there are no pairs of one or of two identities, or as
             `evaluate_ranking`.
     """
     rates = check_rates("false_positive_rates", false_positive_rates)
@@ -68,7 +68,7 @@ def evaluate_verification(
     gallery = Labels("gallery", gallery_ids, gallery_cams)
     labels = (query_ids, query_cams, gallery_ids, gallery_cams)
     positives = int(count_matches(*labels, rule=rule).sum())
-    # All pairs that the rule keeps are those of one person and those of two.
+    # All pairs that the rule keeps are those of one identity and those of two.
     kept = sum(
         int((~query.matches(gallery, rows, rule)[1]).sum())
         for rows in slices(len(query), len(gallery))
@@ -76,7 +76,7 @@ def evaluate_verification(
     negatives = kept - positives
     if positives == 0 or negatives == 0:
         raise ValueError(
-            f"query and gallery: got {positives} pairs of one person and {negatives} of two, "
+            f"query and gallery: got {positives} pairs of one identity and {negatives} of two, "
             "wanted both"
         )
     highest = _Highest(max(allowed(float(rate), negatives) for rate in rates) + 1)

@@ -117,7 +117,7 @@ class Gallery:
         """The k rows that match an image best, the best first.
 
         Args:
-            image: a file, a picture, an array or a tensor.
+            image: a file, a PIL image, an array or a tensor.
             k: rows wanted; fewer come where there are fewer.
             where: a condition as of SQL on ``path``, ``identity``, ``camera``, ``time``; a row
                 where what it asks for is not known does not fulfil it.

@@ -19,7 +19,7 @@ __all__ = ["RowSource", "list_rows"]
 _T = TypeVar("_T")
 
 #: File names that tell who and where, as those of Market-1501 and DukeMTMC do.
-_NAMED = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d{1,9})(?!\d)")
+_NAMED = re.compile(r"(?P<pid>-?\d+)_c(?P<camera>\d{1,9})(?!\d)")
 _NOBODY = re.compile(r"-\d+(\.0*)?")
 _BOX = ("x", "y", "w", "h")
 _COLUMNS = ("path", "identity", "person", "camera", "time", *_BOX)
@@ -95,9 +95,9 @@ def _from_name(path: Path) -> Row:
     match = _NAMED.match(path.name)
     if match is None:
         return Row(_whole(path))
-    person = int(match["person"])
-    # A negative number is the mark of a picture of nobody.
-    return Row(_whole(path), None if person < 0 else str(person), int(match["camera"]))
+    pid = int(match["pid"])
+    # A negative number is the mark of an image of nobody.
+    return Row(_whole(path), None if pid < 0 else str(pid), int(match["camera"]))
 
 
 def _from_csv(file: Path) -> list[Row]:

@@ -33,7 +33,7 @@ def calibrate(
     Args:
         run: as `qaconv_reid.load` takes it; the calibration is kept in its folder.
         specs: data sets, ``PATH`` or ``LAYOUT:PATH``, of identities that were not trained on.
-        by_camera: a calibration of their own for two cameras with enough persons; the
+        by_camera: a calibration of their own for two cameras with enough identities; the
             numbers of cameras have to be those of where it is used.
         device: where the network runs.
         console: for the thresholds.
@@ -70,14 +70,14 @@ def calibrate(
             )
             for known, side in zip(facts, sides, strict=True):
                 known.append(side[kept])
-    first, second, persons = (np.concatenate(known) for known in facts)
+    first, second, pids = (np.concatenate(known) for known in facts)
     failure = None
     try:
         loaded.calibrate(
             np.concatenate(scores),
             np.concatenate(same),
             cameras=(first, second) if by_camera else None,
-            identities=persons if by_camera else None,
+            identities=pids if by_camera else None,
         )
     except OSError as error:  # of the file: what was fitted is said all the same
         failure = error
@@ -87,7 +87,7 @@ def calibrate(
     lines = [f"fitted on {counts}"]
     if by_camera:
         own = ", ".join(f"{first} and {second}" for first, second in fitted.cameras) or "none"
-        lines.append(f"of their own, with enough persons: cameras {own}")
+        lines.append(f"of their own, with enough identities: cameras {own}")
     lines += [
         f"of different ones {rate:.2%} score {fitted.threshold_at(rate):.3f} or more"
         for rate in _RATES
@@ -103,9 +103,9 @@ def _pairs(
     query: Sequence[Record], gallery: Sequence[Record]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which pairs count, and which are of one identity, ``[Q, G]``."""
-    persons = [np.array([record.person for record in side]) for side in (query, gallery)]
+    pids = [np.array([record.person for record in side]) for side in (query, gallery)]
     cameras = [_cameras(side) for side in (query, gallery)]
-    alike = persons[0][:, None] == persons[1]
+    alike = pids[0][:, None] == pids[1]
     # A camera that is not known is that of no other image.
     together = (cameras[0][:, None] == cameras[1]) & (cameras[1] >= 0)
     return ~(alike & together), alike

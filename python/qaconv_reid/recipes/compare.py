@@ -72,7 +72,7 @@ def compare(
         for run in (first, second)
     )
     found = [
-        Compared(one, other, evaluation.compare(one.found, other.found, one.persons))
+        Compared(one, other, evaluation.compare(one.found, other.found, one.pids))
         for one, other in _pairs(ones, others)
     ]
     if not found:
@@ -160,7 +160,7 @@ def _pairs(
             if one.kind[2:] == other.kind[2:]
             and (one.kind.root == other.kind.root or one.kind.dataset == other.kind.dataset)
             and one.queries == other.queries
-            and np.array_equal(one.persons, other.persons)
+            and np.array_equal(one.pids, other.pids)
         ]
         # A data set may lie elsewhere by now; the same place counts more than the same name.
         fitting.sort(key=lambda other: one.kind.root != other.kind.root)

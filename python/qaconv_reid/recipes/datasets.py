@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from qaconv_reid.data import (
     Record,
     ReidDataset,
     has_pairs,
-    lone_persons,
+    lone_identities,
     own_images,
     shorten,
     trained_on,
@@ -51,7 +50,7 @@ def load_training_images(
         notice: told what is to be known of them.
 
     Raises:
-        ConfigError: none is named, or together they have too few persons for a batch.
+        ConfigError: none is named, or together they have too few identities for a batch.
         DataError: one cannot be read or is named twice, or there is nothing to learn from.
     """
     if not config.data.train:
@@ -67,7 +66,7 @@ def load_training_images(
     images = replace(images, families=_families(images))
     if config.data.identities:
         images = take_identities(images, config.data.identities)
-    _check_persons(images, config, inspection, notice)
+    _check_identities(images, config, inspection, notice)
     validation = None
     if config.data.validation:
         images, validation = hold_back(images, config.data.validation, config.runtime.seed)
@@ -88,19 +87,19 @@ def _families(images: TrainingImages) -> tuple[object, ...]:
     return tuple(kin.family(record.path, record.person) for record in images.records)
 
 
-def _check_persons(
+def _check_identities(
     images: TrainingImages, config: RunConfig, inspection: Inspection, notice: Notice
 ) -> None:
-    """That persons can be learnt apart.
+    """That identities can be learnt apart.
 
     Raises:
-        DataError: there are no pairs, or most images of a set are those of other persons, too.
+        DataError: there are no pairs, or most images of a set are those of other identities, too.
     """
     if not has_pairs(images.labels):
         raise DataError(
-            "data.train: no training person has two images: nothing can be learnt from pairs"
+            "data.train: no training identity has two images: nothing can be learnt from pairs"
         )
-    lone = lone_persons(images.labels)
+    lone = lone_identities(images.labels)
     if lone is not None:
         notice(f"note: {lone}")
     shared = under_two(inspection.images(images.records), images.labels)
@@ -112,10 +111,10 @@ def _check_persons(
         if 2 * count > sizes[source]:
             raise DataError(
                 f"data.train: {config.data.train[source]}: {count} of {sizes[source]} images, or "
-                f"their bytes, stand under another person as well ({names}): copies would be "
-                "learnt as different persons; wanted each data set once, or data.persons=joined"
+                f"their bytes, stand under another identity as well ({names}): copies would be "
+                "learnt as different identities; wanted each data set once, or data.persons=joined"
             )
-    notice(f"note: {len(shared)} images, or their bytes, stand under two persons: {names}")
+    notice(f"note: {len(shared)} images, or their bytes, stand under two identities: {names}")
 
 
 def _check_batches(images: TrainingImages, config: RunConfig) -> None:
@@ -131,12 +130,13 @@ def _check_batches(images: TrainingImages, config: RunConfig) -> None:
         counts = Counter(images.sources)
         how = f"for {each} (sampler.batch_size)"
     else:
-        what, wanted, total = "persons", sampler.batch_size // sampler.num_instances, images.classes
+        what, total = "identities", images.classes
+        wanted = sampler.batch_size // sampler.num_instances
         counts = Counter(
             source for _, source in set(zip(images.labels, images.sources, strict=True))
         )
         how = (
-            f"for {each} with {sampler.num_instances} of each person (sampler.batch_size, "
+            f"for {each} with {sampler.num_instances} of each identity (sampler.batch_size, "
             "sampler.num_instances)"
         )
     if total < wanted:
@@ -196,16 +196,26 @@ def load_test_sets(
     return named_apart(datasets)
 
 
-def training_records(settings: DataConfig) -> tuple[Record, ...]:
-    """The images of ``data.train``, of those sets that are still where they were."""
+def training_records(settings: DataConfig, *, all_or_none: bool = False) -> tuple[Record, ...]:
+    """The images of ``data.train``, of those sets that are still where they were.
+
+    Args:
+        settings: which sets, and how they are read.
+        all_or_none: none where a set is missing.
+    """
     found: list[Record] = []
     for spec in settings.train:
-        with suppress(DataError, OSError):
-            path, layout = data.parse_spec(spec)
-            found += data.load(
-                path, layout, combine_all=settings.combine_all, pattern=settings.pattern
-            ).train
+        try:
+            found += _read_training_set(spec, settings).train
+        except (DataError, OSError):
+            if all_or_none:
+                return ()
     return tuple(found)
+
+
+def _read_training_set(spec: str, settings: DataConfig) -> ReidDataset:
+    path, layout = data.parse_spec(spec)
+    return data.load(path, layout, combine_all=settings.combine_all, pattern=settings.pattern)
 
 
 def _place(dataset: ReidDataset) -> tuple[Path, str]:
@@ -237,19 +247,18 @@ def _load_training_set(
 ) -> ReidDataset:
     dataset = load_checked(spec, config.data, inspection)
     if config.data.combine_all:
-        path, layout = data.parse_spec(spec)
-        dataset = data.load(path, layout, combine_all=True, pattern=config.data.pattern)
+        dataset = _read_training_set(spec, config.data)
     if not dataset.train:
         raise DataError(
             f"data.train: {spec}: got no training images, wanted some (data.combine_all=true also "
             "takes those of query and gallery)"
         )
     if config.data.broken == "skip":
-        dataset = _persons_that_can_be_read(dataset, inspection, notice)
+        dataset = _identities_that_can_be_read(dataset, inspection, notice)
     return dataset
 
 
-def _persons_that_can_be_read(
+def _identities_that_can_be_read(
     dataset: ReidDataset, inspection: Inspection, notice: Notice
 ) -> ReidDataset:
     """Those with an image at least; of the others none could take the place of a broken one."""
@@ -260,8 +269,8 @@ def _persons_that_can_be_read(
     lost = len({record.person for record in dataset.train} - there)
     notice(
         f"{dataset.name}: {len(broken)} of {len(dataset.train)} training images cannot be read "
-        f"({shorten(broken)}): the next image of the person takes the place of each"
-        + (f"; {lost} persons without any are left out" if lost else "")
+        f"({shorten(broken)}): the next image of the identity takes the place of each"
+        + (f"; {lost} identities without any are left out" if lost else "")
         + " (data.broken=skip)"
     )
     kept = tuple(record for record in dataset.train if record.person in there)
@@ -321,4 +330,6 @@ def _complaints(dataset: ReidDataset, protocol: Protocol) -> Iterator[str]:
             yield f"got no {part} images, wanted some"
             return
     if not count_by_protocol(protocol, Identities.of(dataset)).any():
-        yield "got no query with a match in the gallery (same person, another camera), wanted some"
+        yield (
+            "got no query with a match in the gallery (same identity, another camera), wanted some"
+        )

@@ -50,7 +50,7 @@ class Drawing:
         """That it can be drawn.
 
         Raises:
-            ConfigError: a number is out of range, or the file's ending is of no picture.
+            ConfigError: a number is out of range, or the file's extension is of no image.
         """
         if self.top is not None and self.top < 0:
             raise ConfigError(f"--top: got {self.top}, wanted at least 0")
@@ -112,7 +112,7 @@ def match(
     against = sum(pair.contribution < 0 for pair in found.matches)
     lines = [
         words,
-        f"{len(found.matches)} of {found.probe_heat.numel()} positions have a match that is each "
+        f"{len(found.matches)} of {found.probe_heat.numel()} locations have a match that is each "
         f"other's best: {len(found.matches) - against} speak for it, {against} against",
     ]
     if drawing.file is not None:
@@ -121,7 +121,7 @@ def match(
             correspondence_picture(picture, top=drawing.top, threshold=drawing.threshold),
             drawing.file,
         )
-        lines.append(f"picture in {drawing.file}")
+        lines.append(f"image in {drawing.file}")
     for line in lines:
         say(console, line)
     return found

@@ -67,11 +67,11 @@ def measure(
     """Measure every method within and across the domains of a data set.
 
     A domain is a data set below ``folder`` that can be searched. Across domains, the queries of one
-    search the gallery of another, so the persons of both have to bear the same numbers.
+    search the gallery of another, so the identities of both have to bear the same numbers.
 
     Args:
         folder: of the domains, or a single data set.
-        config: which backbone, weights and picture size the untrained methods take.
+        config: which backbone, weights and image size the untrained methods take.
         views: of the images of each domain.
         said: the words on the command line that ``config`` was made from, for the file.
         runs: folders of training runs, each a further method.

@@ -20,7 +20,7 @@ class Outputs:
     """Where what is written; None for not at all."""
 
     ranked: Path | None = None
-    """A folder for pictures of ranked lists, one for each test set."""
+    """A folder for images of ranked lists, one for each test set."""
     features: Path | None = None
     """A folder for the features of query and gallery of each test set."""
     npz: bool = False

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
-from qaconv_reid import data, matcher
+from qaconv_reid import matcher
 from qaconv_reid.config import ConfigError
 from qaconv_reid.data import Crop, DataError
 from qaconv_reid.evaluation import agreements, domain_distance
 from qaconv_reid.gallery import Row, list_rows
 from qaconv_reid.models import Progress
+from qaconv_reid.recipes.datasets import training_records
 from qaconv_reid.recipes.runs import settings_of_run
 from qaconv_reid.reports import ProgressBars, say
 
@@ -134,11 +135,7 @@ def _training(run: str, loaded: matcher.Matcher, progress: Progress) -> NDArray[
     settings = settings_of_run(run)
     if settings is None:
         return None
-    try:
-        sets = [data.load(*data.parse_spec(spec)) for spec in settings.data.train]
-    except DataError:
-        return None
-    records = [record for dataset in sets for record in dataset.train]
+    records = training_records(settings.data, all_or_none=True)
     if len(records) < 2:
         return None
     chosen = np.unique(np.linspace(0, len(records) - 1, _TRAINING).astype(int))

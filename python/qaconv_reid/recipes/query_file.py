@@ -55,7 +55,7 @@ class QueryResults:
     kind: Kind
     queries: tuple[str, ...]
     """Paths, relative to the data set."""
-    persons: NDArray[np.int64]
+    pids: NDArray[np.int64]
     found: PerQuery
     taken_for: tuple[str, ...]
     """Path of the first of each ranking; empty for none."""
@@ -135,7 +135,7 @@ def _results(kind: Kind, lines: Sequence[dict[str, str]]) -> QueryResults:
     return QueryResults(
         kind,
         queries=tuple(line["query"] for line in lines),
-        persons=np.array([int(line["person"]) for line in lines], dtype=np.int64),
+        pids=np.array([int(line["person"]) for line in lines], dtype=np.int64),
         found=PerQuery(numbers("rank1"), numbers("average_precision")),
         taken_for=tuple(line["taken_for"] for line in lines),
     )

@@ -108,7 +108,7 @@ def search(
 ) -> Searched:
     """Rank the gallery for every query; keep the best of each.
 
-    Gallery images of the query's person by the query's camera are left out, as in the measures.
+    Gallery images of the query's identity by the query's camera are left out, as in the measures.
 
     Args:
         matcher: on ``device``.
@@ -167,7 +167,7 @@ def draw_ranked(searched: Searched, name: str, folder: Path) -> None:
     Args:
         searched: what was found.
         name: of the run, for the title.
-        folder: where the picture goes.
+        folder: where the image goes.
     """
     lists = [searched.ranked(number) for number in searched.queries(_WORST, _BEST)]
     title = f"{name} on {searched.dataset.name}: the worst queries, then the {_BEST} best"

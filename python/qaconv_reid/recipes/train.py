@@ -409,7 +409,7 @@ def _announce(
 ) -> None:
     ranks = f", {trainer.ranks.size} processes" if trainer.ranks.size > 1 else ""
     console.print(
-        f"{config.name}: {images:,} images of {identities:,} persons, "
+        f"{config.name}: {images:,} images of {identities:,} identities, "
         f"{trainer.epoch_batches:,} batches an epoch, {config.model.backbone} on "
         f"{trainer.device}{ranks}",
         markup=False,

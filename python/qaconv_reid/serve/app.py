@@ -18,7 +18,7 @@ from qaconv_reid.gallery import GalleryError
 from qaconv_reid.serve import schemas
 from qaconv_reid.serve.desk import Desk
 from qaconv_reid.serve.guard import Guard
-from qaconv_reid.serve.pictures import MAX_BYTES, TYPES, decoded
+from qaconv_reid.serve.images import MAX_BYTES, TYPES, decoded
 from qaconv_reid.serve.problem import Refused
 
 __all__ = ["make_app"]
@@ -104,13 +104,13 @@ def make_app(desk: Desk, host: str = "127.0.0.1") -> FastAPI:
 
     @app.get("/api/queries/{query}/image", response_class=Response, responses=_JPEG)
     def query_image(query: str) -> Response:
-        """The picture of a query."""
-        return Response(desk.query_picture(query), media_type="image/jpeg")
+        """The image of a query."""
+        return Response(desk.query_image(query), media_type="image/jpeg")
 
     @app.get("/api/rows/{number}/image", response_class=Response, responses=_JPEG)
     def row_image(number: _Number) -> Response:
-        """The picture of a row."""
-        return Response(desk.row_picture(number), media_type="image/jpeg")
+        """The image of a row."""
+        return Response(desk.row_image(number), media_type="image/jpeg")
 
     app.add_middleware(Guard, host=host)
     return app

@@ -18,7 +18,7 @@ from qaconv_ext.correspondence import Correspondences
 from qaconv_reid.data import Crop, DataError, Images, open_crop
 from qaconv_reid.gallery import Encoder, Gallery, describe
 from qaconv_reid.gallery import Row as Kept
-from qaconv_reid.serve.pictures import MAX_BYTES, MAX_PIXELS, TYPES, as_jpeg
+from qaconv_reid.serve.images import MAX_BYTES, MAX_PIXELS, TYPES, as_jpeg
 from qaconv_reid.serve.problem import Refused
 from qaconv_reid.serve.schemas import Camera, Facts, Limits, Match, Pair, Query, Ranking, Row, Side
 
@@ -47,7 +47,7 @@ class Model(Encoder, Protocol):
 class _Asked:
     """A query that is kept."""
 
-    picture: Image.Image
+    image: Image.Image
     maps: Tensor
     """``[1, C, h, w]`` float16, as the gallery's are: a pair's parts add up to its score there."""
     row: int | None
@@ -81,12 +81,12 @@ class Desk:
                 self._facts = self._table.version, self._count()
             return self._facts[1]
 
-    def ask(self, picture: Image.Image, row: int | None = None) -> Query:
+    def ask(self, image: Image.Image, row: int | None = None) -> Query:
         """Take in an image to search with; the oldest is forgotten where there are many."""
         with self._lock:
-            maps = self._model.features([picture]).half()
+            maps = self._model.features([image]).half()
             name = secrets.token_urlsafe(12)
-            self._asked[name] = _Asked(picture, maps, row)
+            self._asked[name] = _Asked(image, maps, row)
             while len(self._asked) > _KEPT_QUERIES:
                 self._asked.popitem(last=False)
         return Query(id=name, row=row)
@@ -161,11 +161,11 @@ class Desk:
             ],
         )
 
-    def query_picture(self, query: str) -> bytes:
+    def query_image(self, query: str) -> bytes:
         """JPEG."""
-        return as_jpeg(self._query(query).picture)
+        return as_jpeg(self._query(query).image)
 
-    def row_picture(self, number: int) -> bytes:
+    def row_image(self, number: int) -> bytes:
         """JPEG of the row's crop."""
         return as_jpeg(self._crop(number))
 

@@ -30,7 +30,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    # Pictures of people are not left on the disk of a browser.
+    # Images of people are not left on the disk of a browser.
     "cache-control": "no-store",
 }
 

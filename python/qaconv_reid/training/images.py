@@ -27,7 +27,7 @@ class TrainingImages:
 
     @property
     def classes(self) -> int:
-        """Persons in all."""
+        """Identities in all."""
         return max(self.labels, default=-1) + 1
 
     @property
@@ -51,8 +51,8 @@ def join(datasets: Sequence[ReidDataset], *, apart: bool = True) -> TrainingImag
 
     Args:
         datasets: which.
-        apart: each counts its persons for itself, so that equal numbers in two of them are two
-            persons; False takes them for one.
+        apart: each counts its identities for itself, so that equal numbers in two of them are two
+            identities; False takes them for one.
     """
     sources = tuple(number for number, dataset in enumerate(datasets) for _ in dataset.train)
     if not apart:
@@ -129,7 +129,7 @@ def hold_back(
             kept.append(place)
             continue
         view = (label, record.camera)
-        # Numbers of persons are those of their data set: of several, only the class is one person.
+        # Numbers are those of a data set: of several sets, only the class is one identity.
         parts["gallery" if view in seen else "query"].append(replace(record, person=label))
         seen.add(view)
     searched = {record.person for record in parts["gallery"]}

@@ -18,12 +18,12 @@ __all__ = ["BatchStream", "neighbors_of", "strangers_of"]
 
 
 def strangers_of(sampler: SamplerConfig) -> int:
-    """Persons at random in a batch of graph sampling."""
+    """Identities at random in a batch of graph sampling."""
     return round(sampler.strangers * (sampler.batch_size // sampler.num_instances - 1))
 
 
 def neighbors_of(sampler: SamplerConfig, classes: int) -> int:
-    """How many of the nearest persons of each are asked for."""
+    """How many of the nearest identities of each are asked for."""
     others = sampler.batch_size // sampler.num_instances - 1
     return min(max(sampler.candidates, others - strangers_of(sampler)), classes - 1)
 

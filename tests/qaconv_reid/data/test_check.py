@@ -39,7 +39,7 @@ def test_the_published_counts_are_ok(layout):
     dataset = synthetic(layout, counts)
     _, rows = compare(dataset, LAYOUTS[layout])
     assert is_published(dataset, LAYOUTS[layout])
-    assert [f"{r.part} {r.persons} {r.images}" for r in rows] == PUBLISHED[layout]
+    assert [f"{r.part} {r.identities} {r.images}" for r in rows] == PUBLISHED[layout]
     assert {row.state for row in rows} == {"ok"}
 
 
@@ -65,7 +65,7 @@ def test_ones_own_market_folder_is_usable_with_a_warning(tmp_path):
     write_market(tmp_path, 2, 3, height=16, width=8)
     report = check(tmp_path)
     assert report.ok
-    assert [(row.part, row.persons, row.images, row.cameras) for row in report.rows] == [
+    assert [(row.part, row.identities, row.images, row.cameras) for row in report.rows] == [
         ("train", 2, 12, 3),
         ("query", 3, 9, 3),
         ("gallery", 3, 9, 3),
@@ -79,8 +79,8 @@ def test_distractors_are_no_persons(tmp_path):
     write_market(tmp_path, 2, 3, height=16, width=8)
     save_images(tmp_path / "bounding_box_test", ["0000_c1s1_000001_01.jpg"])
     report = check(tmp_path)
-    assert (report.rows[2].persons, report.rows[2].images) == (3, 10)
-    assert "1 gallery images are distractors (person 0)" in report.hints
+    assert (report.rows[2].identities, report.rows[2].images) == (3, 10)
+    assert "1 gallery images are distractors (pid 0)" in report.hints
 
 
 def test_nothing_is_compared_where_nothing_is_published(tmp_path):
@@ -89,7 +89,7 @@ def test_nothing_is_compared_where_nothing_is_published(tmp_path):
     assert [row.state for row in report.rows] == ["unknown", "empty", "empty"]
     assert not any("differ" in hint for hint in report.hints)
     assert any("cannot be evaluated" in h or "not evaluated on" in h for h in report.hints)
-    assert "3 of 3 training persons have one image only: no positive pair" in report.hints
+    assert "3 of 3 training identities have one image only: no positive pair" in report.hints
 
 
 def test_broken_images_are_a_problem(tmp_path):

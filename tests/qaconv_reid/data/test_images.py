@@ -97,5 +97,5 @@ def test_a_person_without_any_image_that_can_be_read_ends_it(records):
     for record in records[2:4]:
         record.path.write_bytes(b"")
     dataset = ImageDataset(records, 48, 16, labels=[record.person for record in records])
-    with pytest.raises(DataError, match="and no other image of that person can be read"):
+    with pytest.raises(DataError, match="and no other image of that identity can be read"):
         list(ImageLoader(dataset, batch_size=2))

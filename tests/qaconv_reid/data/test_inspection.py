@@ -103,7 +103,7 @@ def test_one_image_under_two_persons_and_twice_under_one_is_said(market):
     hints = check(market).hints
     assert "train: 1 images are there more than once: '0001_c2s1_999999_01.jpg'" in hints
     assert (
-        "2 images, or their bytes, stand under two persons: '0001_c1s1_000100_01.jpg', "
+        "2 images, or their bytes, stand under two identities: '0001_c1s1_000100_01.jpg', "
         "'0002_c1s1_999999_01.jpg'"
     ) in hints
 
@@ -134,7 +134,7 @@ def test_persons_of_one_image_alone_are_nothing_to_learn_from(tmp_path):
     write_person_folders(tmp_path, 3, 1, height=16, width=8)
     report = check(tmp_path)
     assert report.problems == (
-        "no training person has two images: nothing can be learnt from pairs",
+        "no training identity has two images: nothing can be learnt from pairs",
     )
 
 

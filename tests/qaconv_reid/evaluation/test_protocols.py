@@ -180,5 +180,5 @@ def test_bad_input_is_named(function, message, options):
 
 
 def test_pairs_of_both_kinds_are_needed():
-    with pytest.raises(ValueError, match="got 1 pairs of one person and 0 of two"):
+    with pytest.raises(ValueError, match="got 1 pairs of one identity and 0 of two"):
         evaluate_verification([np.zeros((1, 1))], [1], None, [1], None)

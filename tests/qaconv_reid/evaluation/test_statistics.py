@@ -44,17 +44,17 @@ def test_what_is_not_counted_changes_nothing_and_the_seed_decides():
 
 
 @pytest.mark.parametrize(
-    ("message", "values", "persons", "options"),
+    ("message", "values", "pids", "options"),
     [
         ("level: got 1", [1.0], [1], {"level": 1}),
         ("draws: got 0", [1.0], [1], {"draws": 0}),
-        (r"persons: got shape \[2\] for values \[1\]", [1.0], [1, 2], {}),
+        (r"pids: got shape \[2\] for values \[1\]", [1.0], [1, 2], {}),
         ("values: got none that is counted", [np.nan], [1], {}),
     ],
 )
-def test_bad_input_is_named(message, values, persons, options):
+def test_bad_input_is_named(message, values, pids, options):
     with pytest.raises(ValueError, match=message):
-        confidence_interval(values, persons, **options)
+        confidence_interval(values, pids, **options)
 
 
 def two_rankings(noise, queries=60, gallery=120, persons=12):

@@ -84,7 +84,7 @@ def test_a_few_images_under_two_persons_are_said(tmp_path):
     told = []
     load_training_images(settings(train=(str(tmp_path / "a"),)), notice=told.append)
     (line,) = told
-    assert line.startswith("note: 2 images, or their bytes, stand under two persons: '000.png'")
+    assert line.startswith("note: 2 images, or their bytes, stand under two identities: '000.png'")
 
 
 def test_check_and_training_have_one_rule_for_persons_of_one_image(tmp_path):
@@ -96,7 +96,7 @@ def test_check_and_training_have_one_rule_for_persons_of_one_image(tmp_path):
     draw_person(9).save(tmp_path / "a/0001/other.png")
     told = []
     load_training_images(settings(train=(str(tmp_path / "a"),)), notice=told.append)
-    line = "3 of 4 training persons have one image only: no positive pair"
+    line = "3 of 4 training identities have one image only: no positive pair"
     assert told == [f"note: {line}"]
     assert line in check(tmp_path / "a").hints
 
@@ -114,7 +114,10 @@ def test_broken_training_images_are_refused_or_said(tmp_path):
     # A person keeps its broken images: others take their places. Without any there is no person.
     assert (images.classes, len(images.records)) == (4, 8)
     assert told[0].startswith("a: 3 of 10 training images cannot be read ('")
-    assert "the next image of the person takes the place of each; 1 persons without any" in told[0]
+    assert (
+        "the next image of the identity takes the place of each; 1 identities without any"
+        in told[0]
+    )
 
 
 def test_broken_images_of_what_is_held_back_are_left_out(tmp_path):
@@ -162,3 +165,20 @@ def test_the_pattern_reads_all_sets_without_a_layout(make, tmp_path):
 def test_training_sets_that_are_gone_are_no_error(make, tmp_path):
     train = (make("plaza"), str(tmp_path / "gone"))
     assert len(training_records(DataConfig(train=train))) == 1
+
+
+def test_training_sets_are_read_again_as_they_were_trained_on(make, tmp_path):
+    """By the pattern, with query and gallery too; of one that is gone, all or none."""
+    folder = tmp_path / "veri" / "image_train"
+    folder.mkdir(parents=True)
+    draw_person(3, 1).save(folder / "0003_c001_1_0.png")
+    how = DataConfig(
+        train=(str(tmp_path / "veri"), f"market:{make('plaza')}"),
+        pattern=r"(?P<pid>\d+)_c(?P<cam>\d+)_",
+    )
+    assert len(training_records(how)) == 2
+    everything = how.model_copy(update={"combine_all": True})
+    assert len(training_records(everything, all_or_none=True)) > 2
+    gone = how.model_copy(update={"train": (*how.train, str(tmp_path / "gone"))})
+    assert len(training_records(gone)) == 2
+    assert training_records(gone, all_or_none=True) == ()

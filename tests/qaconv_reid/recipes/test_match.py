@@ -33,7 +33,7 @@ def test_a_score_and_a_picture(images, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "score " in out
     assert "probability" not in out  # no loss has made the score a logit
-    assert f"picture in {file}" in out
+    assert f"image in {file}" in out
     with Image.open(file) as picture:
         assert picture.format == "PNG"
     assert list(file.parent.iterdir()) == [file]

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ from support.browser import (
     without_words,
 )
 from support.images import draw_person, write_person_folders
+from support.scripts import load_script
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("jinja2")
@@ -342,3 +344,14 @@ def test_mistakes_are_said_at_once(run_folder, tmp_path, capsys, monkeypatch):
     assert cli.main(["report", str(run_folder)]) == cli.USER_ERROR
     said = capsys.readouterr().err
     assert said == "qaconv: error: this needs jinja2: pip install 'qaconv-ext[report]'\n"
+
+
+@pytest.mark.browser
+def test_the_screenshots_of_the_docs_are_taken(made, run_folder, chromium):
+    root = Path(__file__).resolve().parents[3]
+    script = load_script(root / "benchmarks" / "screenshots.py")
+    images = script.of_report(chromium, run_folder / "report.html", None)
+    assert all((root / "docs" / "images" / name).is_file() for name in images)
+    widths = {name: image.width for name, image in images.items()}
+    assert widths["report.jpg"] > widths["report_graph.jpg"] > 900
+    assert all(len(image.getcolors(10**6)) > 50 for image in images.values())

@@ -161,7 +161,7 @@ def test_a_run_is_not_resumed_or_evaluated_with_another_network(command):
     ("override", "said"),
     [
         ("data.test=/no/where", "/no/where: there is no such file or folder"),
-        ("sampler.batch_size=64", "data.train: got 10 persons, wanted at least 16"),
+        ("sampler.batch_size=64", "data.train: got 10 identities, wanted at least 16"),
         ("model.backbone=resnet5", "model.backbone: got 'resnet5'"),
         ("model.weights=/no/where.pth", "model.weights: got /no/where.pth"),
         ("runtime.device=nowhere", "runtime.device: got 'nowhere'"),
@@ -316,6 +316,7 @@ def test_broken_images_are_skipped_alike_wherever_images_are_kept(own):
         code, err = run("tiny", f"name={cache}", "data.broken=skip", f"data.cache={cache}")
         assert code == 0, err
         assert (
-            sum("another image of that person takes its place" in x for x in err.splitlines()) == 2
+            sum("another image of that identity takes its place" in x for x in err.splitlines())
+            == 2
         )
         assert_same_weights(cache, "off")

@@ -95,7 +95,7 @@ def test_a_calibration_by_camera_is_used_in_searches(home, capsys, monkeypatch):
     fitted = Calibration.load(home / "run" / "calibration.json")
     assert fitted.cameras
     own = ", ".join(f"{first} and {second}" for first, second in fitted.cameras)
-    assert f"of their own, with enough persons: cameras {own}\n" in told
+    assert f"of their own, with enough identities: cameras {own}\n" in told
     assert cli.main(["calibrate", "run", "--by-camera", *("--data", "market") * 2]) == 2
     assert "--by-camera: got 2 data sets, wanted one" in capsys.readouterr().err
     query = next(iter(sorted((home / "market" / "query").glob("*_c1*"))))

@@ -23,7 +23,7 @@ from fastapi.testclient import TestClient
 
 from qaconv_reid.serve import Desk, ServeError, listen, make_app
 from qaconv_reid.serve import desk as desk_of
-from qaconv_reid.serve import pictures as limits
+from qaconv_reid.serve import images as limits
 
 PERSONS = 4
 
@@ -67,9 +67,9 @@ def client(app):
     return TestClient(app, base_url="http://127.0.0.1:8765")
 
 
-def as_file(picture, kind="PNG"):
+def as_file(image, kind="PNG"):
     stream = io.BytesIO()
-    picture.save(stream, format=kind)
+    image.save(stream, format=kind)
     return stream.getvalue()
 
 
@@ -78,13 +78,13 @@ def upload(client, data, kind="image/png"):
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     return draw_person(2, 1, 0)
 
 
 @pytest.fixture(scope="module")
-def query(client, picture):
-    return upload(client, as_file(picture)).json()["id"]
+def query(client, image):
+    return upload(client, as_file(image)).json()["id"]
 
 
 def sentence(answer, status):
@@ -109,9 +109,9 @@ def test_facts(client, gallery, matcher):
     assert len(set(facts["sample"])) == 8
 
 
-def test_an_upload_finds_what_a_search_finds(client, query, gallery, picture):
+def test_an_upload_finds_what_a_search_finds(client, query, gallery, image):
     ranking = client.get(f"/api/queries/{query}/ranking?k=5").json()
-    hits = gallery.search(picture, k=5)
+    hits = gallery.search(image, k=5)
     assert [(row["row"], row["score"], row["probability"]) for row in ranking["found"]] == [
         (hit.number, hit.score, hit.probability) for hit in hits
     ]
@@ -151,9 +151,9 @@ def test_the_parts_of_a_pair_add_up_to_its_score(client, query, plain):
         assert parts == pytest.approx(pair["score"])
 
 
-def test_a_pair_says_what_each_place_matched(client, query, matcher, gallery, picture):
+def test_a_pair_says_what_each_location_matched(client, query, matcher, gallery, image):
     pair = client.get(f"/api/queries/{query}/rows/7").json()
-    here = matcher.features([picture])[0].half().float()
+    here = matcher.features([image])[0].half().float()
     there = gallery.table.maps(np.array([7]))[0].float()
     table = here.flatten(1).T @ there.flatten(1)
     assert pair["query"]["best"] == table.argmax(dim=1).tolist()
@@ -168,11 +168,11 @@ def test_a_pair_says_what_each_place_matched(client, query, matcher, gallery, pi
         assert match["part"] == pytest.approx(both)
 
 
-def test_pictures_are_pixels_and_nothing_else_of_the_file(client, picture, home):
+def test_images_are_pixels_and_nothing_else_of_the_file(client, image, home):
     exif = Image.Exif()
     exif[0x010E] = "where it was taken"
     stream = io.BytesIO()
-    picture.save(stream, format="JPEG", exif=exif, quality=95)
+    image.save(stream, format="JPEG", exif=exif, quality=95)
     assert b"where it was taken" in stream.getvalue()
     query = upload(client, stream.getvalue(), "image/jpeg").json()["id"]
     shown = client.get(f"/api/queries/{query}/image")
@@ -183,10 +183,10 @@ def test_pictures_are_pixels_and_nothing_else_of_the_file(client, picture, home)
     assert Image.open(io.BytesIO(row.content)).size == (WIDTH, HEIGHT)
 
 
-def test_only_the_newest_queries_are_kept(client, picture, query, monkeypatch, gallery, matcher):
+def test_only_the_newest_queries_are_kept(client, image, query, monkeypatch, gallery, matcher):
     monkeypatch.setattr(desk_of, "_KEPT_QUERIES", 2)
     own = TestClient(make_app(Desk(gallery, matcher, (HEIGHT, WIDTH))), base_url="http://localhost")
-    names = [upload(own, as_file(picture)).json()["id"] for _ in range(3)]
+    names = [upload(own, as_file(image)).json()["id"] for _ in range(3)]
     assert own.get(f"/api/queries/{names[2]}/ranking").status_code == 200
     said = sentence(own.get(f"/api/queries/{names[0]}/ranking"), 404)
     assert said == "query: got one that is not kept any more, wanted the image once again"
@@ -204,7 +204,7 @@ def bomb(width, height):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
-def test_uploads_have_limits(client, picture):
+def test_uploads_have_limits(client, image):
     large = bytes(limits.MAX_BYTES + 1)
     assert "too many bytes, wanted at most 10,000,000" in sentence(upload(client, large), 413)
     # Without a length told beforehand: by chunks.
@@ -237,8 +237,8 @@ def test_what_is_no_image_is_refused(client, data, kind, said):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_other_kinds_of_images(client, picture, kind):
-    assert upload(client, as_file(picture, kind), f"image/{kind.lower()}").status_code == 201
+def test_other_kinds_of_images(client, image, kind):
+    assert upload(client, as_file(image, kind), f"image/{kind.lower()}").status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -298,12 +298,12 @@ def test_an_image_that_is_gone_is_told_without_its_folder(matcher, tmp_path):
     assert said == "row: got 0, whose image gone.png cannot be read any more"
 
 
-def test_an_empty_gallery(matcher, picture):
+def test_an_empty_gallery(matcher, image):
     empty = make_app(Desk(matcher.gallery(), matcher, (HEIGHT, WIDTH)))
     client = TestClient(empty, base_url="http://localhost")
     facts = client.get("/api/gallery").json()
     assert (facts["rows"], facts["cameras"], facts["times"], facts["sample"]) == (0, [], None, [])
-    query = upload(client, as_file(picture)).json()["id"]
+    query = upload(client, as_file(image)).json()["id"]
     assert client.get(f"/api/queries/{query}/ranking").json()["found"] == []
 
 
@@ -411,7 +411,7 @@ def test_the_api_is_described(client):
     assert client.get("/docs").status_code == 404
 
 
-def test_nothing_is_written(gallery, matcher, picture, tmp_path, monkeypatch):
+def test_nothing_is_written(gallery, matcher, image, tmp_path, monkeypatch):
     """Not even for an upload: a file that is opened to be written to fails the request."""
     import builtins
 
@@ -426,7 +426,7 @@ def test_nothing_is_written(gallery, matcher, picture, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     app = make_app(Desk(gallery, matcher, (HEIGHT, WIDTH)))
     client = TestClient(app, base_url="http://localhost")
-    query = upload(client, as_file(picture)).json()["id"]
+    query = upload(client, as_file(image)).json()["id"]
     for path in ("ranking", "image", "rows/3"):
         assert client.get(f"/api/queries/{query}/{path}").status_code == 200
     assert list(tmp_path.iterdir()) == []

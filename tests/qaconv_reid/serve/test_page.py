@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -16,12 +17,17 @@ from support.browser import (
     without_words,
 )
 from support.images import write_market
+from support.scripts import load_script
 from support.trained import HEIGHT, WIDTH, write_run
 
 pytest.importorskip("fastapi")
 from qaconv_reid.serve import Desk, listen, make_app
 
 pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs" / "images"
+SCREENSHOTS = ROOT / "benchmarks" / "screenshots.py"
 
 #: What a drop, or a paste, gives to a page.
 GIVE = """([kind, target, file]) => {
@@ -99,7 +105,7 @@ def test_a_crop_is_searched_with(address, open_page, crop, way):
     assert shown == [WIDTH] * 12
 
 
-def test_a_place_that_is_pointed_at_says_what_it_matched(address, open_page, crop):
+def test_a_location_that_is_pointed_at_says_what_it_matched(address, open_page, crop):
     page = open_page(address)
     page.wait_for_selector("#sample img")
     with (
@@ -116,14 +122,14 @@ def test_a_place_that_is_pointed_at_says_what_it_matched(address, open_page, cro
     assert page.locator("#pair line.against").count() == against
     for side, (own, other) in enumerate((("query", "result"), ("result", "query"))):
         box = page.locator("g.side image").nth(side).bounding_box()
-        place = 5  # row 3, column 2 of 4 rows and 2 columns
+        location = 5  # row 3, column 2 of 4 rows and 2 columns
         page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.6 * box["height"])
-        best = pair[own]["best"][place]
+        best = pair[own]["best"][location]
         words = page.inner_text("#told")
         matched = f"{other} row {best // 2 + 1}, column {best % 2 + 1}"
         assert f"{own} row 3, column 2 is most like {matched}" in words
-        assert f"correlation {pair[own]['maximum'][place]:.2f}" in words
-        speaks = "against" if pair[own]["part"][place] < 0 else "for"
+        assert f"correlation {pair[own]['maximum'][location]:.2f}" in words
+        speaks = "against" if pair[own]["part"][location] < 0 else "for"
         assert f"speaks {speaks} a match" in words
         assert page.locator(f"#pair line.{speaks}").count() >= 1
         assert page.locator("#pair .location.in").count() == 2
@@ -225,3 +231,16 @@ def test_what_goes_wrong_is_said_in_a_sentence(address, open_page, crop, tmp_pat
     page.route("**/api/**", lambda route: route.abort())
     page.locator("#found button").nth(3).click()
     page.wait_for_selector("text=The server does not answer: is qaconv serve still running?")
+
+
+def test_the_screenshots_of_the_docs_are_taken(address, chromium, crop):
+    take = load_script(SCREENSHOTS).of_serve
+    images = take(chromium, address, crop, ["2", "3"])
+    assert {name: image.size for name, image in images.items()} == {
+        "serve.jpg": (1200, 640),
+        "serve_location.jpg": (1168, 640),
+    }
+    assert all((DOCS / name).is_file() for name in images)
+    row = images["serve_location.jpg"]
+    assert row.getpixel((412, 320)) == (255, 255, 255)  # between two of its three parts
+    assert max(row.getpixel((430, 10))) < 60  # the phone's page is dark

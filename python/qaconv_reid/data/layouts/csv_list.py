@@ -69,15 +69,17 @@ def _split(text: str) -> str:
     return split
 
 
-def _check_persons(table: Table, paths: list[Path], persons: list[str]) -> None:
-    """That no image is listed as two persons'."""
+def _check_identities(table: Table, paths: list[Path], persons: list[str]) -> None:
+    """That no image is listed under two identities."""
     first: dict[str, int] = {}
     twice = []
     for row, path in enumerate(paths):
         before = first.setdefault(os.path.normpath(path), row)
         if persons[before] != persons[row]:
             twice.append(row)
-    table.refuse("path", "images that stand under another person as well", twice, "one person each")
+    table.refuse(
+        "path", "images that stand under another identity as well", twice, "one identity each"
+    )
 
 
 def _load(root: Path) -> ReidDataset:
@@ -95,7 +97,7 @@ def _load(root: Path) -> ReidDataset:
     cameras = table.labels("camera", "a name or a whole number from 0, or nothing", optional=True)
     times = table.column("time", _time, "seconds on the camera's clock, or nothing")
     splits = table.column("split", _split, f"one of {', '.join(PARTS)}, or nothing for train")
-    _check_persons(table, paths, persons)
+    _check_identities(table, paths, persons)
 
     person_number = number_labels(persons)
     camera_number = number_labels(filter(None, cameras))

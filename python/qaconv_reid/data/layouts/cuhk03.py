@@ -13,7 +13,7 @@ from qaconv_reid.data.layouts import three_folders
 from qaconv_reid.data.layouts.layout import Counts, Layout
 from qaconv_reid.data.records import Record, ReidDataset
 
-_NAME = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d+)_\d+\.")
+_NAME = re.compile(r"(?P<pid>-?\d+)_c(?P<camera>\d+)_\d+\.")
 _EXAMPLE = "0001_c1_1.png"
 
 
@@ -22,7 +22,7 @@ def _looks_like(path: Path) -> bool:
 
 
 def _record(path: Path, match: re.Match[str]) -> Record:
-    return Record(path, int(match["person"]), int(match["camera"]))
+    return Record(path, int(match["pid"]), int(match["camera"]))
 
 
 def _load(root: Path) -> ReidDataset:

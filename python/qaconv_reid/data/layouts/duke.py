@@ -12,7 +12,7 @@ from qaconv_reid.data.layouts import three_folders
 from qaconv_reid.data.layouts.layout import Counts, Layout
 from qaconv_reid.data.records import DataError, Record, ReidDataset
 
-_NAME = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d+)_f(?P<frame>\d+)")
+_NAME = re.compile(r"(?P<pid>-?\d+)_c(?P<camera>\d+)_f(?P<frame>\d+)")
 _EXAMPLE = "0001_c2_f0046182.jpg"
 _FRAMES_PER_SECOND = 59.94
 
@@ -31,7 +31,7 @@ def _record(path: Path, match: re.Match[str]) -> Record:
     if not 1 <= camera <= len(_CAMERA_START):
         raise DataError(f"{path}: got camera {camera}, wanted 1 to {len(_CAMERA_START)}")
     frame = int(match["frame"]) + _CAMERA_START[camera - 1]
-    return Record(path, int(match["person"]), camera, frame / _FRAMES_PER_SECOND)
+    return Record(path, int(match["pid"]), camera, frame / _FRAMES_PER_SECOND)
 
 
 def _load(root: Path) -> ReidDataset:

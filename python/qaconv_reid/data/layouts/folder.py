@@ -16,7 +16,7 @@ from qaconv_reid.data.table import NOTHING
 
 #: Names that tell a person and a camera, as those of Market-1501, DukeMTMC, MARS, VeRi and of
 #: rendered people do.
-_NAMED = re.compile(r"(?P<person>-?\d+)(?:_s(?P<scene>\d+))?_?[cC](?:am)?(?P<camera>\d{1,9})(?!\d)")
+_NAMED = re.compile(r"(?P<pid>-?\d+)(?:_s(?P<scene>\d+))?_?[cC](?:am)?(?P<camera>\d{1,9})(?!\d)")
 
 #: Names that begin with some number, a person's perhaps.
 _LEADING = re.compile(r"(\d+)[_\-]")
@@ -87,7 +87,7 @@ def _check_persons(root: Path, images: Mapping[Path, list[Path]]) -> None:
     leading: set[str] = set()
     crowd: tuple[Path, Counter[str]] | None = None
     for person, files in images.items():
-        named = [match["person"] for path in files if (match := _NAMED.match(path.name))]
+        named = [match["pid"] for path in files if (match := _NAMED.match(path.name))]
         several = sorted(set(named))
         if len(several) > 1:
             _refuse(
@@ -124,7 +124,7 @@ def _cameras(images: Iterable[Path]) -> tuple[dict[Path, int], tuple[str, ...]]:
         # Cameras of a scene (rendered people) are other cameras in the next one.
         if match is None or match["scene"]:
             continue
-        if match["person"].lstrip("0") == path.parent.name.lstrip("0"):
+        if match["pid"].lstrip("0") == path.parent.name.lstrip("0"):
             cameras[path] = int(match["camera"])
     if not cameras:
         return {}, ()

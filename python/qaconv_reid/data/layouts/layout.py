@@ -13,7 +13,7 @@ from qaconv_reid.data.records import ReidDataset
 class Counts(NamedTuple):
     """Published size of a part; None where no number is published."""
 
-    persons: int | None
+    identities: int | None
     images: int | None
 
 

@@ -11,7 +11,7 @@ from qaconv_reid.data.layouts.layout import Counts, Layout
 from qaconv_reid.data.layouts.naming import Named
 from qaconv_reid.data.records import Record, ReidDataset
 
-_NAME = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d+)s(?P<sequence>\d+)_(?P<frame>\d+)_\d+")
+_NAME = re.compile(r"(?P<pid>-?\d+)_c(?P<camera>\d+)s(?P<sequence>\d+)_(?P<frame>\d+)_\d+")
 _EXAMPLE = "0002_c1s1_000451_03.jpg"
 _FRAMES_PER_SECOND = 25.0
 
@@ -46,7 +46,7 @@ def _load(root: Path) -> ReidDataset:
     def record(path: Path, match: re.Match[str]) -> Record:
         camera, sequence = int(match["camera"]), int(match["sequence"])
         frame = int(match["frame"]) + offsets[camera, sequence]
-        return Record(path, int(match["person"]), camera, frame / _FRAMES_PER_SECOND)
+        return Record(path, int(match["pid"]), camera, frame / _FRAMES_PER_SECOND)
 
     return three_folders.build("Market-1501", "market", root, images, record, notes)
 

@@ -39,13 +39,13 @@ def _read_list(list_file: Path, folder: Path) -> list[Record]:
     for number, line in enumerate(read_text(list_file).split("\n"), start=1):
         if not line.strip():
             continue
-        relative, _, person = line.strip().rpartition(" ")
+        relative, _, pid = line.strip().rpartition(" ")
         match = _NAME.match(Path(relative).name)
         outside = Path(relative).is_absolute() or ".." in Path(relative).parts
-        if match is None or outside or not is_number(person):
+        if match is None or outside or not is_number(pid):
             strange.append(f"line {number}: {line.strip()}")
             continue
-        records.append(Record(folder / relative, int(person), int(match["camera"])))
+        records.append(Record(folder / relative, int(pid), int(match["camera"])))
     if strange:
         raise DataError(
             f"{list_file}: got {len(strange)} lines that cannot be read ({shorten(strange)}), "
@@ -68,7 +68,7 @@ def _load(root: Path) -> ReidDataset:
     train_folder, test_folder = (root / name for name in _VERSIONS[version])
     train = _read_list(root / _LISTS["train"], train_folder)
     train += _read_list(root / _LISTS["val"], train_folder)
-    # The test lists count their persons from 0 again, and none of them is in the training lists.
+    # The test lists count their identities from 0 again, and none of them is in the training lists.
     shift = 1 + max((record.person for record in train), default=-1)
     query, gallery = (
         tuple(
@@ -79,7 +79,7 @@ def _load(root: Path) -> ReidDataset:
     )
     notes = (
         "train is the lists train and val",
-        f"persons of the test lists are numbered from {shift}, after those of training",
+        f"identities of the test lists are numbered from {shift}, after those of training",
     )
     return ReidDataset(f"MSMT17 {version}", "msmt17", root, tuple(train), query, gallery, notes)
 

@@ -130,7 +130,7 @@ def load_by_pattern(root: Path, text: str) -> ReidDataset:
         notes.append("no folders train, query, gallery: every image is in train")
     junk = [one.path for one in fitting if re.fullmatch(r"0*-0*1", _group(one, "pid"))]
     if junk:
-        notes.append(f"{len(junk)} junk images (person -1) left out")
+        notes.append(f"{len(junk)} junk images (pid -1) left out")
     left_out = {*elsewhere, *junk}
     kept = [one for one in fitting if one.path not in left_out]
     parts = _records(root, kept, told=told)
@@ -146,14 +146,14 @@ def load_by_pattern(root: Path, text: str) -> ReidDataset:
 
 
 def _records(root: Path, kept: list[Preview], *, told: bool) -> dict[str, tuple[Record, ...]]:
-    person = number_labels(_group(one, "pid") for one in kept)
+    pids = number_labels(_group(one, "pid") for one in kept)
     camera = number_labels(filter(None, (_group(one, "cam") for one in kept)))
     track = number_labels(filter(None, (_group(one, "track") for one in kept)))
     parts: dict[str, list[Record]] = {part: [] for part in PARTS}
     for one in kept:
         record = Record(
             root / one.path,
-            person[_group(one, "pid")],
+            pids[_group(one, "pid")],
             camera.get(_group(one, "cam")),
             _time(root, one),
             track=track.get(_group(one, "track")),

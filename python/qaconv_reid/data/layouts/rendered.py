@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qaconv_reid.data.records import DataError, Record
 
-NAME = re.compile(r"(?P<person>\d+)_s(?P<scene>\d+)_c(?P<camera>\d+)_f(?P<frame>\d+)")
+NAME = re.compile(r"(?P<pid>\d+)_s(?P<scene>\d+)_c(?P<camera>\d+)_f(?P<frame>\d+)")
 
 _FRAMES_PER_SECOND = 24.0
 
@@ -34,7 +34,7 @@ def record(
         raise DataError(f"{path}: got scene {scene}, wanted 0 to {len(camera_offset) - 1}")
     return Record(
         path,
-        person=int(match["person"]),
+        person=int(match["pid"]),
         camera=camera_offset[scene] + int(match["camera"]),
         time=(frame_offset[scene] + int(match["frame"])) / _FRAMES_PER_SECOND,
     )

@@ -23,7 +23,7 @@ def looks_like(path: Path, pattern: re.Pattern[str]) -> bool:
 
 
 def parse_parts(root: Path, pattern: re.Pattern[str], wanted: str) -> dict[str, list[Named]]:
-    """The named images of each part, junk included; ``pattern`` has a group ``person``."""
+    """The named images of each part, junk included; ``pattern`` has a group ``pid``."""
     return {part: parse(root / FOLDERS[part], pattern, wanted) for part in PARTS}
 
 
@@ -34,11 +34,11 @@ def without_junk(images: dict[str, list[Named]]) -> tuple[dict[str, list[Named]]
     wrong match.
     """
     kept = {
-        part: [named for named in items if int(named[1]["person"]) >= 0]
+        part: [named for named in items if int(named[1]["pid"]) >= 0]
         for part, items in images.items()
     }
     dropped = sum(map(len, images.values())) - sum(map(len, kept.values()))
-    return kept, ((f"{dropped} junk images (person -1) left out",) if dropped else ())
+    return kept, ((f"{dropped} junk images (pid -1) left out",) if dropped else ())
 
 
 def build(

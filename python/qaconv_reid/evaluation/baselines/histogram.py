@@ -1,4 +1,4 @@
-"""Color histograms of stripes: what a picture's colors alone are worth."""
+"""Color histograms of stripes: what an image's colors alone are worth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ColorHistogram"]
 _STRIPES = 6
 _BINS = 16
 _SIZE = (64, 128)
-#: A person stands in the middle of a picture: what is left out at either side is ground and wall,
+#: A person stands in the middle of an image: what is left out at either side is ground and wall,
 #: of which the histogram would rather find the camera than the person.
 _MARGIN = 12
 
@@ -24,7 +24,7 @@ _MARGIN = 12
 class ColorHistogram(Baseline):
     """Histograms of hue, of saturation and of value in six stripes; each sums to 1.
 
-    Compared by the sum of absolute differences. Only the middle of a picture counts.
+    Compared by the sum of absolute differences. Only the middle of an image counts.
     """
 
     name = "color histogram"

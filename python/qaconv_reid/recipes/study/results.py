@@ -180,7 +180,7 @@ def _compared(
             one, other = (
                 _over_seeds([which[seed][1] for seed in common]) for which in (baseline, runs)
             )
-            comparison = compare(one, other, next(iter(runs.values()))[1].persons)
+            comparison = compare(one, other, next(iter(runs.values()))[1].pids)
             for name, difference in (("rank1", comparison.rank1), ("mAP", comparison.mAP)):
                 row[f"{name}_over_baseline"] = {
                     "value": difference.value,

@@ -1,4 +1,4 @@
-"""The pictures of a page, inside the page: small JPEGs, as many as there is room for."""
+"""The images of a page, inside the page: small JPEGs, as many as there is room for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Album"]
 
 
 class Album:
-    """Pictures by name, as data URIs.
+    """Images by name, as data URIs.
 
     Args:
         room: characters that all of them together may take.
@@ -21,17 +21,17 @@ class Album:
         self._room = room
         self._uris: dict[str, str] = {}
         self.left_out = 0
-        """Pictures that there was no room for."""
+        """Images that there was no room for."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._uris
 
-    def add(self, name: str, picture: Image.Image, *, quality: int = 80) -> None:
-        """Take a picture in, where there is room; a name that is there keeps its picture."""
+    def add(self, name: str, image: Image.Image, *, quality: int = 80) -> None:
+        """Take an image in, where there is room; a name that is there keeps its image."""
         if name in self._uris:
             return
         stream = io.BytesIO()
-        picture.convert("RGB").save(stream, format="JPEG", quality=quality, optimize=True)
+        image.convert("RGB").save(stream, format="JPEG", quality=quality, optimize=True)
         uri = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
         if len(uri) > self._room:
             self.left_out += 1
@@ -40,5 +40,5 @@ class Album:
         self._uris[name] = uri
 
     def uri(self, name: str) -> str | None:
-        """A picture, or None where it was left out."""
+        """An image, or None where it was left out."""
         return self._uris.get(name)

@@ -33,7 +33,7 @@ def render_page(data: Mapping[str, Any], album: Album) -> str:
 
     Args:
         data: of `qaconv_reid.recipes.report.gather`: every number of the page.
-        album: the pictures that ``data`` names.
+        album: the images that ``data`` names.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),

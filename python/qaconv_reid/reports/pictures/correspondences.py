@@ -1,4 +1,4 @@
-"""Why two images match: lines between positions that belong together, and both heat maps."""
+"""Why two images match: lines between locations that belong together, and both heat maps."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _panel(
 
 
 def _strongest(found: Correspondences) -> float:
-    """The greatest part of a position, by magnitude: where the heat maps' colors end."""
+    """The greatest part of a location, by magnitude: where the heat maps' colors end."""
     return max(float(heat.abs().max()) for heat in (found.probe_heat, found.gallery_heat)) or 1.0
 
 
@@ -119,7 +119,7 @@ def _sum(found: Correspondences) -> str:
     """How the score adds up."""
     left, right = float(found.probe_heat.sum()), float(found.gallery_heat.sum())
     return (
-        f"score {found.score:.2f} = {left:.2f} positions of the left image "
+        f"score {found.score:.2f} = {left:.2f} locations of the left image "
         f"{_signed(right)} of the right {_signed(found.bias)} the same for all pairs"
     )
 
@@ -133,7 +133,7 @@ def _color(value: float) -> Color:
 
 
 def _heat(image: Image.Image, heat: Tensor, strongest: float) -> Image.Image:
-    """The image in gray, each position in the color of its part."""
+    """The image in gray, each location in the color of its part."""
     rows, columns = heat.shape
     colors = Image.new("RGB", (columns, rows))
     shares = Image.new("L", (columns, rows))
@@ -180,7 +180,7 @@ def _draw_lines(
 def _point(
     corner: tuple[int, int], place: tuple[int, int], cell: tuple[float, float], columns: int
 ) -> tuple[float, float]:
-    """Where a line ends in a position, in fine pixels.
+    """Where a line ends in a location, in fine pixels.
 
     A little lower in each column than in the one before: else the lines between two rows would lie
     on each other.
@@ -223,7 +223,7 @@ def _legend(width: int, strongest: float, lines: tuple[Match, ...], of: int) -> 
         draw.text((x + 44, 3), text, fill=INK, font=font(_SMALL))
         x += 44 + text_width(text, _SMALL) + 28
     told = (
-        f"lines: {len(lines)} of the {of} pairs of positions that are each other's best; "
+        f"lines: {len(lines)} of the {of} pairs of locations that are each other's best; "
         f"the thickest is {strongest_line:.2f} of the score"
     )
     draw.text((0, line_height + 3), fitting(told, _SMALL, width), fill=_GRAY, font=font(_SMALL))
@@ -235,6 +235,6 @@ def _legend(width: int, strongest: float, lines: tuple[Match, ...], of: int) -> 
         share = 0.9 * (abs(step) / 60) ** 0.7
         color = blend((220, 220, 220), _color(step), share)
         draw.line((x + step + 60, y + 4, x + step + 60, y + 17), fill=color)
-    told = f"{high}   heat maps: each position's part of the score"
+    told = f"{high}   heat maps: each location's part of the score"
     draw.text((x + 129, y + 3), told, fill=INK, font=font(_SMALL))
     return sheet

@@ -125,7 +125,7 @@ def test_a_file_that_is_not_text(tmp_path):
         (f"path,person\n{'x' * 5000},1\n", "names 1 of 1 images that do not exist"),
         (
             "path,person\nimages/0.jpg,1\nimages/../images/0.jpg,2\n",
-            r"path: got 1 images that stand under another person as well \('line 3: images/\.\./",
+            r"path: got 1 images that stand under another identity as well \('line 3: images/\.\./",
         ),
         ("path,person\nimages/0.jpg,1\n\0\n", "cannot be read|person|path"),
     ],

@@ -39,7 +39,7 @@ def test_mars_has_tracks_and_junk(tmp_path):
         (1, 1, 2, 1.0),
     ]
     assert [r.person for r in dataset.train] == [3]
-    assert "1 junk images (person -1) left out" in dataset.notes
+    assert "1 junk images (pid -1) left out" in dataset.notes
     assert "no query images" in check(tmp_path, pattern=MARS).problems[0]
 
 

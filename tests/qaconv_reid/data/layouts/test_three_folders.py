@@ -43,7 +43,7 @@ def test_market_persons_cameras_and_order(market):
 def test_market_drops_junk_and_keeps_distractors(market):
     dataset = load(market)
     assert [r.person for r in dataset.gallery] == [0, 10]
-    assert "2 junk images (person -1) left out" in dataset.notes
+    assert "2 junk images (pid -1) left out" in dataset.notes
 
 
 def test_market_time_joins_the_sequences_of_a_camera(market):
@@ -142,5 +142,5 @@ def test_the_three_are_told_apart_by_their_names_here_and_one_level_down(
 def test_a_number_that_no_tensor_can_hold_is_refused(tmp_path, digits):
     save_images(tmp_path / QUERY, [f"{'9' * digits}_c1s1_000001_00.jpg"])
     save_images(tmp_path / GALLERY, [f"{'9' * digits}_c2s1_000001_00.jpg"])
-    with pytest.raises(DataError, match="person: got a number of more than 18 digits"):
+    with pytest.raises(DataError, match="identity: got a number of more than 18 digits"):
         load(tmp_path)

@@ -43,9 +43,9 @@ def decoded(data: bytes) -> Image.Image:
         raise Refused(415, str(error)) from None
 
 
-def as_jpeg(picture: Image.Image) -> bytes:
+def as_jpeg(image: Image.Image) -> bytes:
     """For the page: nothing of the file but its pixels, and no more of them than are seen."""
-    shown = picture.copy()
+    shown = image.copy()
     shown.thumbnail((_TALLEST, _TALLEST))
     stream = io.BytesIO()
     shown.save(stream, format="JPEG", quality=90)
