@@ -1,4 +1,4 @@
-"""What a camera sees where nobody walks: ground, walls, sky and posts."""
+"""What a camera sees where nobody walks: ground, walls, sky and things."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from qaconv_reid.people.camera import View
 from qaconv_reid.people.fabric import noise_at
 from qaconv_reid.people.kit import Array
-from qaconv_reid.people.scenes import DOMAINS, Post, Spot, spots
+from qaconv_reid.people.scenes import DOMAINS, spots
+from qaconv_reid.people.streams import stream
 from qaconv_reid.people.surface import linear
+from qaconv_reid.people.things import draw_thing
 
-__all__ = ["backdrop", "draw_post"]
+__all__ = ["backdrop"]
 
 #: Textures take coordinates on a plane, metres, and answer 0 to 1 between two colors and a
 #: brightness.
@@ -123,7 +124,7 @@ def _paint(texture: tuple[str, tuple[float, ...], tuple[float, ...]], u: Array, 
 def backdrop(seed: int, domain: str, number: int) -> Array:
     """The light that falls into a camera of a domain, ``[H, W, 3]`` float16, its own pixels."""
     spot = spots(seed, DOMAINS[domain])[number]
-    generator = np.random.default_rng([seed, 2, list(DOMAINS).index(domain), number])
+    generator = stream(seed, "backdrop", domain, number)
     camera, place = spot.camera, spot.domain
     view = camera.view()
     x, y = np.meshgrid(
@@ -160,25 +161,6 @@ def backdrop(seed: int, domain: str, number: int) -> Array:
     # Large shadows and pools of light.
     pools = 1 + 0.10 * noise_at(x * 0.12 + shift[0] * 5, y * 0.12 + shift[1] * 5)
     picture *= np.clip(pools, 0.6, 1.4)[..., None]
-    for post in spot.posts:
-        draw_post(picture, post, view, spot)
+    for thing in sorted(spot.things, key=lambda thing: -thing.y):
+        draw_thing(picture, thing, view, light)
     return np.clip(picture, 0, 8).astype(np.float16)
-
-
-def draw_post(picture: Array, post: Post, view: View, spot: Spot) -> None:
-    """Draw a post over what the picture holds."""
-    height, width = picture.shape[:2]
-    ends = np.array([(post.x, post.y, 0), (post.x, post.y, post.height)], np.float32)
-    screen, depth = view.project(ends)
-    reach = post.radius * view.pixels_per_metre(float(depth[0]))
-    left, right = float(screen[0, 0]) - reach, float(screen[0, 0]) + reach
-    first, last = max(int(np.ceil(left - 0.5)), 0), min(int(np.ceil(right - 0.5)), width)
-    top = min(max(int(screen[1, 1]), 0), height)
-    bottom = min(max(int(screen[0, 1]), 0), height)
-    if first >= last or top >= bottom:
-        return
-    across = (np.arange(first, last) + 0.5 - screen[0, 0]) / max(reach, 1e-3)
-    light = spot.light()
-    facing = np.clip(np.sqrt(np.maximum(1 - across**2, 0)) * 0.6 + across * 0.4, 0.1, 1)
-    shade = facing[:, None] * np.array(light.direct) + 0.7 * np.array(light.sky)
-    picture[top:bottom, first:last] = (linear(post.color) * shade).astype(np.float32)

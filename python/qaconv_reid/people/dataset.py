@@ -34,7 +34,7 @@ from qaconv_reid.text import SaidError
 __all__ = ["GENERATION", "MANIFEST", "PeopleError", "Request", "default_folder", "make"]
 
 #: Grows whenever the same seed gives other pictures.
-GENERATION = 2
+GENERATION = 3
 MANIFEST = "manifest.json"
 
 #: Bytes that a picture takes on a disk, blocks of 4 KiB and its share of the folder included;
@@ -48,7 +48,7 @@ _AHEAD = 4
 _RANGES = (
     ("train", 0, 5000),
     ("test", 0, 4999),
-    ("visits", 2, 6),
+    ("visits", 2, 8),
     ("shots", 1, 50),
     ("families", 0, 1),
 )

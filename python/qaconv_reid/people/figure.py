@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qaconv_reid.people import parts
 from qaconv_reid.people.kit import ARM, FOOT, HAND, HEAD, LEG, TORSO, Array, Kit
 from qaconv_reid.people.look import Look
-from qaconv_reid.people.pose import hanging, pose
+from qaconv_reid.people.pose import Gait, hanging, pose
 
 __all__ = ["Figure", "Posed", "dress", "scalp", "walk"]
 
@@ -53,6 +53,8 @@ class Posed:
     """``[V, 3]``."""
     normals: Array
     """``[V, 3]``: of length 1."""
+    phase: float
+    """Of the stride, 0 to 1: cloth falls by it."""
 
 
 def scalp(place: Array, look: Look) -> Array:
@@ -225,9 +227,9 @@ def _girth(points: Array, part: NDArray[np.uint8]) -> float:
     return float(np.ptp(torso[:, 0]))
 
 
-def walk(kit: Kit, figure: Figure, phase: float) -> Posed:
-    """The figure at a phase of its stride, standing on the ground."""
-    turned, places = pose(kit, figure.joints, figure.hung, figure.look.gait, phase)
+def walk(kit: Kit, figure: Figure, phase: float, gait: Gait | None = None) -> Posed:
+    """The figure at a phase of its stride, standing on the ground; by its own gait or another."""
+    turned, places = pose(kit, figure.joints, figure.hung, gait or figure.look.gait, phase)
     offsets = places - np.einsum("jab,jb->ja", turned, figure.joints)
     transform = np.concatenate([turned, offsets[:, :, None]], 2).reshape(len(places), 12)
     blended = (figure.weights @ transform).reshape(-1, 3, 4)
@@ -236,4 +238,4 @@ def walk(kit: Kit, figure: Figure, phase: float) -> Posed:
     points[carried] = figure.points[carried] + places[figure.anchors[carried]]
     points[:, 2] -= points[: len(kit.mean), 2].min()
     points = points.astype(np.float32)
-    return Posed(figure, points, _normals(points, figure.faces))
+    return Posed(figure, points, _normals(points, figure.faces), phase % 1)

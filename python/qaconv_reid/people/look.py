@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qaconv_reid.people.fabric import PATTERNS
+from qaconv_reid.people.fabric import PATTERNS, TROUSER_PATTERNS
 from qaconv_reid.people.kit import Array, Kit
 from qaconv_reid.people.pose import Gait
 
-__all__ = ["Color", "Garment", "Look", "draw_family", "draw_look"]
+__all__ = ["Color", "Garment", "Look", "Trim", "draw_family", "draw_look"]
 
 #: Red, green, blue; 0 to 1, as they are displayed.
 Color = tuple[float, float, float]
@@ -37,6 +37,22 @@ _CLOTHES: tuple[tuple[Color, float], ...] = (
     ((0.55, 0.74, 0.82), 2),  # sky
     ((0.39, 0.22, 0.45), 1),  # purple
     ((0.88, 0.40, 0.13), 1),  # orange
+)
+#: Trousers are more alike than what is worn above them.
+_TROUSERS: tuple[tuple[Color, float], ...] = (
+    ((0.07, 0.07, 0.08), 14),  # black
+    ((0.15, 0.15, 0.17), 8),  # anthracite
+    ((0.30, 0.30, 0.32), 5),  # gray
+    ((0.09, 0.11, 0.19), 8),  # navy
+    ((0.14, 0.19, 0.31), 9),  # dark denim
+    ((0.22, 0.30, 0.45), 8),  # denim
+    ((0.40, 0.50, 0.63), 5),  # light denim
+    ((0.62, 0.55, 0.43), 5),  # beige
+    ((0.36, 0.28, 0.20), 3),  # brown
+    ((0.29, 0.29, 0.21), 3),  # olive
+    ((0.84, 0.83, 0.80), 2.5),  # white
+    ((0.42, 0.09, 0.12), 1),  # burgundy
+    ((0.55, 0.55, 0.55), 3),  # light gray
 )
 _SKIN: tuple[Color, ...] = (
     (0.93, 0.78, 0.69),
@@ -73,6 +89,20 @@ class Garment:
     """Factor on the size of the pattern."""
     phase: float = 0.0
     """0 to 1: moves the pattern, and seeds those that are drawn at random."""
+    grain: float = 0.5
+    """0 to 1: chooses among the widths, angles and motifs of the pattern's family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """What is sewn to an upper garment in other colors; None where it is the garment's own."""
+
+    sleeves: Color | None = None
+    ribs: Color | None = None
+    """Of collar, cuffs and the hem."""
+    zip: Color | None = None
+    """A line down the middle of the front."""
+    pockets: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +122,7 @@ class Look:
     """``none``, ``cap``, ``hat``, ``beanie`` or ``hood``."""
     hat_color: Color
     top: Garment
+    trim: Trim
     sleeve: float
     """Along the arm: 0 none, 1 to the wrist."""
     hem: float
@@ -134,17 +165,53 @@ def _near(generator: np.random.Generator, base: Array | Color, spread: float) ->
     return (r, g, b)
 
 
-def _garment(generator: np.random.Generator, patterned: float) -> Garment:
-    ground = _pick(generator, _CLOTHES, 0.08)
-    figure = _pick(generator, _CLOTHES, 0.08)
-    while max(abs(a - b) for a, b in zip(ground, figure, strict=True)) < 0.18:
-        figure = _pick(generator, _CLOTHES, 0.08)
+def _garment(
+    generator: np.random.Generator,
+    patterned: float,
+    table: tuple[tuple[Color, float], ...] = _CLOTHES,
+    patterns: tuple[str, ...] = PATTERNS,
+) -> Garment:
+    ground = _pick(generator, table, 0.10)
+    figure = _pick(generator, _CLOTHES, 0.10)
+    # Most patterns are quiet: shades of the ground, not another color.
+    quiet = generator.random() < 0.35
+    while not quiet and max(abs(a - b) for a, b in zip(ground, figure, strict=True)) < 0.18:
+        figure = _pick(generator, _CLOTHES, 0.10)
+    if quiet:
+        shift = float(generator.choice((-1, 1))) * float(generator.uniform(0.06, 0.16))
+        r, g, b = np.clip(np.array(ground) + shift, 0.03, 0.97).tolist()
+        figure = (r, g, b)
     plain = generator.random() >= patterned
     return Garment(
-        colors=(ground, figure, _pick(generator, _CLOTHES, 0.08)),
-        pattern="plain" if plain else str(generator.choice(PATTERNS[1:])),
-        scale=float(generator.uniform(0.7, 1.5)),
+        colors=(ground, figure, _pick(generator, _CLOTHES, 0.10)),
+        pattern="plain" if plain else str(generator.choice(patterns[1:])),
+        scale=float(generator.uniform(0.6, 1.7)),
         phase=float(generator.random()),
+        grain=float(generator.random()),
+    )
+
+
+def _trousers(generator: np.random.Generator) -> Garment:
+    garment = _garment(generator, 0.4, _TROUSERS, TROUSER_PATTERNS)
+    if generator.random() < 0.06:
+        return replace(garment, pattern=str(generator.choice(("plaid", "pinstripes", "blotches"))))
+    if garment.pattern in ("washed", "cuffs"):
+        # Lighter where it is worn.
+        r, g, b = np.clip(np.array(garment.colors[0]) * 1.5 + 0.08, 0, 0.95).tolist()
+        return replace(garment, colors=(garment.colors[0], (r, g, b), garment.colors[2]))
+    return garment
+
+
+def _trim(generator: np.random.Generator, warm: bool) -> Trim:
+    def some(share: float, color: Color) -> Color | None:
+        return color if generator.random() < share else None
+
+    colors = [_pick(generator, _CLOTHES, 0.1) for _ in range(3)]
+    return Trim(
+        sleeves=some(0.10, colors[0]),
+        ribs=some(0.22, colors[1]),
+        zip=some(0.45 if warm else 0.04, colors[2]),
+        pockets=bool(generator.random() < (0.5 if warm else 0.08)),
     )
 
 
@@ -205,13 +272,14 @@ def draw_look(generator: np.random.Generator, kit: Kit) -> Look:
             )
         ),
         hat_color=_pick(generator, _CLOTHES, 0.1),
-        top=_garment(generator, 0.3 if coat else 0.55),
+        top=_garment(generator, 0.35 if coat else 0.6),
+        trim=_trim(generator, warm),
         sleeve=1.0 if warm else float(generator.choice((0.12, 0.3, 0.42, 0.75, 1.0))),
         hem=hem,
         collar=float(generator.uniform(1.47, 1.56)),
         open_front=float(generator.uniform(0.02, 0.07)) if warm and generator.random() < 0.5 else 0,
         inner=_pick(generator, _CLOTHES, 0.08),
-        bottom=_garment(generator, 0.35 if is_skirt else 0.12),
+        bottom=_garment(generator, 0.35) if is_skirt else _trousers(generator),
         bottom_end=end,
         is_skirt=is_skirt,
         ease=(
@@ -229,7 +297,7 @@ def draw_look(generator: np.random.Generator, kit: Kit) -> Look:
             stride=float(generator.uniform(0.7, 1.05)),
             swing=float(generator.uniform(0.35, 1.15)),
             stoop=float(generator.uniform(-0.02, 0.12)),
-            holds_up=umbrella is not None or bool(generator.random() < 0.06),
+            right="swing" if umbrella is None else "front",
         ),
     )
 
@@ -251,6 +319,7 @@ def draw_family(generator: np.random.Generator, kit: Kit, count: int) -> list[Lo
             pattern,
             other.top.scale,
             other.top.phase,
+            other.top.grain,
         )
         alike = replace(
             first,
@@ -267,6 +336,7 @@ def draw_family(generator: np.random.Generator, kit: Kit, count: int) -> list[Lo
             {"shoes": other.shoes, "sole": other.sole},
             {"sleeve": other.sleeve, "open_front": other.open_front, "inner": other.inner},
             {"skin": other.skin},
+            {"trim": other.trim},
         )
         for index in generator.choice(len(changes), generator.integers(2, 5), replace=False):
             alike = replace(alike, **changes[index])

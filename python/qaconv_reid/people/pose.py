@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from qaconv_reid.people.kit import Array, Kit
 
-__all__ = ["Gait", "hanging", "pose", "rotations"]
+__all__ = ["ARMS", "Arm", "Gait", "hanging", "pose", "rotations"]
+
+#: What an arm does: ``swing`` goes with the stride.
+Arm = Literal["swing", "front", "ear", "pocket", "back", "folded", "chest"]
+
+#: The directions that upper and lower arm then point in, in the chest's frame: x away from the
+#: body's middle, -y forward, z up.
+ARMS: Mapping[Arm, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "front": ((0.10, -0.50, -0.85), (-0.10, -0.95, 0.20)),
+    "ear": ((0.35, -0.55, -0.75), (-0.35, -0.10, 0.95)),
+    "pocket": ((0.25, 0.25, -0.95), (-0.15, -0.35, -0.95)),
+    "back": ((0.12, 0.40, -0.90), (-0.75, 0.30, -0.60)),
+    "folded": ((0.15, -0.35, -0.90), (-0.85, -0.50, 0.15)),
+    "chest": ((0.20, -0.40, -0.90), (-0.35, -0.35, 0.85)),
+}
 
 #: Each limb bone, the bone whose joint it points at, and how it hangs: the direction it has in a
 #: body that stands, x to the left and away from the body.
@@ -31,8 +47,14 @@ class Gait:
     """Factor on those of the arms."""
     stoop: float = 0.0
     """Radians that the upper body leans forward."""
-    holds_up: bool = False
-    """The right hand is held up in front, as with an umbrella or a telephone."""
+    left: Arm = "swing"
+    right: Arm = "swing"
+    look: float = 0.0
+    """Radians that the head is turned to the left."""
+    nod: float = 0.0
+    """Radians that it looks down."""
+    twist: float = 0.0
+    """Radians that the chest is turned to the left."""
 
 
 def rotations(vectors: Array) -> Array:
@@ -76,6 +98,21 @@ def hanging(kit: Kit, joints: Array) -> Array:
     return turns
 
 
+def _hold(
+    kit: Kit, local: Array, directions: tuple[tuple[float, ...], ...], side: str, sign: int
+) -> None:
+    """Turn an arm's bones against their parents so that they point in these directions."""
+    hanging_to = {name: direction for name, _, direction in _HANGING}
+    above = np.eye(3, dtype=np.float32)
+    for name, direction in zip(("upperarm", "lowerarm"), directions, strict=True):
+        start, end = (
+            np.array((sign * x, y, z), np.float32) for x, y, z in (hanging_to[name], direction)
+        )
+        turn = _aligning(start, end)
+        local[kit.bones[name + side]] = above.T @ turn
+        above = turn
+
+
 def pose(kit: Kit, joints: Array, hung: Array, gait: Gait, phase: float) -> tuple[Array, Array]:
     """Transforms of the bones of a body.
 
@@ -101,10 +138,13 @@ def pose(kit: Kit, joints: Array, hung: Array, gait: Gait, phase: float) -> tupl
         elif "arm" in name:
             vectors[bone] *= gait.swing
     vectors[kit.bones["spine_01"], 0] += gait.stoop
-    if gait.holds_up:
-        vectors[kit.bones["upperarm_r"]] = (-0.5, 0.0, 0.0)
-        vectors[kit.bones["lowerarm_r"]] = (-1.5, 0.0, 0.0)
+    vectors[kit.bones["spine_02"], 2] += gait.twist
+    vectors[kit.bones["neck_01"]] += (0.5 * gait.nod, 0, 0.4 * gait.look)
+    vectors[kit.bones["head"]] += (0.5 * gait.nod, 0, 0.6 * gait.look)
     local = rotations(vectors)
+    for arm, side, sign in ((gait.left, "_l", 1), (gait.right, "_r", -1)):
+        if arm != "swing":
+            _hold(kit, local, ARMS[arm], side, sign)
     count = len(joints)
     turned = np.empty((count, 3, 3), np.float32)
     whole = np.empty((count, 3, 3), np.float32)

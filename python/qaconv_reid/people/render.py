@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from qaconv_reid.people.camera import View
@@ -15,7 +16,9 @@ from qaconv_reid.people.kit import Array
 from qaconv_reid.people.raster import barycentric, draw_faces, draw_outline
 from qaconv_reid.people.surface import colors_at
 
-__all__ = ["Light", "draw_person", "shadows"]
+__all__ = ["Light", "Mask", "draw_person", "shadows"]
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Light:
 
 def draw_person(
     picture: Array, posed: Posed, points: Array, turn: Array, view: View, light: Light
-) -> None:
+) -> Mask:
     """Draw a person over what the picture holds.
 
     Args:
@@ -51,23 +54,27 @@ def draw_person(
         turn: ``[3, 3]``: the rotation from the figure to the world.
         view: from the world to the picture.
         light: of the scene.
+
+    Returns:
+        ``[H, W]``: where the person covers the picture.
     """
     height, width = picture.shape[:2]
+    covered = np.zeros((height, width), bool)
     figure = posed.figure
     screen, depth = view.project(points)
     if depth.min() < 0.3:
-        return
+        return covered
     # Only the part of the picture that the person covers is drawn.
     low = np.clip(np.floor(screen.min(0)), 0, (width, height)).astype(int)
     high = np.clip(np.ceil(screen.max(0)) + 1, 0, (width, height)).astype(int)
     if (high <= low).any():
-        return
+        return covered
     ids = draw_faces(
         screen - low.astype(np.float32), depth, figure.faces, figure.double_sided, *(high - low)
     )
     y, x = np.nonzero(ids >= 0)
     if len(x) == 0:
-        return
+        return covered
     face = ids[y, x]
     x, y = x + low[0], y + low[1]
     weight = barycentric(screen, figure.faces, face, x, y)
@@ -76,8 +83,12 @@ def draw_person(
     )
     value = np.einsum("nk,nkc->nc", weight, attributes[figure.faces][face])
     normal, place, limb, sky = value[:, :3], value[:, 3:6], value[:, 6], value[:, 7]
-    # Wrinkles: cloth is not as smooth as a mesh.
-    normal[:, 2] += 0.10 * noise_at(place[:, 0] * 420 + place[:, 1] * 300, place[:, 2] * 330)
+    # Wrinkles and folds: cloth is not as smooth as a mesh, and falls anew with every stride.
+    across, up = place[:, 0] * 420 + place[:, 1] * 300, place[:, 2] * 330
+    normal[:, 2] += 0.10 * noise_at(across, up)
+    fall = np.float32(posed.phase * 64)
+    normal[:, 2] += 0.22 * noise_at(across * 0.35 + fall, up * 0.3 + 0.5 * across, 11)
+    normal[:, 0] += 0.18 * noise_at(across * 0.5 + fall, up * 0.22, 12)
     normal /= np.sqrt(np.maximum(np.einsum("nc,nc->n", normal, normal), 1e-12))[:, None]
     away = (normal @ view.forward) > 0.15
     normal[away & figure.double_sided[face]] *= -1
@@ -88,6 +99,8 @@ def draw_person(
     amounts = np.stack([direct, up * sky, (1 - up) * (0.3 + 0.7 * sky)], 1)
     color *= amounts @ np.array((light.direct, light.sky, light.ground), np.float32)
     picture[y, x] = color
+    covered[y, x] = True
+    return covered
 
 
 #: Shadows are drawn with this share of the picture's pixels in each direction.

@@ -11,8 +11,10 @@ import numpy as np
 from qaconv_reid.people.camera import Camera, Sensor
 from qaconv_reid.people.look import Color
 from qaconv_reid.people.render import Light
+from qaconv_reid.people.streams import stream
+from qaconv_reid.people.things import Thing, put
 
-__all__ = ["DOMAINS", "Domain", "Post", "Spot", "spots"]
+__all__ = ["DOMAINS", "Domain", "Spot", "spots"]
 
 Range = tuple[float, float]
 
@@ -50,23 +52,14 @@ class Domain:
     quality: tuple[int, int]
     vignette: Range
     haze: Range
-    posts: float
-    """Expected number of posts before a camera."""
+    things: tuple[str, ...]
+    """Kinds of what stands there, as often as they are named."""
+    clutter: float
+    """Expected number of things before a camera."""
     crowd: float
     """Share of the pictures with a passer-by."""
     jitter: float
     """Of the box, in shares of its size."""
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A pole or pillar."""
-
-    x: float
-    y: float
-    radius: float
-    height: float
-    color: Color
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +70,7 @@ class Spot:
     number: int
     camera: Camera
     wall_y: float
-    posts: tuple[Post, ...]
+    things: tuple[Thing, ...]
     shade: float
     """0 in the light of the scene, 1 where the main light does not reach."""
     turn: float
@@ -109,7 +102,7 @@ DOMAINS: Mapping[str, Domain] = {
     for domain in (
         Domain(
             name="plaza",
-            cameras=6,
+            cameras=8,
             light=Light(
                 (-0.5, -0.6, 1.1), (1.55, 1.45, 1.25), (0.42, 0.50, 0.66), (0.30, 0.28, 0.24), 0.05
             ),
@@ -120,7 +113,7 @@ DOMAINS: Mapping[str, Domain] = {
             aisle=0,
             frame=(1280, 720),
             mount=(2.6, 4.6),
-            near_far=(7, 17),
+            near_far=(6, 22),
             tall=(150, 225),
             exposure=(0.8, 1.15),
             balance=((0.92, 1.08), (0.97, 1.03), (0.88, 1.1)),
@@ -132,15 +125,16 @@ DOMAINS: Mapping[str, Domain] = {
             quality=(82, 94),
             vignette=(0, 0.15),
             haze=(0, 0.04),
-            posts=0.6,
+            things=("pole", "pole", "bin", "sign", "bench", "bicycle", "planter", "car", "railing"),
+            clutter=1.6,
             crowd=0.3,
             jitter=0.05,
         ),
         Domain(
             name="station",
-            cameras=6,
+            cameras=8,
             light=Light(
-                (0.3, -0.3, 1.0), (0.78, 0.56, 0.30), (0.20, 0.16, 0.12), (0.08, 0.07, 0.05), 0.55
+                (0.3, -0.3, 1.0), (0.98, 0.72, 0.42), (0.28, 0.23, 0.18), (0.11, 0.10, 0.08), 0.55
             ),
             ground=("tiles", (0.40, 0.37, 0.34), (0.28, 0.26, 0.25)),
             wall=("platform", (0.30, 0.27, 0.24), (0.80, 0.68, 0.40)),
@@ -149,25 +143,26 @@ DOMAINS: Mapping[str, Domain] = {
             aisle=0,
             frame=(704, 576),
             mount=(2.8, 4.2),
-            near_far=(6, 15),
+            near_far=(5, 17),
             tall=(72, 112),
             exposure=(0.75, 1.25),
             balance=((1.0, 1.2), (0.95, 1.03), (0.72, 1.0)),
             contrast=(0.85, 1.05),
             saturation=(0.55, 0.85),
-            noise=(6, 11),
+            noise=(4, 9),
             blur=(0.4, 0.8),
             motion=(0, 3),
             quality=(28, 48),
             vignette=(0.1, 0.35),
             haze=(0.01, 0.05),
-            posts=1.0,
+            things=("pillar", "pole", "bin", "sign", "bench", "trolley", "railing"),
+            clutter=1.6,
             crowd=0.45,
             jitter=0.08,
         ),
         Domain(
             name="campus",
-            cameras=5,
+            cameras=8,
             light=Light(
                 (0.4, 0.2, 1.4), (0.30, 0.31, 0.33), (0.82, 0.88, 0.96), (0.22, 0.24, 0.20), 0.95
             ),
@@ -178,7 +173,7 @@ DOMAINS: Mapping[str, Domain] = {
             aisle=0,
             frame=(960, 720),
             mount=(6.0, 9.0),
-            near_far=(4, 11),
+            near_far=(4, 13),
             tall=(105, 150),
             exposure=(0.7, 1.0),
             balance=((0.86, 0.98), (0.96, 1.04), (0.98, 1.16)),
@@ -190,13 +185,14 @@ DOMAINS: Mapping[str, Domain] = {
             quality=(60, 80),
             vignette=(0, 0.1),
             haze=(0.04, 0.14),
-            posts=0.4,
+            things=("pole", "bench", "bicycle", "planter", "bin", "railing"),
+            clutter=1.4,
             crowd=0.3,
             jitter=0.06,
         ),
         Domain(
             name="corridor",
-            cameras=6,
+            cameras=8,
             light=Light(
                 (0.1, -0.5, 1.6), (0.46, 0.55, 0.48), (0.44, 0.54, 0.50), (0.26, 0.31, 0.29), 0.75
             ),
@@ -207,7 +203,7 @@ DOMAINS: Mapping[str, Domain] = {
             aisle=1.7,
             frame=(800, 600),
             mount=(2.3, 2.8),
-            near_far=(3.2, 9.0),
+            near_far=(3.2, 11.0),
             tall=(165, 240),
             exposure=(0.75, 1.1),
             balance=((0.74, 1.0), (1.0, 1.12), (0.8, 1.18)),
@@ -219,7 +215,8 @@ DOMAINS: Mapping[str, Domain] = {
             quality=(50, 75),
             vignette=(0.3, 0.6),
             haze=(0, 0.06),
-            posts=0.15,
+            things=("bin", "planter", "trolley", "sign", "pillar"),
+            clutter=1.2,
             crowd=0.4,
             jitter=0.07,
         ),
@@ -235,7 +232,7 @@ def spots(seed: int, domain: Domain) -> tuple[Spot, ...]:
 
 
 def _spot(seed: int, domain: Domain, number: int) -> Spot:
-    generator = np.random.default_rng([seed, 1, list(DOMAINS).index(domain.name), number])
+    generator = stream(seed, "spot", domain.name, number)
 
     def draw(bounds: Range) -> float:
         return float(generator.uniform(*bounds))
@@ -270,21 +267,22 @@ def _spot(seed: int, domain: Domain, number: int) -> Spot:
         height=domain.frame[1],
         sensor=sensor,
     )
-    posts = []
-    for _ in range(int(generator.poisson(domain.posts))):
-        y = float(generator.uniform(0.8 * near, 0.8 * far))
-        radius = float(generator.uniform(0.04, 0.14))
-        gray = float(generator.uniform(0.1, 0.6))
-        tint = generator.uniform(0.85, 1.1, 3)
-        r, g, b = np.clip(gray * tint, 0, 1).tolist()
+    things = []
+    for _ in range(int(generator.poisson(domain.clutter))):
+        kind = str(generator.choice(domain.things))
+        # A car before the camera would hide the place.
+        nearest = 0.6 * far if kind == "car" else 0.8 * near
+        y = float(generator.uniform(nearest, 0.8 * far))
         x = float(generator.uniform(-0.35, 0.35) * y)
-        posts.append(Post(x, y, radius, float(generator.uniform(1.0, 4.0)), (r, g, b)))
+        if domain.aisle:  # along the walls
+            x = float(generator.choice((-1, 1)) * generator.uniform(0.45, 0.8) * domain.aisle)
+        things.append(put(kind, x, y, generator))
     return Spot(
         domain=domain,
         number=number,
         camera=camera,
         wall_y=far + draw(domain.wall_distance),
-        posts=tuple(posts),
+        things=tuple(things),
         shade=float(generator.choice((0.0, 0.0, 0.0, 0.0, 1.0)))
         if domain.light.softness < 0.3
         else 0.0,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
-from qaconv_reid.people.backdrop import backdrop, draw_post
-from qaconv_reid.people.camera import View
+from qaconv_reid.people.backdrop import backdrop
+from qaconv_reid.people.box import detect
+from qaconv_reid.people.camera import Sensor, View
+from qaconv_reid.people.change import as_seen
 from qaconv_reid.people.figure import Figure, Posed, dress, walk
 from qaconv_reid.people.kit import Array, load_kit
 from qaconv_reid.people.look import Look, draw_family, draw_look
-from qaconv_reid.people.render import draw_person, shadows
+from qaconv_reid.people.render import Light, draw_person, shadows
 from qaconv_reid.people.scenes import DOMAINS, Spot, spots
 from qaconv_reid.people.sensor import develop
 from qaconv_reid.people.sizes import FAMILY, LOOK_ALIKES
-from qaconv_reid.people.walks import Person, Presence, Sighting
+from qaconv_reid.people.stance import act, draw_stance
+from qaconv_reid.people.streams import stream
+from qaconv_reid.people.things import Thing, draw_thing
+from qaconv_reid.people.walks import FRAME_RATE, Person, Presence, Sighting
 
 __all__ = ["look_of", "take"]
 
@@ -24,8 +31,10 @@ __all__ = ["look_of", "take"]
 _TALLEST = 256
 #: Pictures are drawn with more pixels than they have, up to this height.
 _DRAWN = 300
-#: A box that a detector got badly wrong: how often.
-_BAD_BOX = 0.08
+#: Share of somebody that may be hidden.
+_FOUND = 0.5
+#: Seconds for which a camera keeps its exposure and its white balance.
+_STEADY = 600
 
 
 def look_of(seed: int, person: Person, families: float = LOOK_ALIKES) -> Look:
@@ -36,8 +45,7 @@ def look_of(seed: int, person: Person, families: float = LOOK_ALIKES) -> Look:
 
 @lru_cache(maxsize=64)
 def _family(seed: int, pool: str, number: int, families: float) -> list[Look]:
-    key = sum(map(ord, pool)) * 31 + len(pool)
-    generator = np.random.default_rng([seed, 6, key, number])
+    generator = stream(seed, "family", pool, number)
     kit = load_kit()
     if generator.random() < families:
         return draw_family(generator, kit, FAMILY)
@@ -45,95 +53,132 @@ def _family(seed: int, pool: str, number: int, families: float) -> list[Look]:
 
 
 @lru_cache(maxsize=128)
-def _figure(seed: int, person: Person, families: float) -> Figure:
-    return dress(load_kit(), look_of(seed, person, families))
+def _figure(seed: int, domain: str, person: Person, visit: int, families: float) -> Figure:
+    look = look_of(seed, person, families)
+    if visit >= 0:
+        look = as_seen(look, stream(seed, "visit", domain, person.pool, person.number, visit))
+    return dress(load_kit(), look)
 
 
 class _Standing:
     """Somebody at a place in the world."""
 
-    def __init__(self, seed: int, presence: Presence, families: float) -> None:
-        figure = _figure(seed, presence.person, families)
+    def __init__(self, seed: int, domain: str, presence: Presence, families: float) -> None:
+        person = presence.person
+        figure = _figure(seed, domain, person, presence.visit, families)
+        # The same for the whole of a visit, as seen by whoever is near.
+        own = stream(seed, "stance", domain, person.pool, person.number, presence.visit + 1)
+        stance = draw_stance(own)
+        gait = act(figure.look.gait, stance)
         # A stride is as long as the legs make it.
-        phase = presence.walked / (0.82 * figure.look.height * figure.look.gait.stride)
-        self.posed: Posed = walk(load_kit(), figure, phase)
+        phase = presence.walked / (0.82 * figure.look.height * max(gait.stride, 0.3))
+        self.posed: Posed = walk(load_kit(), figure, phase, gait)
         angle = presence.heading + np.pi / 2
+        if stance.pace < 0.3:  # who waits looks anywhere
+            angle += float(own.normal(0, 1.2))
         cosine, sine = np.cos(angle), np.sin(angle)
         self.turn = np.array(((cosine, -sine, 0), (sine, cosine, 0), (0, 0, 1)), np.float32)
         place = np.array((presence.x, presence.y, 0), np.float32)
         self.points: Array = self.posed.points @ self.turn.T + place
         self.y = presence.y
 
+    def extent(self, view: View) -> tuple[Array, Array]:
+        """The least and the greatest x and y of it, pixels."""
+        screen, _ = view.project(self.points)
+        return screen.min(0), screen.max(0)
 
-def _box(
-    low: Array, high: Array, spot: Spot, generator: np.random.Generator
-) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of a detector's box, pixels of the camera."""
-    width, height = high - low
-    jitter = spot.domain.jitter
-    move = generator.normal(0, jitter, 4) * (width, height, width, height)
-    pad = generator.uniform(0.02, 0.07)
-    box = np.array(
-        (low[0] - pad * width, low[1] - pad * height, high[0] + pad * width, high[1] + pad * height)
+
+def _sensor(seed: int, sighting: Sighting, spot: Spot, distance: float) -> Sensor:
+    """The camera's, as it is at the time and for the distance, metres, of what is seen."""
+    sensor, (near, far) = spot.camera.sensor, spot.domain.near_far
+    window = int(sighting.frame / FRAME_RATE // _STEADY)
+    drift = stream(seed, "drift", sighting.domain, sighting.spot, sighting.sequence, window)
+    light = float(np.exp(0.06 * drift.normal()))
+    red, green, blue = (value * float(np.exp(0.02 * drift.normal())) for value in sensor.balance)
+    # Sharp in the middle, and what is near is smeared over more pixels.
+    middle = 0.45 * near + 0.55 * far
+    return replace(
+        sensor,
+        exposure=sensor.exposure * light,
+        balance=(red, green, blue),
+        blur=sensor.blur + 0.3 * float(abs(np.log(distance / middle))),
+        motion=sensor.motion * middle / distance,
     )
-    box += 0.5 * move
-    if generator.random() < _BAD_BOX:
-        # The head or the feet are cut off, or there is much around.
-        side = int(generator.integers(4))
-        box[side] += (
-            float(generator.uniform(-0.15, 0.25))
-            * (width, height)[side % 2]
-            * (1 if side < 2 else -1)
-        )
-    # A box of a walking person is never a sliver.
-    wide = max(box[2] - box[0], 0.36 * (box[3] - box[1]))
-    middle = 0.5 * (box[0] + box[2])
-    camera = spot.camera
-    left, right = np.clip((middle - wide / 2, middle + wide / 2), 0, camera.width)
-    top, bottom = np.clip(box[[1, 3]], 0, camera.height)
-    return float(left), float(top), float(right), float(bottom)
 
 
 def take(seed: int, sighting: Sighting, families: float = LOOK_ALIKES) -> Image.Image:
-    """The picture of a sighting, before its compression; see `look_of` for the families."""
-    number = sighting.subject.person.number
-    key = sum(map(ord, sighting.subject.person.pool)) * 31
-    generator = np.random.default_rng(
-        [seed, 7, len(sighting.domain), key, number, sighting.spot, sighting.shot]
+    """The picture of a sighting, before its compression; see `look_of` for the families.
+
+    ``info["hidden"]`` of it is the share of the subject, within the picture, that others hide.
+    """
+    domain, person = sighting.domain, sighting.subject.person
+    generator = stream(
+        seed, "shot", domain, person.pool, person.number, sighting.spot, sighting.shot
     )
     spot = spots(seed, DOMAINS[sighting.domain])[sighting.spot]
-    subject = _Standing(seed, sighting.subject, families)
+    subject = _Standing(seed, domain, sighting.subject, families)
     view = spot.camera.view()
-    screen, _ = view.project(subject.points)
-    left, top, right, bottom = _box(screen.min(0), screen.max(0), spot, generator)
-    # Somebody at the very edge is still cut to a picture of some size.
-    right, bottom = max(right, left + 8), max(bottom, top + 16)
-    wide, tall = right - left, bottom - top
+    near = [
+        _Standing(seed, domain, presence, families)
+        for presence in sighting.others
+        if abs(presence.x - sighting.subject.x) < 3 and presence.y > 1.5
+    ]
+    beside = min(near, key=lambda other: float(np.ptp((other.y, subject.y))), default=None)
+    box = detect(
+        subject.extent(view),
+        None if beside is None else beside.extent(view),
+        spot.domain.jitter,
+        (spot.camera.width, spot.camera.height),
+        generator,
+    )
+    wide, tall = box.right - box.left, box.bottom - box.top
     shrink = min(1.0, _TALLEST / tall)
     size = max(round(wide * shrink), 8), max(round(tall * shrink), 16)
     finer = min(2.0, max(_DRAWN / size[1], 1.0))
     width, height = round(size[0] * finer), round(size[1] * finer)
     scale = height / tall
-    window = view.window(left, top, scale)
-    picture = _background(seed, sighting, (left, top, scale), width, height)
+    window = view.window(box.left, box.top, scale)
+    picture = _background(seed, sighting, (box.left, box.top, scale), width, height)
     light = spot.light()
 
-    people = [subject]
-    reach = 1.2 + 0.5 * wide / view.pixels_per_metre(float(np.hypot(subject.y, 3)))
-    for presence in sighting.others:
-        if abs(presence.x - sighting.subject.x) < reach and presence.y > 1.5:
-            people.append(_Standing(seed, presence, families))
+    people = [subject, *near]
     _cast(picture, people, window, spot)
-    drawn = [(person.y, person) for person in people] + [
-        (post.y, post) for post in spot.posts if post.y < subject.y
-    ]
-    for _, thing in sorted(drawn, key=lambda pair: -pair[0]):
-        if isinstance(thing, _Standing):
-            draw_person(picture, thing.posed, thing.points, thing.turn, window, light)
+    things = [thing for thing in spot.things if thing.y < subject.y]
+    everything: list[_Standing | Thing] = [*people, *things]
+    standing = sorted(everything, key=lambda one: -one.y)
+    bare = picture.copy()
+    hidden = _draw(picture, standing, subject, window, light)
+    if hidden > _FOUND:
+        # No detector finds who is hidden by so much: the picture is taken when the view is free.
+        picture = bare
+        behind = [one for one in standing if one.y >= subject.y]
+        hidden = _draw(picture, behind, subject, window, light)
+    corner = _corner(spot, box.left, box.top, size[1] / tall, *size)
+    distance = float(np.hypot(subject.y, spot.camera.place[2] - 0.9))
+    image = develop(picture, _sensor(seed, sighting, spot, distance), size, corner, generator)
+    image.info["hidden"] = hidden
+    return image
+
+
+def _draw(
+    picture: Array,
+    standing: Sequence[_Standing | Thing],
+    subject: _Standing,
+    window: View,
+    light: Light,
+) -> float:
+    """Draw what stands there, the farthest first; the share of the subject that is hidden."""
+    seen, whole = None, 1
+    for one in standing:
+        if isinstance(one, Thing):
+            covered = draw_thing(picture, one, window, light)
         else:
-            draw_post(picture, thing, window, spot)
-    corner = _corner(spot, left, top, size[1] / tall, *size)
-    return develop(picture, spot.camera.sensor, size, corner, generator)
+            covered = draw_person(picture, one.posed, one.points, one.turn, window, light)
+        if one is subject:
+            seen, whole = covered, max(int(covered.sum()), 1)
+        elif seen is not None:
+            seen &= ~covered
+    return 0.0 if seen is None else 1 - float(seen.sum()) / whole
 
 
 def _background(

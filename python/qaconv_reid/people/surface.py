@@ -24,7 +24,7 @@ def linear(color: Color | Array) -> Array:
 
 def _cloth(garment: Garment, u: Array, v: Array) -> Array:
     colors = linear(np.array(garment.colors, np.float32))
-    return pattern(garment.pattern, u, v, garment.scale, garment.phase, colors)
+    return pattern(garment.pattern, u, v, garment.scale, garment.phase, garment.grain, colors)
 
 
 def _around(place: Array) -> Array:
@@ -66,10 +66,26 @@ def _head(place: Array, look: Look) -> Array:
     return color
 
 
+def _sew(place: Array, color: Array, front: Mask, look: Look) -> None:
+    """Zip, pockets and ribs of an upper garment, over its cloth."""
+    trim, x, z = look.trim, place[:, 0], place[:, 2]
+    if trim.pockets:
+        flap = front & (np.abs(np.abs(x) - 0.085) < 0.045) & (np.abs(z - 1.06) < 0.012)
+        color[flap] *= 0.6
+        if look.top.grain > 0.5:  # on the chest too
+            color[front & (np.abs(np.abs(x) - 0.075) < 0.035) & (np.abs(z - 1.36) < 0.008)] *= 0.6
+    if trim.ribs is not None:
+        ribs = (z < max(look.hem, 0.9) + 0.045) | (z > look.collar - 0.05)
+        color[ribs] = linear(trim.ribs)
+    if trim.zip is not None and look.open_front == 0:
+        color[front & (np.abs(x) < 0.008)] = linear(trim.zip)
+
+
 def _trunk(place: Array, look: Look) -> Array:
     around = _around(place)
     color = _cloth(look.top, around, place[:, 2])
     front = place[:, 1] < -0.03
+    _sew(place, color, front, look)
     if look.open_front > 0:
         # An open jacket: the strip is widest at the neck.
         wide = look.open_front * (0.5 + np.clip((place[:, 2] - 1.0) / 0.5, 0, 1))
@@ -94,6 +110,10 @@ def _trunk(place: Array, look: Look) -> Array:
 
 def _arm(place: Array, limb: Array, look: Look) -> Array:
     color = _cloth(look.top, place[:, 1] + 0.1, 1.45 - 0.55 * limb)
+    if look.trim.sleeves is not None:
+        color[:] = linear(look.trim.sleeves)
+    if look.trim.ribs is not None:
+        color[limb > look.sleeve - 0.09] = linear(look.trim.ribs)
     color[limb > look.sleeve] = linear(look.skin)
     return color
 

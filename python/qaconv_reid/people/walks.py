@@ -9,6 +9,7 @@ import numpy as np
 
 from qaconv_reid.people.scenes import DOMAINS, Domain, Spot, spots
 from qaconv_reid.people.sizes import Size
+from qaconv_reid.people.streams import stream
 
 __all__ = ["FRAME_RATE", "SEQUENCE", "TEST", "TRAIN", "Person", "Presence", "Sighting", "sightings"]
 
@@ -46,6 +47,8 @@ class Presence:
     """Radians from the x axis to where it walks."""
     walked: float
     """Metres: tells the phase of the stride."""
+    visit: int
+    """Which of its cameras it is, in the order it came by; -1 of who only passes by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,8 @@ class _Path:
         )
 
 
-def _stream(seed: int, *keys: int | str) -> np.random.Generator:
-    """Random numbers of their own for each thing that is named."""
-    numbers = [key if isinstance(key, int) else sum(map(ord, key)) * 31 + len(key) for key in keys]
-    return np.random.default_rng([seed, *numbers])
-
-
 def _groups(seed: int, pool: str, domain: str, count: int) -> list[list[int]]:
-    generator = _stream(seed, 3, pool, domain)
+    generator = stream(seed, "groups", pool, domain)
     order = generator.permutation(count).tolist()
     groups = []
     while order:
@@ -138,11 +135,11 @@ def sightings(seed: int, size: Size, domain: str, part: str) -> Iterator[list[Si
     by_person: dict[int, list[Sighting]] = {}
     visit_number = 0
     for group in _groups(seed, pool, domain, count):
-        generator = _stream(seed, 4, domain, pool, group[0])
+        generator = stream(seed, "route", domain, pool, group[0])
         paths = _route(generator, cameras, size.visits)
         aside = [0.65 * (i - (len(group) - 1) / 2) for i in range(len(group))]
         for member, number in enumerate(group):
-            own = _stream(seed, 5, domain, pool, number)
+            own = stream(seed, "walk", domain, pool, number)
             mine: list[Sighting] = []
             for visit, (camera, path) in enumerate(paths):
                 # Spread evenly, so that the total is the size's to a picture.
@@ -152,7 +149,7 @@ def sightings(seed: int, size: Size, domain: str, part: str) -> Iterator[list[Si
                 for shot in range(shots):
                     share = 0.06 + 0.88 * (shot + float(own.uniform(0.1, 0.9))) / shots
                     present = [
-                        _presence(path, share, aside[i], Person(pool, other), own)
+                        _presence(path, share, aside[i], Person(pool, other), visit, own)
                         for i, other in enumerate(group)
                     ]
                     others = [p for i, p in enumerate(present) if i != member]
@@ -200,11 +197,12 @@ def _route(
 
 
 def _presence(
-    path: _Path, share: float, aside: float, person: Person, own: np.random.Generator
+    path: _Path, share: float, aside: float, person: Person, visit: int, own: np.random.Generator
 ) -> Presence:
     x, y, heading = path.at(share, aside)
     heading += float(own.normal(0, 0.12))
-    return Presence(person, x, y, heading, share * path.length + 0.37 * person.number)
+    walked = share * path.length + 0.37 * person.number
+    return Presence(person, x, y, heading, walked, visit)
 
 
 def _passer_by(
@@ -223,5 +221,6 @@ def _passer_by(
             max(subject.y + float(own.uniform(-1.6, 2.5)), 1.5),
             float(own.uniform(0, 2 * np.pi)),
             float(own.uniform(0, 2)),
+            -1,
         )
     ]

@@ -97,7 +97,7 @@ def test_other_things_are_left_alone(tmp_path):
         (Request("tiny", naming="duke"), 1, "naming: got 'duke', wanted one of market, randperson"),
         (Request("tiny", seed=-1), 1, "seed: got -1, wanted 0 or more"),
         (Request("tiny", train=5001), 1, "train: got 5001, wanted 0 to 5000"),
-        (Request("tiny", visits=1), 1, "visits: got 1, wanted 2 to 6"),
+        (Request("tiny", visits=1), 1, "visits: got 1, wanted 2 to 8"),
         (Request("tiny", families=1.5), 1, "families: got 1.5, wanted 0 to 1"),
         (
             Request("tiny", domains=("plaza", "moon")),
@@ -138,7 +138,7 @@ def test_every_domain_is_a_data_set_in_market_layout(tiny):
         # Each query's person was seen by another camera too.
         seen = {(r.person, r.camera) for r in loaded.gallery}
         for record in loaded.query:
-            assert any((record.person, c) in seen for c in range(1, 7) if c != record.camera)
+            assert any((record.person, c) in seen for c in range(1, 9) if c != record.camera)
         assert data.check(tiny / domain).ok
 
 
@@ -157,7 +157,7 @@ def test_other_counts_than_the_sizes(tiny, tmp_path):
     manifest = people.make(asked, tmp_path / "t")
     assert manifest["identities"] == 4
     assert manifest["images"] == {"station": 8}
-    assert manifest["domains"] == {"station": {"train": 4, "test": 0, "cameras": 6}}
+    assert manifest["domains"] == {"station": {"train": 4, "test": 0, "cameras": 8}}
     assert len(data.load(tmp_path / "t" / "station").train) == 8
     # What was made of the same request is there already; of another it is not.
     assert people.make(asked, tmp_path / "t") == manifest
