@@ -71,8 +71,8 @@ def by_place(data: dict[str, Any]) -> list[str]:
     return lines
 
 
-def methods(data: dict[str, Any]) -> dict[str, list[Figures]]:
-    """The figures by method; those of runs that differ in nothing but the seed are one method."""
+def methods(data: dict[str, Any], variant: str = "plain") -> dict[str, list[Figures]]:
+    """The figures by method, of images as a variant has them; runs of several seeds are one."""
     names: dict[str, str] = {}
     settings: dict[str, Any] = {}
     for run in data["runs"]:
@@ -82,8 +82,7 @@ def methods(data: dict[str, Any]) -> dict[str, list[Figures]]:
             sys.exit(f"run {run['name']}: got other settings than the others of its sampler")
     found: dict[str, dict[str, Figures]] = {}
     for figure in data["figures"]:
-        # Other variants of the images are of another page.
-        if figure.get("variant", "plain") != "plain":
+        if figure.get("variant", "plain") != variant:
             continue
         # A baseline on the maps of a run is called after it: "stripes, run x".
         kind, comma, source = figure["method"].rpartition(", ")
@@ -106,13 +105,26 @@ def cell(runs: list[Figures]) -> str:
     return f"{over_seeds('rank1')} / {over_seeds('mAP')}"
 
 
+def by_variant(data: dict[str, Any]) -> list[str]:
+    """A column for each variant of the images of one domain, a row for each method."""
+    variants = list(dict.fromkeys(figure["variant"] for figure in data["figures"]))
+    names = {variant: methods(data, variant) for variant in variants}
+    lines = [f"| Rank-1 / mAP | {' | '.join(variants)} |", "|---|" + "---|" * len(variants)]
+    for method in names[variants[0]]:
+        cells = [cell(names[variant][method]) for variant in variants]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return lines
+
+
 #: Marker on the page -> file of FOLDER and the function that makes its table.
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "libraries": ("rendering.json", libraries),
     "images": ("rendering.json", images),
     "difficulty": ("small.json", by_place),
-    "real": ("real.json", by_place),
+    "real": ("real.json", by_variant),
     "finer": ("real_256.json", by_place),
+    "real-2": ("real_generation_2.json", by_variant),
+    "difficulty-2": ("small_generation_2.json", by_place),
 }
 
 
