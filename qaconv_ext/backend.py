@@ -86,13 +86,9 @@ class _State:
     warned: bool = False
 
 
-def _checked(name: str, source: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"{source}: got {name!r}, wanted one of {', '.join(NAMES)}")
-    return name
-
-
-_state = _State(_checked(os.environ.get("QACONV_BACKEND", "auto"), "QACONV_BACKEND"), False)
+_state = _State(
+    _checks.choice("QACONV_BACKEND", os.environ.get("QACONV_BACKEND", "auto"), NAMES), False
+)
 
 
 def set_backend(name: Name, *, strict: bool = False) -> None:
@@ -106,7 +102,7 @@ def set_backend(name: Name, *, strict: bool = False) -> None:
         ValueError: ``name`` is none of these.
     """
     strict = _checks.truth("strict", strict)
-    _state.name = _checked(name, "name")
+    _state.name = _checks.choice("name", name, NAMES)
     _state.strict = strict
     _state.warned = False
 
@@ -133,8 +129,7 @@ def set_simd_level(name: str) -> None:
         ValueError: this machine or this build does not have it.
     """
     levels = simd_levels()
-    if name not in levels:
-        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(levels) or 'none'}")
+    _checks.choice("name", name, levels)
     torch.ops.qaconv.set_simd_level(levels.index(name))
 
 

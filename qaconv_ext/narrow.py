@@ -148,6 +148,4 @@ class NarrowQAConv(nn.Module):
 
 
 def _code(precision: str) -> int:
-    if precision not in _CODES:
-        raise ValueError(f"precision: got {precision!r}, wanted one of {', '.join(_CODES)}")
-    return _CODES[precision]
+    return _CODES[_checks.choice("precision", precision, _CODES)]
