@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qaconv_ext import _arguments, _checks
-from qaconv_ext.graph.class_batches import ClassBatchSampler
+from qaconv_ext.graph.class_batch_sampler import ClassBatchSampler
 
 #: From one image number per class, in class order, to the class numbers of each class's nearest
 #: others, ``[classes, P - 1]``.

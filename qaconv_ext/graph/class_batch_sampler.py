@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from qaconv_ext import _checks
-from qaconv_ext.graph.balance import Balance
+from qaconv_ext.graph._balance import Balance
 from qaconv_ext.graph.class_queues import ClassQueues
-from qaconv_ext.graph.epoch_batches import EpochBatchSampler
+from qaconv_ext.graph.epoch_batch_sampler import EpochBatchSampler
 
 
 class ClassBatchSampler(EpochBatchSampler):
