@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qaconv_ext import _arguments, _checks
-from qaconv_ext.losses.rows import LossResult, check_rows, finite_rows, mean_of_rows
+from qaconv_ext.losses._reduction import LossResult, Reduction, checked, reduced
+from qaconv_ext.losses._rows import check_rows, finite_rows
 
 
 class ClassMemory(nn.Module):
@@ -142,16 +143,28 @@ class ClassMemoryLoss(nn.Module):
     """Focal binary cross entropy of each item against every class of the memory.
 
     ``Σ_c |y_c - σ(s_c)|² · BCE(s_c, y_c)`` with ``y_c`` 1 for the item's own class and 0 for the
-    others, gradient through both factors; the mean over the rows that count. A row is right when
-    its own class scores above all others. Rows whose own class is not in the memory yet count with
-    the others alone, and are not right, with a gap of 0; rows to which no other class is there, and
-    rows with a non-finite score, give neither loss nor gradient.
+    others, gradient through both factors. A row is right when its own class scores above all
+    others. A row whose own class is not in the memory yet is valid: its loss is that of the other
+    classes, it is not right, and its gap is 0. Rows without another class in the memory, and rows
+    with a non-finite score, are not valid: they give neither loss nor gradient, and the mean is
+    over the valid ones.
 
     Source: Liao & Shao, ECCV 2020 (arXiv 1904.10424), section 3.3; the focal weight of Lin et al.,
     *Focal Loss for Dense Object Detection* (arXiv 1708.02002), with γ = 2.
+
+    Args:
+        reduction: ``"mean"`` or ``"sum"`` of the losses of the valid rows; ``"none"``: ``[B]``,
+            with 0 for every other row.
+
+    Raises:
+        ValueError: the reduction is none of these.
     """
 
-    def forward(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> LossResult:
+    def __init__(self, *, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction = checked(reduction)
+
+    def forward(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The loss of a batch against the memory.
 
         Args:
@@ -161,9 +174,17 @@ class ClassMemoryLoss(nn.Module):
             classes: ``[V]`` whole numbers, all different: the identity of each column, as
                 `ClassMemory` gives them; None where column c is class c.
 
+        Returns:
+            Float32 (float64 for float64 scores): a scalar, or ``[B]`` with ``reduction="none"``; 0,
+            with a graph and zero gradients, where no row is valid.
+
         Raises:
             TypeError, ValueError: an argument's type or shape is not one of the above.
         """
+        return self.detailed(scores, labels, classes).loss
+
+    def detailed(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> LossResult:
+        """What a call returns, with accuracy, gap and rows for a log; arguments as of `forward`."""
         check_rows("scores", scores, labels)
         if scores.dim() != 2:
             raise ValueError(f"scores: got shape {list(scores.shape)}, wanted [B, classes]")
@@ -184,7 +205,8 @@ class ClassMemoryLoss(nn.Module):
         own_score = torch.where(own, scores, 0).sum(dim=1)  # [B]
         gap = own_score - _largest(scores.masked_fill(own, -math.inf))
         gap = torch.where(stored, gap, 0.0)
-        return mean_of_rows((focus * entropy).sum(dim=1), gap > 0, gap, paired, finite)
+        loss = (focus * entropy).sum(dim=1)  # [B]
+        return reduced(loss, gap > 0, gap, paired, finite, self.reduction)
 
 
 def _largest(rows: Tensor) -> Tensor:

@@ -1,40 +1,17 @@
-"""What all losses share: the check of their input, unusable rows, the mean over the others.
+"""What all losses do with their input: check it, and replace the rows that cannot be used.
 
-A row is one item of the batch with all its scores. Nothing here waits for the device: unusable rows
-are replaced by zeros *before* any arithmetic and left out of the sums after it. Multiplying by a
-mask would not do, for 0 · NaN is NaN, in the loss and in the gradient.
+A row is one item of the batch with all its scores. Nothing here waits for the device: rows with a
+NaN or an infinity are replaced by zeros *before* any arithmetic, and `_reduction` leaves them out
+after it. Multiplying by a mask would not do, for 0 · NaN is NaN, in the loss and in the gradient.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from qaconv_ext import _arguments
 from qaconv_ext.reference import compute_dtype
-
-
-class LossResult(NamedTuple):
-    """The loss of a batch, and how many of its rows made it.
-
-    The rows that are neither counted nor dropped had no positive or no negative.
-    """
-
-    loss: Tensor
-    """Scalar, float32 (float64 for float64 scores): mean over the counted rows; 0, with a graph and
-    zero gradients, where no row counts."""
-    accuracy: Tensor
-    """Scalar float32 without a graph: the share of the counted rows that are right; 0 for none."""
-    gap: Tensor
-    """Scalar float32 without a graph: how far the hardest positive of a counted row is above its
-    hardest negative, in units of the score, on the mean (negative: below); 0 for no rows."""
-    counted: Tensor
-    """Scalar int64: rows with a positive, a negative, and finite scores."""
-    dropped: Tensor
-    """Scalar int64: rows with a positive and a negative, but a score or a loss that is NaN or
-    infinite."""
 
 
 def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
@@ -89,29 +66,3 @@ def finite_rows(values: Tensor, used: Tensor | None = None) -> tuple[Tensor, Ten
         keep = keep & used
     values = values.to(compute_dtype(values.dtype))
     return torch.where(keep, values, torch.zeros_like(values)), finite
-
-
-def mean_of_rows(
-    loss: Tensor, correct: Tensor, gap: Tensor, paired: Tensor, finite: Tensor
-) -> LossResult:
-    """The mean of the rows that count.
-
-    Args:
-        loss: ``[B]`` floating, of values `finite_rows` made safe.
-        correct: ``[B]`` boolean, what the accuracy counts.
-        gap: ``[B]`` floating: the hardest positive minus the hardest negative.
-        paired: ``[B]`` boolean: the row has a positive and a negative.
-        finite: ``[B]`` boolean, from `finite_rows`.
-    """
-    # A loss can overflow although all its scores are finite.
-    finite = finite & loss.detach().isfinite()
-    counts = paired & finite  # [B]
-    counted = counts.sum()
-    divisor = counted.clamp(min=1)
-    return LossResult(
-        loss=torch.where(counts, loss, torch.zeros_like(loss)).sum() / divisor,
-        accuracy=(counts & correct).sum().float() / divisor,
-        gap=torch.where(counts, gap.detach().float(), 0.0).sum() / divisor,
-        counted=counted,
-        dropped=(paired & ~finite).sum(),
-    )
