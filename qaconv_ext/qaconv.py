@@ -61,19 +61,33 @@ class QAConv(nn.Module):
         separate_weights: a weight for each location of either side, ``2·height·width`` in all, from
             a random start, as the authors' releases before 2.1 had it. The score is then no longer
             the same with the sides exchanged, and a self match takes all pairs.
+        device: of the parameters and buffers; None for torch's default.
+        dtype: of the parameters and buffers, floating; None for torch's default.
+
+    Raises:
+        TypeError, ValueError: an argument is not one of the above.
     """
 
     def __init__(
-        self, num_features: int, height: int, width: int, *, separate_weights: bool = False
+        self,
+        num_features: int,
+        height: int,
+        width: int,
+        *,
+        separate_weights: bool = False,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.num_features = _checks.whole_number("num_features", num_features, 1)
         self.height = _checks.whole_number("height", height, 1)
         self.width = _checks.whole_number("width", width, 1)
         self.separate_weights = _checks.truth("separate_weights", separate_weights)
-        self.bn = nn.BatchNorm1d(1)
-        self.fc = nn.Linear(self.height * self.width * (2 if self.separate_weights else 1), 1)
-        self.logit_bn = nn.BatchNorm1d(1)
+        factory = _arguments.factory(device, dtype)
+        weights = self.height * self.width * (2 if self.separate_weights else 1)
+        self.bn = nn.BatchNorm1d(1, **factory)
+        self.fc = nn.Linear(weights, 1, **factory)
+        self.logit_bn = nn.BatchNorm1d(1, **factory)
         self._fold_cache = FoldCache()
         self.reset_parameters()
 

@@ -32,10 +32,15 @@ class ClassMemory(nn.Module):
         height: rows of the maps.
         width: columns of the maps.
         mem_batch_size: classes matched in one call of the matcher; fewer take less memory.
+        device: of the stored maps; None for torch's default.
+        dtype: of the stored maps, floating; None for torch's default.
+
+    Raises:
+        TypeError, ValueError: an argument is not one of the above.
     """
 
     maps: Tensor
-    """``[num_classes, num_features, height, width]`` float32."""
+    """``[num_classes, num_features, height, width]`` floating."""
     valid: Tensor
     """``[num_classes]`` boolean: the class has been seen."""
 
@@ -46,6 +51,9 @@ class ClassMemory(nn.Module):
         height: int,
         width: int,
         mem_batch_size: int = 16,
+        *,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         shape = {
@@ -56,8 +64,10 @@ class ClassMemory(nn.Module):
         }
         sizes = [_checks.whole_number(name, value, 1) for name, value in shape.items()]
         self.mem_batch_size = _checks.whole_number("mem_batch_size", mem_batch_size, 1)
-        self.register_buffer("maps", torch.zeros(sizes))
-        self.register_buffer("valid", torch.zeros(sizes[0], dtype=torch.bool))
+        factory = _arguments.factory(device, dtype)
+        self.register_buffer("maps", torch.zeros(sizes, **factory))
+        seen = torch.zeros(sizes[0], dtype=torch.bool, device=factory["device"])
+        self.register_buffer("valid", seen)
         #: Whether all classes are known to have been seen: which ones have is asked of the device,
         #: which waits, and only until then.
         self._complete = False

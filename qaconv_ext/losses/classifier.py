@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qaconv_ext import _checks
+from qaconv_ext import _arguments, _checks
 from qaconv_ext.losses._reduction import LossResult, Reduction, checked, reduced
 from qaconv_ext.losses._rows import check_rows, finite_rows
 
@@ -26,6 +26,8 @@ class SoftmaxClassifier(nn.Module):
             little, so that without it the logits begin all alike.
         reduction: ``"mean"`` or ``"sum"`` of the losses of the valid rows; ``"none"``: ``[B]``,
             with 0 for every other row.
+        device: of the parameters and buffers; None for torch's default.
+        dtype: of the parameters and buffers, floating; None for torch's default.
 
     Raises:
         TypeError, ValueError: an argument is not one of the above.
@@ -38,14 +40,18 @@ class SoftmaxClassifier(nn.Module):
         *,
         norm: bool = False,
         reduction: Reduction = "mean",
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         num_features = _checks.whole_number("num_features", num_features, 1)
         num_classes = _checks.whole_number("num_classes", num_classes, 1)
-        self.norm = nn.BatchNorm1d(num_features) if _checks.truth("norm", norm) else nn.Identity()
+        factory = _arguments.factory(device, dtype)
+        normed = _checks.truth("norm", norm)
+        self.norm = nn.BatchNorm1d(num_features, **factory) if normed else nn.Identity()
         if isinstance(self.norm, nn.BatchNorm1d):
             self.norm.bias.requires_grad_(False)
-        self.classifier = nn.Linear(num_features, num_classes, bias=not norm)
+        self.classifier = nn.Linear(num_features, num_classes, bias=not normed, **factory)
         self.reduction = checked(reduction)
 
     def forward(self, maps: Tensor, labels: Tensor) -> Tensor:
