@@ -14,6 +14,17 @@ from qaconv_ext import _arguments
 from qaconv_ext.reference import compute_dtype
 
 
+def check_labels(labels: Tensor) -> None:
+    """That ``labels`` are whole numbers.
+
+    Raises:
+        TypeError: they are not.
+    """
+    _arguments.tensor("labels", labels)
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"labels: got dtype {labels.dtype}, wanted whole numbers")
+
+
 def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
     """That ``labels [B]`` are whole numbers, one for each of the B rows, on the same device.
 
@@ -21,11 +32,9 @@ def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
         TypeError, ValueError: they are not, or ``rows`` is not floating.
     """
     _arguments.floating(name, rows)
-    _arguments.tensor("labels", labels)
+    check_labels(labels)
     if rows.dim() == 0:
         raise ValueError(f"{name}: got shape [], wanted a row for each label")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"labels: got dtype {labels.dtype}, wanted whole numbers")
     if tuple(labels.shape) != tuple(rows.shape[:1]):
         raise ValueError(
             f"labels: got shape {list(labels.shape)}, wanted [{rows.shape[0]}] as {name} has rows"
