@@ -50,7 +50,7 @@ class QAConv(nn.Module):
     the statistics of every pair of the call; in evaluation mode all that follows the maxima is one
     affine map, folded in float64, and the scores come from the fused kernel.
 
-    Where no gradient is wanted, the folded head serves until a parameter or a buffer changes.
+    Where no gradient is wanted, the folded head is kept until a parameter or a buffer changes.
     Changes that torch does not count (through ``.data`` or NumPy, by another process, by a CUDA
     graph that is replayed) are seen after the next ``eval()`` or ``train()``.
 
@@ -157,8 +157,8 @@ class QAConv(nn.Module):
         See `qaconv_ext.functional.nearest_matches`; the maps are checked as by `forward`.
 
         Raises:
-            ValueError: besides, a self match of a matcher with separate weights: it would take each
-                pair once.
+            TypeError, ValueError: an argument's type, shape or range is not the one wanted; or a
+                self match of a matcher with separate weights, which takes each pair once only.
         """
         self._check("probe", probe)
         weight, bias = self._fold_for(probe)
@@ -208,7 +208,7 @@ class QAConv(nn.Module):
         return 1 if self.separate_weights else 2
 
     def train(self, mode: bool = True) -> QAConv:
-        """As of every module; what was folded before is forgotten."""
+        """Set the mode, as `torch.nn.Module.train` does; a folded head that was kept is dropped."""
         self._fold_cache.forget()
         return super().train(mode)
 

@@ -194,7 +194,10 @@ class ClassMemoryLoss(nn.Module):
         return self.detailed(scores, labels, classes).loss
 
     def detailed(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> LossResult:
-        """What a call returns, with accuracy, gap and rows for a log; arguments as of `forward`."""
+        """The loss that a call returns, with accuracy, gap and numbers of rows, for logs.
+
+        Arguments and errors are those of `forward`.
+        """
         check_rows("scores", scores, labels)
         if scores.dim() != 2:
             raise ValueError(f"scores: got shape {list(scores.shape)}, wanted [B, classes]")

@@ -1,3 +1,5 @@
+"""The baseline without a matcher: identities as classes of a linear classifier."""
+
 from __future__ import annotations
 
 import math
@@ -23,7 +25,7 @@ class SoftmaxClassifier(nn.Module):
         num_classes: identities of the training set.
         norm: batch-normalize the pooled features, without a shift, and classify without a bias: the
             BNNeck of Luo et al., *Bag of Tricks* (arXiv 1903.07071). Means of unit vectors differ
-            little, so that without it the logits begin all alike.
+            little: without the norm all logits are nearly equal at the start.
         reduction: ``"mean"`` or ``"sum"`` of the losses of the valid rows; ``"none"``: ``[B]``,
             with 0 for every other row.
         device: of the parameters and buffers; None for torch's default.
@@ -71,7 +73,10 @@ class SoftmaxClassifier(nn.Module):
         return self.detailed(maps, labels).loss
 
     def detailed(self, maps: Tensor, labels: Tensor) -> LossResult:
-        """What a call returns, with accuracy, gap and rows for a log; arguments as of `forward`."""
+        """The loss that a call returns, with accuracy, gap and numbers of rows, for logs.
+
+        Arguments and errors are those of `forward`.
+        """
         check_rows("maps", maps, labels)
         wanted = self.classifier.in_features
         if maps.dim() != 4 or maps.shape[1] != wanted or 0 in maps.shape[2:]:

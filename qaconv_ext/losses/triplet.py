@@ -56,7 +56,10 @@ class HardTripletLoss(nn.Module):
         return self.detailed(scores, labels).loss
 
     def detailed(self, scores: Tensor, labels: Tensor) -> LossResult:
-        """What a call returns, with accuracy, gap and rows for a log; arguments as of `forward`."""
+        """The loss that a call returns, with accuracy, gap and numbers of rows, for logs.
+
+        Arguments and errors are those of `forward`.
+        """
         check_square(scores, labels)
         masks = pair_masks(labels)
         scores, finite = finite_rows(scores, masks.positive | masks.negative)
