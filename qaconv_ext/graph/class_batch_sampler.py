@@ -26,9 +26,9 @@ class ClassBatchSampler(EpochBatchSampler):
         num_instances: images of each class in a batch (K); repeated within a batch only where a
             class has fewer.
         seed: of all random choices.
-        groups: see `EpochBatchSampler`: of a class the group of its first image.
-        cameras: one whole number per image: the images of a class in a batch are of different
-            cameras as far as it has them, as retrieval will be. None takes them as they come.
+        groups: see `EpochBatchSampler`; a class belongs to the group of its first image.
+        cameras: one whole number per image. The images of a class in a batch are then of different
+            cameras as far as possible, as retrieval is across cameras. None: in any order.
         rank: of this process.
         world_size: number of processes.
 

@@ -15,9 +15,8 @@ Reduction = Literal["mean", "sum", "none"]
 class LossResult(NamedTuple):
     """The loss of a batch, and how many of its rows made it.
 
-    A row is one item of the batch with all its scores. It is valid if it has a positive, a negative
-    and finite numbers; what else that means for a loss is said there. Rows that are neither counted
-    nor dropped had no positive or no negative.
+    A row is one item of the batch with all its scores. Each loss says which rows are valid; those
+    that are neither counted nor dropped have no positive or no negative.
     """
 
     loss: Tensor

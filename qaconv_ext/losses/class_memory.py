@@ -83,8 +83,8 @@ class ClassMemory(nn.Module):
                 batch norms take their statistics per chunk of ``mem_batch_size`` classes.
 
         Returns:
-            ``scores [B, V]`` and ``classes [V]`` int64, ascending: the class of each column. Before
-            the first `update` V is 0, and the scores still carry a graph.
+            ``scores [B, V]``, and ``classes [V]`` int64, the class of each column, ascending.
+            Before the first `update` V is 0, and the scores still carry a graph.
 
         Raises:
             ValueError: the maps have another shape than those of the memory.
@@ -120,8 +120,8 @@ class ClassMemory(nn.Module):
             labels: ``[B]`` whole numbers in 0 .. num_classes - 1.
 
         Raises:
-            TypeError, ValueError: an argument's type, shape or range is not one of the above (the
-                range is left to the device on CUDA, where a look at it would wait).
+            TypeError, ValueError: an argument's type, shape or range is not one of the above. On
+                CUDA the range is not checked here, for a look at it would wait for the device.
         """
         self._check_shape(maps)
         check_rows("maps", maps, labels)
@@ -178,15 +178,15 @@ class ClassMemoryLoss(nn.Module):
         """The loss of a batch against the memory.
 
         Args:
-            scores: ``[B, V]`` floating, higher for more alike; calculated with in float32 (float64
-                for float64), under autocast too.
+            scores: ``[B, V]`` floating, higher for more alike. The loss is computed in float32
+                (float64 for float64), under autocast too.
             labels: ``[B]`` whole numbers, the identities.
             classes: ``[V]`` whole numbers, all different: the identity of each column, as
                 `ClassMemory` gives them; None where column c is class c.
 
         Returns:
-            Float32 (float64 for float64 scores): a scalar, or ``[B]`` with ``reduction="none"``; 0,
-            with a graph and zero gradients, where no row is valid.
+            A scalar, or ``[B]`` with ``reduction="none"``; float32 (float64 for float64 scores).
+            Where no row is valid it is 0, with a graph and zero gradients.
 
         Raises:
             TypeError, ValueError: an argument's type or shape is not one of the above.

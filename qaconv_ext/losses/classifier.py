@@ -64,8 +64,8 @@ class SoftmaxClassifier(nn.Module):
             labels: ``[B]`` whole numbers in 0 .. num_classes - 1.
 
         Returns:
-            Float32 (float64 for float64 maps): a scalar, or ``[B]`` with ``reduction="none"``; 0,
-            with a graph and zero gradients, where no row is valid.
+            A scalar, or ``[B]`` with ``reduction="none"``; float32 (float64 for float64 maps).
+            Where no row is valid it is 0, with a graph and zero gradients.
 
         Raises:
             TypeError, ValueError: an argument's type or shape is not one of the above.

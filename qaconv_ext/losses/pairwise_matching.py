@@ -35,13 +35,13 @@ class PairwiseMatchingLoss(nn.Module):
         """The loss of a batch matched with itself.
 
         Args:
-            scores: ``[B, B]`` floating, higher for more alike; calculated with in float32 (float64
-                for float64), under autocast too.
+            scores: ``[B, B]`` floating, higher for more alike. The loss is computed in float32
+                (float64 for float64), under autocast too.
             labels: ``[B]`` whole numbers, the identities.
 
         Returns:
-            Float32 (float64 for float64 scores): a scalar, or ``[B]`` with ``reduction="none"``; 0,
-            with a graph and zero gradients, where no row is valid.
+            A scalar, or ``[B]`` with ``reduction="none"``; float32 (float64 for float64 scores).
+            Where no row is valid it is 0, with a graph and zero gradients.
 
         Raises:
             TypeError, ValueError: an argument's type or shape is not one of the above.
