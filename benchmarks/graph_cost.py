@@ -101,11 +101,11 @@ def steps(maps: Tensor, matcher: nn.Module) -> list[dict[str, object]]:
     batch = maps[:BATCH].clone().requires_grad_()
 
     def of_batch() -> None:
-        triplet(matcher(batch), labels).loss.backward()
+        triplet(matcher(batch), labels).backward()
 
     def of_memory() -> None:
         scores, classes = memory(batch, matcher)
-        against(scores, labels, classes).loss.backward()
+        against(scores, labels, classes).backward()
 
     parts: list[dict[str, object]] = []
     matcher.train()

@@ -39,6 +39,7 @@ _EXPORTS = {
             "ordinary_maximum",
         ),
         "graph": (
+            "ClassBatchSampler",
             "ClassQueues",
             "EpochBatchSampler",
             "GraphSampler",

@@ -19,6 +19,7 @@ from qaconv_ext.functional import correlation_max_self as correlation_max_self
 from qaconv_ext.functional import match_scores as match_scores
 from qaconv_ext.functional import nearest_matches as nearest_matches
 from qaconv_ext.functional import pairwise_distance as pairwise_distance
+from qaconv_ext.graph import ClassBatchSampler as ClassBatchSampler
 from qaconv_ext.graph import ClassQueues as ClassQueues
 from qaconv_ext.graph import EpochBatchSampler as EpochBatchSampler
 from qaconv_ext.graph import GraphSampler as GraphSampler
@@ -45,6 +46,7 @@ __version__: str
 
 __all__ = [
     "BatchShare",
+    "ClassBatchSampler",
     "ClassMemory",
     "ClassMemoryLoss",
     "ClassQueues",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -32,9 +32,30 @@ def floating(name: str, value: object) -> Tensor:
     """``value``, a dense tensor of one of the types that are calculated with."""
     found = tensor(name, value)
     if found.dtype not in DTYPES:
-        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
-        raise TypeError(f"{name}: got dtype {found.dtype}, wanted one of {names}")
+        raise TypeError(f"{name}: got dtype {found.dtype}, wanted one of {_names_of_dtypes()}")
     return found
+
+
+def _names_of_dtypes() -> str:
+    return ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+
+
+def factory(device: object, dtype: object) -> dict[str, Any]:
+    """``device`` and ``dtype`` of what a module makes, as torch's modules take them.
+
+    Raises:
+        TypeError, ValueError: one is neither None nor such a thing.
+    """
+    if device is not None:
+        try:
+            torch.device(device)  # type: ignore[call-overload]
+        except (TypeError, ValueError, RuntimeError):
+            shown = _checks.shown(device)
+            raise ValueError(f"device: got {shown}, wanted a torch.device or its name") from None
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype in DTYPES):
+        shown = str(dtype) if isinstance(dtype, torch.dtype) else _checks.shown(dtype)
+        raise TypeError(f"dtype: got {shown}, wanted one of {_names_of_dtypes()} of torch")
+    return {"device": device, "dtype": dtype}
 
 
 def feature_maps(name: str, value: object) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 #: Positions are stored in int16 above 256 locations.
@@ -114,6 +114,19 @@ def truth(name: str, value: object) -> bool:
     if not (_is_truth(value) and (isinstance(value, bool) or _is_scalar(value))):
         raise TypeError(f"{name}: got {shown(value)}, wanted True or False")
     return bool(value)
+
+
+def choice(name: str, value: object, choices: Collection[str]) -> Any:
+    """``value``, which must be one of some words.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(
+            f"{name}: got {shown(value)}, wanted one of {', '.join(choices) or 'none'}"
+        )
+    return value
 
 
 def instance(name: str, value: Any, kind: Any, wanted: str) -> Any:

@@ -1,8 +1,8 @@
-"""Which implementation answers: the compiled kernels, or the reference in plain PyTorch.
+"""The choice of implementation: the compiled kernels, or the reference in plain PyTorch.
 
-``auto``, the default, takes the kernels of the tensor's device, and falls back on the reference
-where they were not compiled, with one warning. ``cpu`` and ``cuda`` insist on that device's
-kernels, ``reference`` on the reference. The environment variables ``QACONV_BACKEND`` and
+``auto``, the default, takes the kernels of the tensor's device. Where they were not compiled it
+falls back on the reference, with one warning. ``cpu`` and ``cuda`` require that device's kernels;
+``reference`` always takes the reference. The environment variables ``QACONV_BACKEND`` and
 ``QACONV_SIMD_LEVEL`` set what `set_backend` and `set_simd_level` set; ``QACONV_CUDA_VARIANT``, read
 by the CUDA kernels themselves, chooses among their variants.
 """
@@ -86,13 +86,9 @@ class _State:
     warned: bool = False
 
 
-def _checked(name: str, source: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"{source}: got {name!r}, wanted one of {', '.join(NAMES)}")
-    return name
-
-
-_state = _State(_checked(os.environ.get("QACONV_BACKEND", "auto"), "QACONV_BACKEND"), False)
+_state = _State(
+    _checks.choice("QACONV_BACKEND", os.environ.get("QACONV_BACKEND", "auto"), NAMES), False
+)
 
 
 def set_backend(name: Name, *, strict: bool = False) -> None:
@@ -106,7 +102,7 @@ def set_backend(name: Name, *, strict: bool = False) -> None:
         ValueError: ``name`` is none of these.
     """
     strict = _checks.truth("strict", strict)
-    _state.name = _checked(name, "name")
+    _state.name = _checks.choice("name", name, NAMES)
     _state.strict = strict
     _state.warned = False
 
@@ -127,14 +123,16 @@ def simd_level() -> str:
 
 
 def set_simd_level(name: str) -> None:
-    """Force the CPU kernels to an instruction set, so that each can be tested.
+    """Make the CPU kernels use an instruction set, so that each can be tested.
+
+    Args:
+        name: one of `simd_levels`.
 
     Raises:
         ValueError: this machine or this build does not have it.
     """
     levels = simd_levels()
-    if name not in levels:
-        raise ValueError(f"name: got {name!r}, wanted one of {', '.join(levels) or 'none'}")
+    _checks.choice("name", name, levels)
     torch.ops.qaconv.set_simd_level(levels.index(name))
 
 
@@ -178,13 +176,9 @@ def _without_kernels(device: str) -> Operators:
 
 
 _variant = os.environ.get("QACONV_CUDA_VARIANT")
-if _variant is not None and _variant not in CUDA_VARIANTS:
-    raise ValueError(
-        f"QACONV_CUDA_VARIANT: got {_variant!r}, wanted one of {', '.join(CUDA_VARIANTS)}"
-    )
+if _variant is not None:
+    _checks.choice("QACONV_CUDA_VARIANT", _variant, CUDA_VARIANTS)
 if LIBRARY.loaded:
     _level = os.environ.get("QACONV_SIMD_LEVEL")
-    if _level is not None and _level not in simd_levels():
-        raise ValueError(
-            f"QACONV_SIMD_LEVEL: got {_level!r}, wanted one of {', '.join(simd_levels())}"
-        )
+    if _level is not None:
+        _checks.choice("QACONV_SIMD_LEVEL", _level, simd_levels())

@@ -1,7 +1,7 @@
-"""Why two maps match: each position's part of the score, and the positions that belong together.
+"""Why two maps match: each location's part of the score, and which locations match each other.
 
 In evaluation mode the matcher's head is one affine map of the maxima (`QAConv.folded`), so a score
-is a sum over positions, and every position's part of it can be told.
+is a sum over locations and a bias, and each location's term can be shown.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = [
 
 
 class Match(NamedTuple):
-    """Two positions, each the other's best."""
+    """Two locations, each the other's best."""
 
     probe: tuple[int, int]
     """Row and column in the probe map."""
     gallery: tuple[int, int]
     """Row and column in the gallery map."""
     correlation: float
-    """Of the two positions' vectors."""
+    """The inner product of the two locations' vectors."""
     contribution: float
-    """The two positions' part of the score: what both heat maps hold there, together."""
+    """The two locations' part of the score: the sum of both heat maps there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,25 +44,25 @@ class Correspondences:
     """A pair's score, taken apart: ``probe_heat.sum() + gallery_heat.sum() + bias``."""
 
     probe_heat: Tensor
-    """``[h, w]`` float64 on the CPU: the part of each probe position, from its best correlation
-    with the gallery map. Below 0 it speaks against the match."""
+    """``[h, w]`` float64 on the CPU: the part of each probe location, from its best correlation
+    with the gallery map. Below 0 it lowers the score."""
     gallery_heat: Tensor
-    """``[h, w]`` float64 on the CPU: the part of each gallery position, likewise."""
+    """``[h, w]`` float64 on the CPU: the part of each gallery location, likewise."""
     probe_best: Tensor
-    """``[h, w]`` int64 on the CPU: of each probe position the best gallery position, counted row by
-    row."""
+    """``[h, w]`` int64 on the CPU: for each probe location the position of the best gallery
+    location, counted row by row."""
     gallery_best: Tensor
-    """``[h, w]`` int64 on the CPU: of each gallery position the best probe position, likewise."""
+    """``[h, w]`` int64 on the CPU: for each gallery location that of the best probe location."""
     probe_maximum: Tensor
-    """``[h, w]`` float32 or float64 on the CPU: of each probe position its correlation with its
-    best."""
+    """``[h, w]`` float32 or float64 on the CPU: for each probe location its correlation with the
+    best gallery location."""
     gallery_maximum: Tensor
-    """``[h, w]`` on the CPU: of each gallery position, likewise."""
+    """``[h, w]`` float32 or float64 on the CPU: for each gallery location, likewise."""
     bias: float
-    """What no position has a part in."""
+    """The part of the score that belongs to no location."""
     matches: tuple[Match, ...]
-    """All mutually best positions, the greatest contribution by magnitude first; of equal ones the
-    earlier probe position."""
+    """All pairs of locations that are each other's best, the greatest contribution by magnitude
+    first; of equal ones the lower probe position."""
 
     @property
     def score(self) -> float:
@@ -85,7 +85,7 @@ class Correspondences:
 
 
 def ordinary_maximum(matcher: QAConv) -> float:
-    """The mean of the maxima in training: a position beside it speaks for or against a match.
+    """The running mean of the maxima in training: what a location of an ordinary pair has.
 
     It is 0 where the matcher keeps no such mean.
     """
@@ -98,17 +98,17 @@ def correspondences(
 ) -> Correspondences:
     """Take the score of two maps apart.
 
-    A position's part is ``weight · (maximum - base)``, by the folded head. With ``base`` 0, that is
-    its term of the score. An even part of every term is the same for all pairs, though: with the
-    mean of the maxima in training (`ordinary_maximum`) as ``base`` that part goes to the bias, and
-    a position speaks for or against beside an ordinary pair.
+    A location's part is ``weight · (maximum - base)``, by the folded head. With ``base`` 0 that is
+    its term of the score. Most of a term is the same for all pairs, though. With the mean of the
+    maxima in training (`ordinary_maximum`) as ``base``, that share goes to the bias, and a location
+    raises or lowers the score in comparison with an ordinary pair.
 
     Args:
         matcher: whose score it is; the head is that of evaluation mode, whatever the mode.
         probe: ``[C, height, width]`` as the matcher takes them, float32, float64, float16 or
             bfloat16.
         gallery: as ``probe``.
-        base: the maximum that says nothing. The sum does not depend on it.
+        base: the maximum at which a location's part is 0. The score does not depend on it.
 
     Raises:
         TypeError, ValueError: an argument's type, shape or range is not one of the above.

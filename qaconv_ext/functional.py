@@ -68,16 +68,16 @@ def correlation_max(probe: Tensor, gallery: Tensor) -> CorrelationMax:
 def correlation_max_self(features: Tensor) -> tuple[Tensor, Tensor]:
     """`correlation_max` of maps with themselves, at half the work and half the memory.
 
-    One plane says it all: ``over_gallery`` is ``maxima``, ``over_probe`` is
-    ``maxima.transpose(0, 1)``, bit for bit.
+    ``over_gallery`` is ``maxima`` and ``over_probe`` is ``maxima.transpose(0, 1)``, bit for bit, so
+    only one of them is computed.
 
     Args:
         features: ``[N, C, h, w]`` or ``[N, C, locations]``, float32, float64, float16 or bfloat16.
 
     Returns:
         ``maxima [N, N, locations]`` float32 (float64 for float64 inputs): for each location of the
-        first map, its best correlation with the second; and the second's position of it, uint8
-        (int16 above 256 locations).
+        first map, its best correlation with the second. Then ``index``, of the same shape, uint8
+        (int16 above 256 locations): the location of the second map that was best.
 
     Raises:
         TypeError, ValueError: ``features`` is not one of the above.
@@ -94,7 +94,7 @@ def match_scores(
     *,
     gallery_weight: Tensor | None = None,
 ) -> Tensor:
-    """The weighted sum of both maxima of every pair, fused: nothing per location reaches memory.
+    """The weighted sum of both maxima of every pair, fused: no number per location is stored.
 
     ``score[p, g] = Σ_s weight[s]·max_r S + Σ_r gallery_weight[r]·max_s S + bias`` with
     ``S[s, r] = <probe[p, :, s], gallery[g, :, r]>``. The bits of a pair's score do not depend on
@@ -177,11 +177,12 @@ def nearest_matches(
     gallery_weight: Tensor | None = None,
     block: int = 512,
 ) -> NearestMatches:
-    """The k best matches of every probe, without ever holding the matrix of scores.
+    """The k best matches of every probe, without ever storing the matrix of scores.
 
-    The order is total: by score, of equal scores the lower gallery number, NaN last. It does not
-    depend on ``block``, for a pair's score does not. Memory beside the result is that of ``block ×
-    block`` scores (for a self match, of ``probes × k`` more). No gradient.
+    Best is the highest score; of equal scores the lower gallery number comes first, and NaN comes
+    last. The order does not depend on ``block``, because a pair's score does not. Memory beside the
+    result is that of ``block × block`` scores (for a self match, of ``probes × k`` more). No
+    gradient.
 
     Args:
         probe: ``[P, C, h, w]`` or ``[P, C, locations]``, as for `match_scores`.

@@ -1,10 +1,11 @@
-"""Scores whose winners are found by narrow products: faster on some processors, for evaluation.
+"""Scores whose winners are found by narrow products: for evaluation, faster on some processors.
 
-A score is made of the greatest product of every location. Which product is the greatest can be
-found on rounded maps, in bfloat16 or in bytes, of which a processor multiplies two or four times as
-many as of float32; what it is worth is then taken in float32, of the winners alone. So a score
-differs from that of `qaconv_ext.functional.match_scores` only where two locations nearly tie, and
-then by no more than what lies between them (docs/algorithm.md has the bound).
+A score is a weighted sum of maxima, one for each location. The winner, that is the location whose
+correlation is the maximum, is found on maps rounded to bfloat16 or int8: some processors multiply
+two or four times as many of these numbers at a time as of float32. The correlations of the winners
+are then computed in float32. So a score differs from that of `qaconv_ext.functional.match_scores`
+only where two locations nearly tie, and by at most their difference (docs/algorithm.md has the
+bound).
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def match_scores_narrow(
         gallery: ``[G, C, h', w']`` or ``[G, C, locations']``, dtype and device as ``probe``.
         weight: ``[locations]``, any floating type; used in float32.
         bias: a number, or a tensor of one.
-        precision: ``bfloat16`` or ``int8``, by which each map has a scale of its own.
+        precision: ``bfloat16``, or ``int8`` with a scale for each map.
         gallery_weight: ``[locations']``; by default ``weight``, which needs maps of equal size.
 
     Returns:
@@ -112,7 +113,7 @@ class NarrowQAConv(nn.Module):
     """A matcher in evaluation mode whose winners are found in a narrow precision.
 
     Args:
-        matcher: whose scores they are; a change of it is a change of this.
+        matcher: used as it is and not copied: where it changes, so do the scores.
         precision: ``bfloat16`` or ``int8``.
 
     Raises:
@@ -148,6 +149,4 @@ class NarrowQAConv(nn.Module):
 
 
 def _code(precision: str) -> int:
-    if precision not in _CODES:
-        raise ValueError(f"precision: got {precision!r}, wanted one of {', '.join(_CODES)}")
-    return _CODES[precision]
+    return _CODES[_checks.choice("precision", precision, _CODES)]

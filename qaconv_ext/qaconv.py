@@ -50,7 +50,7 @@ class QAConv(nn.Module):
     the statistics of every pair of the call; in evaluation mode all that follows the maxima is one
     affine map, folded in float64, and the scores come from the fused kernel.
 
-    Where no gradient is wanted, the folded head serves until a parameter or a buffer changes.
+    Where no gradient is wanted, the folded head is kept until a parameter or a buffer changes.
     Changes that torch does not count (through ``.data`` or NumPy, by another process, by a CUDA
     graph that is replayed) are seen after the next ``eval()`` or ``train()``.
 
@@ -61,19 +61,33 @@ class QAConv(nn.Module):
         separate_weights: a weight for each location of either side, ``2·height·width`` in all, from
             a random start, as the authors' releases before 2.1 had it. The score is then no longer
             the same with the sides exchanged, and a self match takes all pairs.
+        device: of the parameters and buffers; None for torch's default.
+        dtype: of the parameters and buffers, floating; None for torch's default.
+
+    Raises:
+        TypeError, ValueError: an argument is not one of the above.
     """
 
     def __init__(
-        self, num_features: int, height: int, width: int, *, separate_weights: bool = False
+        self,
+        num_features: int,
+        height: int,
+        width: int,
+        *,
+        separate_weights: bool = False,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.num_features = _checks.whole_number("num_features", num_features, 1)
         self.height = _checks.whole_number("height", height, 1)
         self.width = _checks.whole_number("width", width, 1)
         self.separate_weights = _checks.truth("separate_weights", separate_weights)
-        self.bn = nn.BatchNorm1d(1)
-        self.fc = nn.Linear(self.height * self.width * (2 if self.separate_weights else 1), 1)
-        self.logit_bn = nn.BatchNorm1d(1)
+        factory = _arguments.factory(device, dtype)
+        weights = self.height * self.width * (2 if self.separate_weights else 1)
+        self.bn = nn.BatchNorm1d(1, **factory)
+        self.fc = nn.Linear(weights, 1, **factory)
+        self.logit_bn = nn.BatchNorm1d(1, **factory)
         self._fold_cache = FoldCache()
         self.reset_parameters()
 
@@ -143,8 +157,8 @@ class QAConv(nn.Module):
         See `qaconv_ext.functional.nearest_matches`; the maps are checked as by `forward`.
 
         Raises:
-            ValueError: besides, a self match of a matcher with separate weights: it would take each
-                pair once.
+            TypeError, ValueError: an argument's type, shape or range is not the one wanted; or a
+                self match of a matcher with separate weights, which takes each pair once only.
         """
         self._check("probe", probe)
         weight, bias = self._fold_for(probe)
@@ -194,7 +208,7 @@ class QAConv(nn.Module):
         return 1 if self.separate_weights else 2
 
     def train(self, mode: bool = True) -> QAConv:
-        """As of every module; what was folded before is forgotten."""
+        """Set the mode, as `torch.nn.Module.train` does; a folded head that was kept is dropped."""
         self._fold_cache.forget()
         return super().train(mode)
 

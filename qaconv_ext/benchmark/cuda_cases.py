@@ -163,7 +163,7 @@ def _step_of_loss(maps: Tensor) -> Run:
     def run(matcher: nn.Module) -> list[Tensor]:
         features = maps.clone().requires_grad_()
         scores = match_with_itself(matcher, features)
-        value = loss(scores, labels).loss
+        value = loss(scores, labels)
         wanted = [features, matcher.get_parameter("fc.weight")]
         return [scores.detach(), value.detach(), *torch.autograd.grad(value, wanted)]
 

@@ -11,11 +11,11 @@ from qaconv_ext.graph.graph_sampler import Neighbors, class_numbers
 
 
 def one_graph(neighbors: Neighbors, group: distributed.ProcessGroup | None = None) -> Neighbors:
-    """``neighbors`` calculated by rank 0 of the group and sent to the others.
+    """``neighbors`` computed by rank 0 of the group and sent to the others.
 
-    The ranks' shares of an epoch fit together only if every rank has the same graph, and equal
-    weights do not promise that: batch-norm statistics are local to a rank, and one tie that falls
-    otherwise changes a batch. Without an initialized process group it is ``neighbors`` itself.
+    The ranks' shares of an epoch fit together only if every rank has the same graph. Equal weights
+    are not enough for that: batch-norm statistics are local to a rank, and one tie that is broken
+    in another way changes a batch. Without an initialized process group it is ``neighbors`` itself.
 
     Args:
         neighbors: as `GraphSampler` takes it; called on rank 0 of the group only.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qaconv_ext import _arguments, _checks
-from qaconv_ext.graph.class_batches import ClassBatchSampler
+from qaconv_ext.graph.class_batch_sampler import ClassBatchSampler
 
 #: From one image number per class, in class order, to the class numbers of each class's nearest
 #: others, ``[classes, P - 1]``.
@@ -43,10 +43,10 @@ def class_numbers(result: object) -> Tensor:
 class GraphSampler(ClassBatchSampler):
     """Each class once as anchor: a batch is the anchor and its P - 1 nearest, K images each.
 
-    At the start of an epoch one random image of each class goes to ``neighbors``, which says how
-    the classes lie to each other by the model as it is now; the batches are then shuffled. An epoch
-    has as many batches as there are classes. The sampler knows no model: any embedding or matcher
-    serves, for example, with ``maps`` a function from image numbers to feature maps::
+    At the start of an epoch one random image of each class goes to ``neighbors``, which returns the
+    nearest classes of each class, by the model as it is now. The batches are then shuffled. An
+    epoch has as many batches as there are classes. The sampler knows no model: any embedding or
+    matcher serves, for example, with ``maps`` a function from image numbers to feature maps::
 
         def neighbors(images):
             return nearest_classes(class_distances(maps(images), matcher), batch_size // 2 - 1)

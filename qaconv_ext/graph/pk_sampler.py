@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from qaconv_ext.graph.class_batches import ClassBatchSampler
+from qaconv_ext.graph.class_batch_sampler import ClassBatchSampler
 
 
 class PKSampler(ClassBatchSampler):

@@ -3,8 +3,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from qaconv_ext.graph.balance import Balance
-from qaconv_ext.graph.epoch_batches import EpochBatchSampler
+from qaconv_ext.graph._balance import Balance
+from qaconv_ext.graph.epoch_batch_sampler import EpochBatchSampler
 
 
 class ShuffleSampler(EpochBatchSampler):

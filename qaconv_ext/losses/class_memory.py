@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qaconv_ext import _arguments, _checks
-from qaconv_ext.losses.rows import LossResult, check_rows, finite_rows, mean_of_rows
+from qaconv_ext.losses._reduction import LossResult, Reduction, checked, reduced
+from qaconv_ext.losses._rows import check_rows, finite_rows
 
 
 class ClassMemory(nn.Module):
@@ -31,10 +32,15 @@ class ClassMemory(nn.Module):
         height: rows of the maps.
         width: columns of the maps.
         mem_batch_size: classes matched in one call of the matcher; fewer take less memory.
+        device: of the stored maps; None for torch's default.
+        dtype: of the stored maps, floating; None for torch's default.
+
+    Raises:
+        TypeError, ValueError: an argument is not one of the above.
     """
 
     maps: Tensor
-    """``[num_classes, num_features, height, width]`` float32."""
+    """``[num_classes, num_features, height, width]`` floating."""
     valid: Tensor
     """``[num_classes]`` boolean: the class has been seen."""
 
@@ -45,6 +51,9 @@ class ClassMemory(nn.Module):
         height: int,
         width: int,
         mem_batch_size: int = 16,
+        *,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         shape = {
@@ -55,8 +64,10 @@ class ClassMemory(nn.Module):
         }
         sizes = [_checks.whole_number(name, value, 1) for name, value in shape.items()]
         self.mem_batch_size = _checks.whole_number("mem_batch_size", mem_batch_size, 1)
-        self.register_buffer("maps", torch.zeros(sizes))
-        self.register_buffer("valid", torch.zeros(sizes[0], dtype=torch.bool))
+        factory = _arguments.factory(device, dtype)
+        self.register_buffer("maps", torch.zeros(sizes, **factory))
+        seen = torch.zeros(sizes[0], dtype=torch.bool, device=factory["device"])
+        self.register_buffer("valid", seen)
         #: Whether all classes are known to have been seen: which ones have is asked of the device,
         #: which waits, and only until then.
         self._complete = False
@@ -72,8 +83,8 @@ class ClassMemory(nn.Module):
                 batch norms take their statistics per chunk of ``mem_batch_size`` classes.
 
         Returns:
-            ``scores [B, V]`` and ``classes [V]`` int64, ascending: the class of each column. Before
-            the first `update` V is 0, and the scores still carry a graph.
+            ``scores [B, V]``, and ``classes [V]`` int64, the class of each column, ascending.
+            Before the first `update` V is 0, and the scores still carry a graph.
 
         Raises:
             ValueError: the maps have another shape than those of the memory.
@@ -109,8 +120,8 @@ class ClassMemory(nn.Module):
             labels: ``[B]`` whole numbers in 0 .. num_classes - 1.
 
         Raises:
-            TypeError, ValueError: an argument's type, shape or range is not one of the above (the
-                range is left to the device on CUDA, where a look at it would wait).
+            TypeError, ValueError: an argument's type, shape or range is not one of the above. On
+                CUDA the range is not checked here, for a look at it would wait for the device.
         """
         self._check_shape(maps)
         check_rows("maps", maps, labels)
@@ -142,27 +153,50 @@ class ClassMemoryLoss(nn.Module):
     """Focal binary cross entropy of each item against every class of the memory.
 
     ``Σ_c |y_c - σ(s_c)|² · BCE(s_c, y_c)`` with ``y_c`` 1 for the item's own class and 0 for the
-    others, gradient through both factors; the mean over the rows that count. A row is right when
-    its own class scores above all others. Rows whose own class is not in the memory yet count with
-    the others alone, and are not right, with a gap of 0; rows to which no other class is there, and
-    rows with a non-finite score, give neither loss nor gradient.
+    others, gradient through both factors. A row is right when its own class scores above all
+    others. A row whose own class is not in the memory yet is valid: its loss is that of the other
+    classes, it is not right, and its gap is 0. Rows without another class in the memory, and rows
+    with a non-finite score, are not valid: they give neither loss nor gradient, and the mean is
+    over the valid ones.
 
     Source: Liao & Shao, ECCV 2020 (arXiv 1904.10424), section 3.3; the focal weight of Lin et al.,
     *Focal Loss for Dense Object Detection* (arXiv 1708.02002), with γ = 2.
+
+    Args:
+        reduction: ``"mean"`` or ``"sum"`` of the losses of the valid rows; ``"none"``: ``[B]``,
+            with 0 for every other row.
+
+    Raises:
+        ValueError: the reduction is none of these.
     """
 
-    def forward(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> LossResult:
+    def __init__(self, *, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.reduction = checked(reduction)
+
+    def forward(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The loss of a batch against the memory.
 
         Args:
-            scores: ``[B, V]`` floating, higher for more alike; calculated with in float32 (float64
-                for float64), under autocast too.
+            scores: ``[B, V]`` floating, higher for more alike. The loss is computed in float32
+                (float64 for float64), under autocast too.
             labels: ``[B]`` whole numbers, the identities.
             classes: ``[V]`` whole numbers, all different: the identity of each column, as
                 `ClassMemory` gives them; None where column c is class c.
 
+        Returns:
+            A scalar, or ``[B]`` with ``reduction="none"``; float32 (float64 for float64 scores).
+            Where no row is valid it is 0, with a graph and zero gradients.
+
         Raises:
             TypeError, ValueError: an argument's type or shape is not one of the above.
+        """
+        return self.detailed(scores, labels, classes).loss
+
+    def detailed(self, scores: Tensor, labels: Tensor, classes: Tensor | None = None) -> LossResult:
+        """The loss that a call returns, with accuracy, gap and numbers of rows, for logs.
+
+        Arguments and errors are those of `forward`.
         """
         check_rows("scores", scores, labels)
         if scores.dim() != 2:
@@ -184,7 +218,8 @@ class ClassMemoryLoss(nn.Module):
         own_score = torch.where(own, scores, 0).sum(dim=1)  # [B]
         gap = own_score - _largest(scores.masked_fill(own, -math.inf))
         gap = torch.where(stored, gap, 0.0)
-        return mean_of_rows((focus * entropy).sum(dim=1), gap > 0, gap, paired, finite)
+        loss = (focus * entropy).sum(dim=1)  # [B]
+        return reduced(loss, gap > 0, gap, paired, finite, self.reduction)
 
 
 def _largest(rows: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from qaconv_ext import _arguments, _checks
+from qaconv_ext.losses._rows import check_labels
+
 
 class PairMasks(NamedTuple):
     """The pairs of a batch of B labels, boolean."""
@@ -23,7 +26,20 @@ class PairMasks(NamedTuple):
 
 
 def pair_masks(labels: Tensor) -> PairMasks:
-    """The masks of ``labels [B]``, on their device."""
+    """The pairs of a batch matched with itself.
+
+    Args:
+        labels: ``[B]`` whole numbers, the identities.
+
+    Returns:
+        `PairMasks`, on the device of ``labels``.
+
+    Raises:
+        TypeError, ValueError: ``labels`` is not one of the above.
+    """
+    check_labels(labels)
+    if labels.dim() != 1:
+        raise ValueError(f"labels: got shape {list(labels.shape)}, wanted [B]")
     same = labels[:, None] == labels[None, :]  # [B, B]
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     positive = same & ~itself
@@ -41,8 +57,17 @@ def hardest_pairs(scores: Tensor, masks: PairMasks) -> tuple[Tensor, Tensor]:
         masks: the pairs, from `pair_masks`.
 
     Returns:
-        Two tensors ``[B]``; meaningless, but no error, in rows that are not ``masks.paired``.
+        Two tensors ``[B]``; without a meaning in rows that are not ``masks.paired``.
+
+    Raises:
+        TypeError, ValueError: an argument's type or shape is not one of the above.
     """
+    _checks.instance("masks", masks, PairMasks, "the PairMasks of pair_masks")
+    _arguments.floating("scores", scores)
+    if scores.shape != masks.same.shape:
+        wanted = list(masks.same.shape)
+        raise ValueError(f"scores: got shape {list(scores.shape)}, wanted {wanted} as masks have")
+    _arguments.same_device("scores", scores, masks.same, "as masks")
     if len(scores) == 0:  # argmin refuses an empty row
         return scores.sum(dim=1), scores.sum(dim=1)
     fixed = scores.detach()

@@ -42,7 +42,7 @@ def self_match(criterion, separate, divided):
     own = maps()[share.rows if share else slice(None)].clone().requires_grad_()
     head = matcher(separate)
     scores = head(own, share=share)
-    return outcome(head, scores, criterion(scores, LABELS).loss, own)
+    return outcome(head, scores, criterion(scores, LABELS), own)
 
 
 def against_memory(divided):
@@ -52,7 +52,7 @@ def against_memory(divided):
     memory = ClassMemory(5, 6, 4, 2, mem_batch_size=3).double()
     memory.update(maps(5, seed=3), torch.arange(5))
     scores, classes = memory(own, lambda p, g: head(p, g, share=share))
-    return outcome(head, scores, ClassMemoryLoss()(scores, LABELS, classes).loss, own)
+    return outcome(head, scores, ClassMemoryLoss()(scores, LABELS, classes), own)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])

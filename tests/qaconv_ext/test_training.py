@@ -54,7 +54,7 @@ def train(device, autocast):
             with torch.autocast(device, torch.bfloat16, enabled=autocast):
                 scores = matcher(maps(batch))
             assert scores.dtype == torch.float32
-            loss = criterion(scores, labels[batch]).loss
+            loss = criterion(scores, labels[batch])
             loss.backward()
             optimizer.step()
             of_epoch.append(loss.item())

@@ -36,7 +36,7 @@ __all__ = [
 class WithinBatch(nn.Module):
     """The batch is matched with itself, and the loss looks at the scores of its pairs."""
 
-    def __init__(self, loss: nn.Module) -> None:
+    def __init__(self, loss: HardTripletLoss | PairwiseMatchingLoss) -> None:
         super().__init__()
         self.loss = loss
 
@@ -44,8 +44,7 @@ class WithinBatch(nn.Module):
         self, maps: Tensor, labels: Tensor, matcher: PairMatcher, share: BatchShare | None = None
     ) -> LossResult:
         """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
-        result: LossResult = self.loss(matcher(maps, share=share), labels)
-        return result
+        return self.loss.detailed(matcher(maps, share=share), labels)
 
 
 class AgainstMemory(nn.Module):
@@ -65,7 +64,7 @@ class AgainstMemory(nn.Module):
             maps = share.gather(maps.detach())
             if not len(classes):
                 scores = share.gather(scores)
-        result: LossResult = self.loss(scores, labels, classes)
+        result = self.loss.detailed(scores, labels, classes)
         # A map that is not finite would spoil every step to come.
         finite = maps.detach().isfinite().flatten(1).all(dim=1)
         self.memory.update(maps.detach()[finite], labels[finite])
@@ -83,8 +82,7 @@ class PooledClassifier(nn.Module):
         self, maps: Tensor, labels: Tensor, matcher: PairMatcher, share: BatchShare | None = None
     ) -> LossResult:
         """The loss of maps ``[B, C, h, w]``, or of this process's share, with classes ``[B]``."""
-        result: LossResult = self.loss(maps if share is None else share.collect(maps), labels)
-        return result
+        return self.loss.detailed(maps if share is None else share.collect(maps), labels)
 
 
 class Summed(nn.Module):

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from qaconv_ext.graph import GraphSampler, PKSampler, ShuffleSampler
-from qaconv_ext.graph.balance import Balance
+from qaconv_ext.graph._balance import Balance
 
 #: 40 classes of 3 images; of the classes 30, 6 and 4 are of the groups 7, 8 and 9.
 LABELS = [label for label in range(40) for _ in range(3)]

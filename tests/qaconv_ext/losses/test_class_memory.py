@@ -43,7 +43,7 @@ def assert_same(result, expected):
 class TestLoss:
     def test_by_hand(self):
         # All scores 0: |y - 1/2|² log 2 for each of three classes.
-        result = ClassMemoryLoss()(torch.zeros(2, 3), torch.tensor([0, 2]))
+        result = ClassMemoryLoss().detailed(torch.zeros(2, 3), torch.tensor([0, 2]))
         assert_same(result, (3 * 0.25 * math.log(2), 0.0, 2, 0))
 
     @pytest.mark.parametrize("seed", range(12))
@@ -55,14 +55,16 @@ class TestLoss:
         labels = torch.randint(0, 9, (rows,), generator=g)
         if seed % 3 == 0:
             scores[seed // 2, columns // 2] = math.nan
-        result = ClassMemoryLoss()(scores, labels, classes)
+        result = ClassMemoryLoss().detailed(scores, labels, classes)
         assert_same(result, by_loop(scores.tolist(), labels.tolist(), classes.tolist()))
 
     def test_rows_whose_class_is_not_there_have_the_others_and_broken_rows_no_gradient(self):
         scores = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
         scores[2, 1] = -math.inf
         scores.requires_grad_()
-        result = ClassMemoryLoss()(scores, torch.tensor([0, 8, 4, 4]), torch.tensor([0, 4, 5]))
+        result = ClassMemoryLoss().detailed(
+            scores, torch.tensor([0, 8, 4, 4]), torch.tensor([0, 4, 5])
+        )
         assert (result.counted.item(), result.dropped.item()) == (3, 1)
         result.loss.backward()
         assert scores.grad.isfinite().all()
@@ -72,7 +74,7 @@ class TestLoss:
 
     def test_one_class_only(self):
         scores = torch.zeros(3, 1, requires_grad=True)
-        result = ClassMemoryLoss()(scores, torch.zeros(3, dtype=torch.long))
+        result = ClassMemoryLoss().detailed(scores, torch.zeros(3, dtype=torch.long))
         assert_same(result, (0.0, 0.0, 0, 0))
         result.loss.backward()
         assert scores.grad.eq(0).all()
@@ -81,7 +83,7 @@ class TestLoss:
         g = torch.Generator().manual_seed(0)
         scores = torch.randn(4, 5, generator=g, dtype=torch.float64, requires_grad=True)
         labels = torch.tensor([0, 1, 1, 9])
-        assert torch.autograd.gradcheck(lambda s: ClassMemoryLoss()(s, labels).loss, scores)
+        assert torch.autograd.gradcheck(lambda s: ClassMemoryLoss()(s, labels), scores)
 
     def test_bad_input_is_named(self):
         labels = torch.zeros(2, dtype=torch.long)
@@ -140,7 +142,7 @@ class TestMemory:
         maps = torch.randn(3, 2, 1, 1, requires_grad=True)
         scores, classes = memory(maps, dot)
         assert scores.shape == (3, 0)
-        result = ClassMemoryLoss()(scores, torch.tensor([0, 1, 2]), classes)
+        result = ClassMemoryLoss().detailed(scores, torch.tensor([0, 1, 2]), classes)
         assert_same(result, (0.0, 0.0, 0, 0))
         result.loss.backward()
         assert maps.grad.eq(0).all()
@@ -154,7 +156,7 @@ class TestMemory:
 
         def gradient(update):
             scores, classes = memory(maps, dot)
-            loss = ClassMemoryLoss()(scores, labels, classes).loss
+            loss = ClassMemoryLoss()(scores, labels, classes)
             if update:
                 memory.update(maps, labels)
             return torch.autograd.grad(loss, maps)[0]
@@ -171,7 +173,7 @@ class TestMemory:
         maps = torch.nn.functional.normalize(torch.randn(4, 8, 3, 2, generator=g), dim=1)
         memory.update(maps, torch.tensor([0, 1, 2, 2]))
         scores, classes = memory(maps.requires_grad_(), matcher)
-        loss = ClassMemoryLoss()(scores, torch.tensor([0, 1, 2, 2]), classes).loss
+        loss = ClassMemoryLoss()(scores, torch.tensor([0, 1, 2, 2]), classes)
         loss.backward()
         assert loss > 0
         assert matcher.fc.weight.grad.isfinite().all()

@@ -22,3 +22,19 @@ def test_hardest_pairs_of_scores_beyond_any_constant():
     positive, negative = hardest_pairs(scores, pair_masks(torch.tensor([0, 0, 1])))
     assert positive[:2].tolist() == scores[0, 1].repeat(2).tolist()
     assert negative[:2].tolist() == [scores[0, 2].item(), 1.0]
+
+
+def test_bad_input_is_named():
+    masks = pair_masks(torch.tensor([0, 0, 1]))
+    with pytest.raises(TypeError, match=r"^labels: got list, wanted a torch\.Tensor$"):
+        pair_masks([0, 0, 1])
+    with pytest.raises(TypeError, match=r"^labels: got dtype torch\.float32, wanted whole"):
+        pair_masks(torch.zeros(3))
+    with pytest.raises(ValueError, match=r"^labels: got shape \[1, 3\], wanted \[B\]$"):
+        pair_masks(torch.tensor([[0, 0, 1]]))
+    with pytest.raises(ValueError, match=r"^scores: got shape \[2, 2\], wanted \[3, 3\] as masks"):
+        hardest_pairs(torch.zeros(2, 2), masks)
+    with pytest.raises(TypeError, match=r"^scores: got dtype torch\.int64, wanted one of"):
+        hardest_pairs(torch.zeros(3, 3, dtype=torch.long), masks)
+    with pytest.raises(TypeError, match=r"^masks: got tuple, wanted the PairMasks of pair_masks$"):
+        hardest_pairs(torch.zeros(3, 3), tuple(masks))

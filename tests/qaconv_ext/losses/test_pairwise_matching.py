@@ -37,7 +37,7 @@ def assert_same(result, expected):
 
 def test_by_hand():
     # All scores 0: every pair costs log 2, and no positive is above a negative.
-    result = PairwiseMatchingLoss()(torch.zeros(4, 4), torch.tensor([0, 0, 1, 1]))
+    result = PairwiseMatchingLoss().detailed(torch.zeros(4, 4), torch.tensor([0, 0, 1, 1]))
     assert_same(result, (4 * math.log(2), 0.0, 4, 0))
 
 
@@ -50,7 +50,7 @@ def test_equals_the_loop(seed):
     if seed % 2:
         scores[seed // 2, seed // 3] = math.nan
         scores[seed // 3, seed // 2] = math.inf
-    result = PairwiseMatchingLoss()(scores, labels)
+    result = PairwiseMatchingLoss().detailed(scores, labels)
     assert_same(result, by_loop(scores.tolist(), labels.tolist()))
 
 
@@ -59,7 +59,7 @@ def test_dropped_and_unpaired_rows_get_no_gradient():
     scores = torch.randn(5, 5, generator=g)
     scores[1, 1] = math.nan
     scores.requires_grad_()
-    result = PairwiseMatchingLoss()(scores, torch.tensor([0, 0, 1, 1, 2]))
+    result = PairwiseMatchingLoss().detailed(scores, torch.tensor([0, 0, 1, 1, 2]))
     assert (result.counted.item(), result.dropped.item()) == (3, 1)
     result.loss.backward()
     assert scores.grad.isfinite().all()
@@ -69,7 +69,7 @@ def test_dropped_and_unpaired_rows_get_no_gradient():
 
 def test_one_class_only():
     scores = torch.full((3, 3), math.nan, requires_grad=True)
-    result = PairwiseMatchingLoss()(scores, torch.tensor([4, 4, 4]))
+    result = PairwiseMatchingLoss().detailed(scores, torch.tensor([4, 4, 4]))
     assert_same(result, (0.0, 0.0, 0, 0))
     result.loss.backward()
     assert scores.grad.eq(0).all()
@@ -79,7 +79,7 @@ def test_gradient_in_float64():
     g = torch.Generator().manual_seed(0)
     scores = torch.randn(6, 6, generator=g, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([0, 0, 1, 1, 2, 3])
-    assert torch.autograd.gradcheck(lambda s: PairwiseMatchingLoss()(s, labels).loss, scores)
+    assert torch.autograd.gradcheck(lambda s: PairwiseMatchingLoss()(s, labels), scores)
 
 
 def test_narrow_types_are_calculated_in_float32_under_autocast():
@@ -87,6 +87,6 @@ def test_narrow_types_are_calculated_in_float32_under_autocast():
     scores = torch.randn(6, 6, generator=g).half()
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        result = PairwiseMatchingLoss()(scores, labels)
+        result = PairwiseMatchingLoss().detailed(scores, labels)
     assert result.loss.dtype == torch.float32
     assert_same(result, by_loop(scores.tolist(), labels.tolist()))

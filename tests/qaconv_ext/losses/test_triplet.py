@@ -39,12 +39,12 @@ def assert_same(result, expected):
 
 def test_by_hand():
     # pos - neg of the rows: 5-2, 5-6, 4-6, 4-3; with margin 2: 0, 3, 4, 1.
-    result = HardTripletLoss(margin=2)(torch.tensor(SCORES), torch.tensor([0, 0, 7, 7]))
+    result = HardTripletLoss(margin=2).detailed(torch.tensor(SCORES), torch.tensor([0, 0, 7, 7]))
     assert_same(result, (2.0, 0.5, 4, 0))
 
 
 def test_the_papers_margin_is_the_default():
-    result = HardTripletLoss()(torch.tensor(SCORES), torch.tensor([0, 0, 7, 7]))
+    result = HardTripletLoss().detailed(torch.tensor(SCORES), torch.tensor([0, 0, 7, 7]))
     assert_same(result, (16 - (3 - 1 - 2 + 1) / 4, 0.5, 4, 0))
 
 
@@ -58,13 +58,13 @@ def test_equals_the_loop(seed):
         location = torch.randint(0, size, (2,), generator=g).tolist()
         if seed % 2:
             scores[location[0], location[1]] = value
-    result = HardTripletLoss(3.0)(scores, labels)
+    result = HardTripletLoss(3.0).detailed(scores, labels)
     assert_same(result, by_loop(scores.tolist(), labels.tolist(), 3.0))
 
 
 def test_rows_without_a_pair_give_no_loss_and_no_gradient():
     scores = torch.tensor(SCORES, requires_grad=True)
-    result = HardTripletLoss(2.0)(scores, torch.tensor([0, 0, 1, 2]))
+    result = HardTripletLoss(2.0).detailed(scores, torch.tensor([0, 0, 1, 2]))
     assert_same(result, by_loop(SCORES, [0, 0, 1, 2], 2.0))
     assert result.counted == 2
     result.loss.backward()
@@ -78,7 +78,7 @@ def test_no_row_counts(labels):
     scores = torch.tensor(SCORES)
     scores[0] = math.nan
     scores.requires_grad_()
-    result = HardTripletLoss()(scores, torch.tensor(labels))
+    result = HardTripletLoss().detailed(scores, torch.tensor(labels))
     assert_same(result, (0.0, 0.0, 0, 0))
     result.loss.backward()
     assert scores.grad.eq(0).all()
@@ -90,7 +90,7 @@ def test_non_finite_rows_are_dropped_and_leave_no_trace(value):
     scores = torch.tensor(SCORES)
     scores[1, 3] = value
     scores.requires_grad_()
-    result = HardTripletLoss(8.0)(scores, labels)
+    result = HardTripletLoss(8.0).detailed(scores, labels)
     assert (result.counted.item(), result.dropped.item()) == (3, 1)
     result.loss.backward()
     assert scores.grad.isfinite().all()
@@ -102,15 +102,17 @@ def test_the_score_of_an_item_with_itself_does_not_matter():
     labels = torch.tensor([0, 0, 1, 1])
     spoilt = torch.tensor(SCORES)
     spoilt.fill_diagonal_(math.nan)
-    plain = HardTripletLoss(8.0)(torch.tensor(SCORES), labels)
-    assert [x.item() for x in HardTripletLoss(8.0)(spoilt, labels)] == [x.item() for x in plain]
+    plain = HardTripletLoss(8.0).detailed(torch.tensor(SCORES), labels)
+    assert [x.item() for x in HardTripletLoss(8.0).detailed(spoilt, labels)] == [
+        x.item() for x in plain
+    ]
 
 
 def test_a_loss_that_overflows_is_dropped():
     scores = torch.tensor(SCORES)
     scores[0, 1], scores[0, 2] = -3e38, 3e38
     scores.requires_grad_()
-    result = HardTripletLoss(2.0)(scores, torch.tensor([0, 0, 1, 1]))
+    result = HardTripletLoss(2.0).detailed(scores, torch.tensor([0, 0, 1, 1]))
     assert (result.counted.item(), result.dropped.item()) == (3, 1)
     result.loss.backward()
     assert scores.grad.isfinite().all()
@@ -118,7 +120,7 @@ def test_a_loss_that_overflows_is_dropped():
 
 def test_equal_scores_send_the_gradient_to_the_lowest_index():
     scores = torch.zeros(4, 4, requires_grad=True)
-    HardTripletLoss(1.0)(scores, torch.tensor([0, 0, 0, 1])).loss.backward()
+    HardTripletLoss(1.0)(scores, torch.tensor([0, 0, 0, 1])).backward()
     assert (scores.grad[0] * 3).tolist() == pytest.approx([0.0, -1.0, 0.0, 1.0])
 
 
@@ -126,7 +128,7 @@ def test_gradient_in_float64():
     g = torch.Generator().manual_seed(0)
     scores = (torch.randn(6, 6, generator=g, dtype=torch.float64) * 4).requires_grad_()
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
-    assert torch.autograd.gradcheck(lambda s: HardTripletLoss(4.0)(s, labels).loss, scores)
+    assert torch.autograd.gradcheck(lambda s: HardTripletLoss(4.0)(s, labels), scores)
 
 
 def test_narrow_types_and_autocast_are_calculated_in_float32():
@@ -134,14 +136,14 @@ def test_narrow_types_and_autocast_are_calculated_in_float32():
     scores = (torch.randn(8, 8, generator=g) * 4).bfloat16()
     labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        result = HardTripletLoss()(scores, labels)
+        result = HardTripletLoss().detailed(scores, labels)
     assert result.loss.dtype == torch.float32
     assert_same(result, by_loop(scores.tolist(), labels.tolist(), 16.0))
 
 
 def test_an_empty_batch():
     scores = torch.zeros(0, 0, requires_grad=True)
-    result = HardTripletLoss()(scores, torch.zeros(0, dtype=torch.long))
+    result = HardTripletLoss().detailed(scores, torch.zeros(0, dtype=torch.long))
     assert_same(result, (0.0, 0.0, 0, 0))
     result.loss.backward()
 

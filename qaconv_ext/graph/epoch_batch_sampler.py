@@ -39,7 +39,7 @@ class EpochBatchSampler(Sampler[list[int]], ABC):
         batch_size: images in a batch, on each rank.
         seed: of all random choices.
         groups: one whole number per image, such as that of its data set: batches take equally from
-            all groups (`Balance`). None takes from all images alike.
+            all groups. None takes from all images alike.
         rank: of this process.
         world_size: number of processes.
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from qaconv_ext import _checks
-from qaconv_ext.graph.balance import Balance
+from qaconv_ext.graph._balance import Balance
 from qaconv_ext.graph.class_queues import ClassQueues
-from qaconv_ext.graph.epoch_batches import EpochBatchSampler
+from qaconv_ext.graph.epoch_batch_sampler import EpochBatchSampler
 
 
 class ClassBatchSampler(EpochBatchSampler):
@@ -26,9 +26,9 @@ class ClassBatchSampler(EpochBatchSampler):
         num_instances: images of each class in a batch (K); repeated within a batch only where a
             class has fewer.
         seed: of all random choices.
-        groups: see `EpochBatchSampler`: of a class the group of its first image.
-        cameras: one whole number per image: the images of a class in a batch are of different
-            cameras as far as it has them, as retrieval will be. None takes them as they come.
+        groups: see `EpochBatchSampler`; a class belongs to the group of its first image.
+        cameras: one whole number per image. The images of a class in a batch are then of different
+            cameras as far as possible, as retrieval is across cameras. None: in any order.
         rank: of this process.
         world_size: number of processes.
 
