@@ -201,6 +201,11 @@ def _finished(folder: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
     there = _manifest(folder)
     if there is not None and all(there.get(key, {}) == value for key, value in facts.items()):
         return there
+    if there is not None and there.get("generation") not in (None, GENERATION):
+        raise PeopleError(
+            f"{folder}: got virtual people of generation {there['generation']}, wanted of "
+            f"{GENERATION}, which this version draws: move them, or make these elsewhere"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PeopleError(f"{folder}: got something else in it, wanted a folder to be made")
     return None

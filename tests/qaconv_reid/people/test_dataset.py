@@ -90,6 +90,12 @@ def test_other_things_are_left_alone(tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_people_of_another_generation_are_named(tmp_path):
+    (tmp_path / MANIFEST).write_text(json.dumps(Request("tiny").facts() | {"generation": 2}))
+    with pytest.raises(PeopleError, match="got virtual people of generation 2, wanted of 3"):
+        people.make(Request("tiny"), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("request_", "workers", "said"),
     [
