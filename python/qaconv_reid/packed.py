@@ -74,7 +74,9 @@ class _Archive:
             data = file.read(entry.packed)
         if entry.method == zipfile.ZIP_DEFLATED:
             try:
-                data = zlib.decompress(data, -zlib.MAX_WBITS)
+                # No more than it says: a few bytes can stand for very many.
+                unpacked = zlib.decompressobj(-zlib.MAX_WBITS)
+                data = unpacked.decompress(data, entry.size + 1)
             except zlib.error as error:
                 raise OSError(f"broken in {self.path} ({error})") from None
         if len(data) != entry.size:

@@ -142,3 +142,12 @@ def test_archives_of_others_are_read_and_broken_ones_are_said(folder, tmp_path):
         file.write(next((folder / "plaza" / "query").iterdir()), "query/a.jpg")
     with pytest.raises(data.DataError, match=r"query/a\.jpg is encrypted, or packed in a rare way"):
         data.load(tmp_path / "rare.zip")
+
+
+def test_a_file_that_is_larger_than_the_archive_says_is_not_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "d.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.txt", b"0" * 10_000)
+    lying = (tmp_path / "d.zip").read_bytes().replace((10_000).to_bytes(4, "little"), b"\x0a\0\0\0")
+    (tmp_path / "d.zip").write_bytes(lying)
+    with pytest.raises(OSError, match=r"a\.txt"):
+        (located(tmp_path / "d.zip") / "a.txt").read_bytes()
