@@ -160,7 +160,7 @@ _REAL = ("plain", "shaken=0.1", "shaken=0.2", "hidden=0.33")
 #: Marker on the page -> file of FOLDER and the function that makes its table.
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "libraries": ("rendering.json", libraries),
-    "images": ("rendering.json", images),
+    "images": ("images.json", images),
     "difficulty": ("small.json", by_place),
     "real": ("real.json", by_variant),
     "finer": ("real_256.json", by_place),
