@@ -135,6 +135,7 @@ PYTHON_DEPENDENCIES = {
     },
     "qaconv_reid.calibration": {"qaconv_reid.files"},
     "qaconv_reid.gallery": {
+        "qaconv_reid.packed",
         "qaconv_reid.data",
         "qaconv_reid.models",
         "qaconv_reid.files",

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from qaconv_reid.data.records import DataError
-from qaconv_reid.packed import PackedPath
+from qaconv_reid.packed import PackedPath, located
 
 __all__ = ["DECODING", "SUFFIXES", "check_file", "is_archive", "open_rgb", "to_rgb"]
 
@@ -84,12 +84,14 @@ def open_rgb(source: Path | BinaryIO, name: str | None = None) -> Image.Image:
     """The whole image, decoded, upright, in RGB.
 
     Args:
-        source: a file, or an open one.
+        source: a file, which may lie in a ZIP file, or an open one.
         name: of an open one, for messages.
 
     Raises:
         DataError: as `check_file`; or the file is cut off or broken further on.
     """
+    if isinstance(source, Path):
+        source = located(source)
     try:
         with _open(source, name) as image:
             return to_rgb(image)

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from qaconv_reid.data.decoding import open_rgb, to_rgb
 from qaconv_reid.data.layouts.naming import is_image
+from qaconv_reid.data.loading import located
 from qaconv_reid.data.records import DataError
 from qaconv_reid.files import expanded
+from qaconv_reid.packed import walk
 
 __all__ = [
     "Box",
@@ -53,10 +55,7 @@ def images_below(folder: Path) -> list[Path]:
         DataError: there are none.
     """
     found = sorted(
-        Path(place) / name
-        for place, _, names in os.walk(folder)
-        for name in names
-        if is_image(name)
+        place / name for place, _, names in walk(folder) for name in names if is_image(name)
     )
     if not found:
         raise DataError(f"{folder}: got no image in it or below, wanted at least one")
@@ -118,7 +117,7 @@ def input_batches(
 
 def _expand(entry: object, number: int) -> Iterable[ImageLike]:
     if isinstance(entry, str | os.PathLike):
-        path = expanded(entry)
+        path = located(expanded(entry))
         if path.is_dir():
             return list(images_below(path))
         if not path.is_file():

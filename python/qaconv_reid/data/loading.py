@@ -114,7 +114,8 @@ def located(path: Path) -> Path:
     """
     found = packed.located(path)
     try:
-        found.exists()
+        if isinstance(found, packed.PackedPath):
+            found.exists()
     except OSError as error:
         raise DataError(str(error)) from None
     return found

@@ -13,6 +13,7 @@ from qaconv_reid import data
 from qaconv_reid.data import Box, Record, images_below
 from qaconv_reid.files import expanded
 from qaconv_reid.gallery.table import GalleryError, Row
+from qaconv_reid.packed import is_there
 
 __all__ = ["RowSource", "list_rows"]
 
@@ -64,6 +65,7 @@ def list_rows(source: RowSource) -> list[Row]:
 
 
 def _from_place(path: Path) -> list[Row]:
+    path = data.located(path)
     if path.suffix.lower() == ".csv" and path.is_file():
         return _from_csv(path)
     if data.is_archive(path):
@@ -145,8 +147,7 @@ def _from_columns(
 
     paths = column("path", lambda cell: base / expanded(cell), "a path")
     for number, path in enumerate(paths, start=1):
-        # os.path: Path.is_file raises of names that are too long.
-        if path is None or not os.path.isfile(path):
+        if path is None or not is_there(data.located(path)):
             raise GalleryError(
                 f"{place}: path: got {path} in {where(number)}, wanted an image there"
             )

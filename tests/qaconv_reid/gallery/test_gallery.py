@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import zipfile
+import tarfile
 
 import pytest
 from PIL import Image
@@ -218,7 +218,8 @@ def test_nobody_and_numbers_of_a_column_with_gaps_in_a_csv(tmp_path):
 
 
 def test_an_archive_is_no_gallery(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
-        file.writestr("a.png", b"")
+    save_images(tmp_path, ["a.png"])
+    with tarfile.open(tmp_path / "a.tar", "w") as file:
+        file.add(tmp_path / "a.png", "a.png")
     with pytest.raises(GalleryError, match="this is an archive, wanted images: unpack it"):
-        list_rows(tmp_path / "a.zip")
+        list_rows(tmp_path / "a.tar")

@@ -151,3 +151,19 @@ def test_a_file_that_is_larger_than_the_archive_says_is_not_unpacked(tmp_path):
     (tmp_path / "d.zip").write_bytes(lying)
     with pytest.raises(OSError, match=r"a\.txt"):
         (located(tmp_path / "d.zip") / "a.txt").read_bytes()
+
+
+def test_images_in_an_archive_are_given_as_others_are(packed, folder, tmp_path):
+    from qaconv_reid.data import list_inputs
+    from qaconv_reid.gallery import list_rows
+
+    inside = list_inputs(str(packed / "plaza" / "query"))
+    assert [Path(path).name for path in inside] == sorted(
+        path.name for path in (folder / "plaza" / "query").iterdir()
+    )
+    rows, wanted = list_rows(packed / "plaza"), list_rows(folder / "plaza")
+    assert [(r.identity, r.camera, r.time) for r in rows] == [
+        (r.identity, r.camera, r.time) for r in wanted
+    ]
+    # A gallery keeps the names of its images as texts.
+    np.testing.assert_array_equal(open_rgb(Path(rows[0].path)), open_rgb(Path(wanted[0].path)))
