@@ -1,12 +1,12 @@
 """Tries the project with one Python and one torch, and writes down what came out.
 
-``python tools/try_pair.py ENVIRONMENT/bin/python`` wants an environment that has torch, numpy, pytest
-and hypothesis; where it has what the extra ``reid`` names as well, the application is tried too.
-``--built-with OTHER/bin/python`` compiles the kernels against the torch of another environment of the
-same Python. The commit is tried, not the working tree: it is exported, its wheel is built from there
-(kept in ``--wheels``, so that it is compiled once), installed without touching anything else, and the
-doctor and the tests run on what was installed. The result is a file of ``benchmarks/pairs``;
-``benchmarks/render_pairs.py`` writes docs/release.md from those.
+``python tools/try_pair.py ENVIRONMENT/bin/python`` wants an environment that has torch, numpy,
+pytest and hypothesis; where it has what the extra ``reid`` names as well, the application is tried
+too. ``--built-with OTHER/bin/python`` compiles the kernels against the torch of another environment
+of the same Python. The commit is tried, not the working tree: it is exported, its wheel is built
+from there (kept in ``--wheels``, so that it is compiled once) and installed without touching
+anything else; the doctor and the tests run on what was installed. The result is a file of
+``benchmarks/pairs``; ``benchmarks/render_pairs.py`` writes docs/release.md from those.
 """
 
 from __future__ import annotations
@@ -51,13 +51,16 @@ LIBRARY = [
 APPLICATION = [
     "tests/qaconv_reid/test_config.py",
     "tests/qaconv_reid/test_cli.py",
-    "tests/qaconv_reid/test_files.py",
-    "tests/qaconv_reid/test_calibration.py",
     "tests/qaconv_reid/test_matcher.py",
-    "tests/qaconv_reid/data",
-    "tests/qaconv_reid/models",
-    "tests/qaconv_reid/evaluation",
-    "tests/qaconv_reid/training",
+    "tests/qaconv_reid/data/test_augmentation.py",
+    "tests/qaconv_reid/data/test_images.py",
+    "tests/qaconv_reid/data/test_loading.py",
+    "tests/qaconv_reid/models/test_network.py",
+    "tests/qaconv_reid/models/test_inference.py",
+    "tests/qaconv_reid/evaluation/test_ranking.py",
+    "tests/qaconv_reid/evaluation/test_rerank.py",
+    "tests/qaconv_reid/training/test_checkpoint.py",
+    "tests/qaconv_reid/training/test_trainer.py",
 ]
 #: Asked of an environment; the last line that it prints is JSON.
 FACTS = """
@@ -86,8 +89,8 @@ def main() -> int:
     built = facts(options.built_with) if options.built_with else found
     if minor(built["python"]) != minor(found["python"]):
         parser.error(
-            f"--built-with: got Python {built['python']}, wanted {minor(found['python'])} as the one "
-            "to try"
+            f"--built-with: got Python {built['python']}, wanted {minor(found['python'])}, as of "
+            "the environment to try"
         )
     with tempfile.TemporaryDirectory() as temporary:
         result = tried(options, found, built, Path(temporary))
@@ -171,9 +174,7 @@ def doctor(python: Path, folder: Path) -> dict[str, Any]:
     return {"name": "doctor", "passed": int(well), "failed": int(not well), "skipped": 0}
 
 
-def tests(
-    name: str, paths: list[str], python: Path, source: Path, folder: Path
-) -> dict[str, Any]:
+def tests(name: str, paths: list[str], python: Path, source: Path, folder: Path) -> dict[str, Any]:
     """Run some tests of the exported commit."""
     report = folder / f"{name}.xml"
     run = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *paths]
