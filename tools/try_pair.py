@@ -1,12 +1,13 @@
 """Tries the project with one Python and one torch, and writes down what came out.
 
 ``python tools/try_pair.py ENVIRONMENT/bin/python`` wants an environment that has torch, numpy,
-pytest and hypothesis; where it has what the extra ``reid`` names as well, the application is tried
-too. ``--built-with OTHER/bin/python`` compiles the kernels against the torch of another environment
-of the same Python. The commit is tried, not the working tree: it is exported, its wheel is built
-from there (kept in ``--wheels``, so that it is compiled once) and installed without touching
-anything else; the doctor and the tests run on what was installed. The result is a file of
-``benchmarks/pairs``; ``benchmarks/render_pairs.py`` writes docs/release.md from those.
+pytest and hypothesis; where it also has scikit-learn and what the extra ``reid`` names, the
+application is tried too. ``--built-with OTHER/bin/python`` compiles the kernels against the torch
+of another environment of the same Python. The commit is tried, not the working tree: it is
+exported, its wheel is built from there (kept in ``--wheels``, so that it is compiled once) and
+installed without touching anything else; the doctor and the tests run on what was installed. The
+result is a file of ``benchmarks/pairs``; ``benchmarks/render_pairs.py`` writes docs/release.md from
+those.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -62,11 +64,12 @@ APPLICATION = [
     "tests/qaconv_reid/training/test_checkpoint.py",
     "tests/qaconv_reid/training/test_trainer.py",
 ]
+PARTS = ("doctor", "library", "application")
 #: Asked of an environment; the last line that it prints is JSON.
 FACTS = """
 import importlib.util, json, platform, sys, sysconfig
-import numpy, torch
-wanted = ("torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w")
+import hypothesis, numpy, pytest, torch
+wanted = ("torchvision", "PIL", "pydantic", "rich", "safetensors", "tomli_w", "sklearn")
 print(json.dumps({
     "python": platform.python_version(),
     "torch": torch.__version__,
@@ -82,6 +85,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", type=Path, help="of the environment to try")
     parser.add_argument("--built-with", type=Path, help="the environment to compile in instead")
+    parser.add_argument("--only", choices=PARTS, help="one part; the others stay as they were")
     parser.add_argument("--wheels", type=Path, default=ROOT / "build" / "pairs")
     parser.add_argument("--json", type=Path, default=RESULTS, help="the folder of the results")
     options = parser.parse_args()
@@ -96,6 +100,8 @@ def main() -> int:
         result = tried(options, found, built, Path(temporary))
     options.json.mkdir(parents=True, exist_ok=True)
     path = options.json / file_name(result)
+    if options.only and path.exists():
+        result = merged(json.loads(path.read_text()), result)
     path.with_suffix(".tmp").write_text(json.dumps(result, indent=1) + "\n")
     os.replace(path.with_suffix(".tmp"), path)
     print(f"{path}: {'passed' if passed(result) else 'FAILED'}")
@@ -106,7 +112,10 @@ def facts(python: Path) -> dict[str, Any]:
     """The versions of an environment."""
     run = subprocess.run([python, "-c", FACTS], capture_output=True, text=True, cwd="/")
     if run.returncode:
-        sys.exit(f"{python}: wanted an environment with torch and numpy, got\n{run.stderr}")
+        sys.exit(
+            f"{python}: wanted an environment with torch, numpy, pytest and hypothesis, got\n"
+            f"{run.stderr}"
+        )
     return json.loads(run.stdout.splitlines()[-1])
 
 
@@ -124,17 +133,25 @@ def tried(
         pip(options.built_with or options.python, "wheel", "--wheel-dir", str(wheels), str(source))
     (wheel,) = wheels.glob("*.whl")
     pip(options.python, "install", "--force-reinstall", str(wheel))
-    parts = [doctor(options.python, folder)]
-    parts.append(tests("library", LIBRARY, options.python, source, folder))
-    if found.pop("application"):
-        parts.append(tests("application", APPLICATION, options.python, source, folder))
-    return {
-        **found,
-        "built_against": built["torch"],
-        "commit": commit,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "parts": parts,
-    }
+    possible = PARTS if found.pop("application") else PARTS[:-1]
+    parts = []
+    for name in [options.only] if options.only else possible:
+        if name == "doctor":
+            part = doctor(options.python, folder)
+        else:
+            paths = LIBRARY if name == "library" else APPLICATION
+            part = tests(paths, options.python, source, folder)
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        parts.append({"name": name, "commit": commit, "made": made, **part})
+    return {**found, "built_against": built["torch"], "parts": parts}
+
+
+def merged(former: dict[str, Any], latter: dict[str, Any]) -> dict[str, Any]:
+    """The parts that were not tried again stay, if they ran on the same versions."""
+    if {**former, "parts": []} != {**latter, "parts": []}:
+        return latter
+    parts = {part["name"]: part for part in (*former["parts"], *latter["parts"])}
+    return {**latter, "parts": [parts[name] for name in PARTS if name in parts]}
 
 
 def git(*words: str) -> bytes:
@@ -169,22 +186,23 @@ def doctor(python: Path, folder: Path) -> dict[str, Any]:
         text=True,
     )
     print(run.stdout + run.stderr)
-    answers = [line.split() for line in run.stdout.splitlines()]
-    well = run.returncode == 0 and any(line[:3] == ["cpu", "kernels", "yes"] for line in answers)
-    return {"name": "doctor", "passed": int(well), "failed": int(not well), "skipped": 0}
+    well = run.returncode == 0 and kernels_run(run.stdout)
+    return {"passed": int(well), "failed": int(not well), "skipped": 0}
 
 
-def tests(name: str, paths: list[str], python: Path, source: Path, folder: Path) -> dict[str, Any]:
+def kernels_run(table: str) -> bool:
+    """Whether the doctor's table says that the compiled kernels answer on the CPU."""
+    return re.search(r"^  cpu kernels +yes", table, re.M) is not None
+
+
+def tests(paths: list[str], python: Path, source: Path, folder: Path) -> dict[str, Any]:
     """Run some tests of the exported commit."""
-    report = folder / f"{name}.xml"
+    report = folder / "report.xml"
+    report.unlink(missing_ok=True)
     run = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *paths]
     start = time.monotonic()
     subprocess.run(run, env=installed(folder), cwd=source)
-    return {
-        "name": name,
-        **outcome(report.read_text()),
-        "seconds": round(time.monotonic() - start),
-    }
+    return {**outcome(report.read_text()), "seconds": round(time.monotonic() - start)}
 
 
 def outcome(report: str) -> dict[str, Any]:
