@@ -52,7 +52,6 @@ LIBRARY = [
 #: And of the application, with no more than the extra ``reid``.
 APPLICATION = [
     "tests/qaconv_reid/test_config.py",
-    "tests/qaconv_reid/test_cli.py",
     "tests/qaconv_reid/test_matcher.py",
     "tests/qaconv_reid/data/test_augmentation.py",
     "tests/qaconv_reid/data/test_images.py",
