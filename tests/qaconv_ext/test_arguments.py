@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from qaconv_ext import backend
+from qaconv_ext._arguments import within_memory
 from qaconv_ext.correspondence import correspondences
 from qaconv_ext.graph import (
     GraphSampler,
@@ -294,3 +295,19 @@ def test_a_result_that_no_memory_holds():
         lambda: correlation_max_self(many),
     ):
         assert_named(call, "maps", MemoryError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 70368744177664 bytes.",
+        "Storage size calculation overflowed with sizes=[1099511627776, 1099511627776]",
+        # All that 2.10 says, whatever the cause.
+        'torch_call_dispatcher( "aten::new_empty", "", stack.data()) API call failed',
+    ],
+)
+def test_whatever_torch_calls_too_little_memory(text):
+    def run(maps):
+        raise RuntimeError(text)
+
+    assert_named(lambda: within_memory(run, GRID), "maps", MemoryError)
