@@ -28,6 +28,7 @@ PAGES = {
         "sampling-8000-memory",
         "sampling-8000-h100",
         "sampling-600-cpu",
+        "sampling-600-one",
         "mechanism",
         "graph",
     ),
