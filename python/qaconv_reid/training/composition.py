@@ -42,6 +42,8 @@ class Composition:
         self._cameras = np.asarray(images.cameras, dtype=np.int64)
         families = numbered(images.families or [None] * len(images.labels))
         self._families = np.asarray(families, dtype=np.int64)
+        # Where it is known that nobody has look-alikes their share is 0; elsewhere it is not known.
+        self._families_known = bool(images.families)
         self._classes = images.classes
         self.start_epoch()
 
@@ -65,14 +67,14 @@ class Composition:
         drawn = self._drawn[self._drawn > 0] / max(self._drawn.sum(), 1)
         entropy = -float((drawn * np.log(drawn)).sum())
         return CompositionReport(
-            same_camera_pairs=self._share(self._same_camera, self._cameras),
-            look_alike_pairs=self._share(self._look_alike, self._families),
+            same_camera_pairs=self._share(self._same_camera, bool((self._cameras >= 0).any())),
+            look_alike_pairs=self._share(self._look_alike, self._families_known),
             effective_classes=math.exp(entropy) / self._classes if len(drawn) else math.nan,
             most_frequent_class=int(self._drawn.max(initial=0)),
         )
 
-    def _share(self, count: int, known: NDArray[np.int64]) -> float:
-        return count / self._pairs if self._pairs and bool((known >= 0).any()) else math.nan
+    def _share(self, count: int, known: bool) -> float:
+        return count / self._pairs if self._pairs and known else math.nan
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, in JSON's types."""

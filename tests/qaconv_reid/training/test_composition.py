@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_what_is_not_known():
     assert math.isnan(report.look_alike_pairs)
     assert math.isnan(Composition(images()).report().effective_classes)
     assert math.isnan(Composition(images()).report().same_camera_pairs)
+
+
+def test_of_people_who_are_known_to_have_no_look_alikes_the_share_is_nothing():
+    known = images()
+    counted = Composition(replace(known, families=(None,) * len(known.labels)))
+    counted.add([0, 2, 5])
+    assert counted.report().look_alike_pairs == 0
 
 
 def test_it_goes_on_and_begins_anew():
