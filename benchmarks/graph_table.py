@@ -80,5 +80,4 @@ def graph_table() -> list[str]:
         f"{'s' if machine['threads'] > 1 else ''}. An epoch has as many batches as there are "
         "classes; its time is added up from the rows above. Distances by plain PyTorch are "
         "those of a block, times their number.",
-        "",
     ]

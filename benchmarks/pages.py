@@ -1,14 +1,29 @@
-"""What all scripts that render a page have in common: write it, or with ``--check`` compare it."""
+"""What all scripts that render a page have in common: fill it, write it, or ``--check`` it."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-__all__ = ["write_or_check"]
+__all__ = ["filled", "write_or_check"]
 
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+def filled(text: str, name: str, lines: Iterable[str]) -> str:
+    """A page with other lines between ``<!-- name: begin -->`` and ``<!-- name: end -->``.
+
+    Raises:
+        SystemExit: it has no such markers.
+    """
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    block = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not block.search(text):
+        sys.exit(f"{name}: got no markers, wanted {begin.strip()} and {end}")
+    body = "\n".join(lines)
+    return block.sub(lambda _: f"{begin}{body}\n{end}", text)
 
 
 def write_or_check(page: Path, rendered: Callable[[str], str]) -> int:

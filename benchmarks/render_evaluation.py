@@ -7,17 +7,15 @@ benchmarks/evaluation; ``--check`` fails where the page and the files differ.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from pages import write_or_check
+from pages import filled, write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "evaluation.md"
 FOLDER = ROOT / "benchmarks" / "evaluation"
-MARKER = re.compile(r"(<!-- scale: begin -->\n).*?(<!-- scale: end -->)", re.DOTALL)
 
 
 def table(runs: list[dict[str, Any]]) -> list[str]:
@@ -44,16 +42,8 @@ def rendered(text: str) -> str:
     runs = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))]
     commits = ", ".join(sorted({f"`{run['commit'][:10]}`" for run in runs}))
     days = ", ".join(sorted({run["made"][:10] for run in runs}))
-    block = "\n".join(
-        [
-            *table(runs),
-            "",
-            f"`benchmarks/evaluation_scale.py` at {commits}, {days}.",
-        ]
-    )
-    if not MARKER.search(text):
-        sys.exit(f"{PAGE.relative_to(ROOT)}: got no markers for scale")
-    return MARKER.sub(lambda match: f"{match[1]}{block}\n{match[2]}", text)
+    about = f"`benchmarks/evaluation_scale.py` at {commits}, {days}."
+    return filled(text, "scale", [*table(runs), "", about])
 
 
 if __name__ == "__main__":

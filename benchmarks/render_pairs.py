@@ -14,12 +14,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pages import write_or_check
+from pages import filled, write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "release.md"
 FOLDER = ROOT / "benchmarks" / "pairs"
-MARKER = re.compile(r"(<!-- pairs: begin -->\n).*?(<!-- pairs: end -->)", re.DOTALL)
+#: As in tools/try_pair.py, which a test holds.
 PARTS = ("doctor", "library", "application")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -109,16 +109,13 @@ def missing(found: list[Result]) -> list[str]:
 
 def rendered(text: str) -> str:
     """The page with its table made anew."""
-    if not MARKER.search(text):
-        sys.exit(f"{PAGE.relative_to(ROOT)}: got no markers for pairs")
     found = results()
     lines = ["", *table(found), ""]
     if failed := failures(found):
         lines += ["Failed:", "", *failed, ""]
     if untried := missing(found):
         lines += [f"Not tried (Python with torch): {', '.join(untried)}.", ""]
-    block = "\n".join(lines)
-    return MARKER.sub(lambda match: f"{match[1]}{block}\n{match[2]}", text)
+    return filled(text, "pairs", lines)
 
 
 if __name__ == "__main__":

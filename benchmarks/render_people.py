@@ -7,14 +7,13 @@ Figures stand on that page only between the markers below, and only from benchma
 from __future__ import annotations
 
 import json
-import re
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pages import write_or_check
+from pages import filled, write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "virtual_people.md"
@@ -173,19 +172,12 @@ def rendered(text: str) -> str:
     """The page with its tables made anew."""
     for name, (file, table) in TABLES.items():
         data = json.loads((FOLDER / file).read_text())
-        marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        if not marker.search(text):
-            sys.exit(f"{PAGE.relative_to(ROOT)}: got no markers for {name}")
         origin = (
             f"`{data['command']}` at commit `{data['commit'][:10]}`, {data['made'][:10]}, "
             f"{data['machine']['processor']}. File: [{file}](../benchmarks/people/{file})"
         )
-        body = "\n".join(["", *table(data), "", origin, "", ""])
-        text = marker.sub(lambda match, body=body: match[1] + body + match[2], text)
-    marker = re.compile(r"(<!-- conclusion: begin -->\n).*?(<!-- conclusion: end -->)", re.DOTALL)
-    return marker.sub(
-        lambda match: f"{match[1]}{textwrap.fill(conclusion(), 112)}\n{match[2]}", text
-    )
+        text = filled(text, name, ["", *table(data), "", origin, ""])
+    return filled(text, "conclusion", textwrap.wrap(conclusion(), 112))
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ fails where the page and the files differ.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from pages import write_or_check
+from pages import filled, write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "search.md"
@@ -178,11 +177,7 @@ def rendered(text: str) -> str:
         ],
     }
     for name, lines in told.items():
-        marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        if not marker.search(text):
-            sys.exit(f"{PAGE.relative_to(ROOT)}: got no markers for {name}")
-        block = "\n".join(["", *lines, ""])
-        text = marker.sub(lambda match, block=block: f"{match[1]}{block}\n{match[2]}", text)
+        text = filled(text, name, ["", *lines, ""])
     return text
 
 

@@ -7,13 +7,12 @@ Figures stand on the pages only between the markers below, and only from benchma
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from graph_table import graph_table
-from pages import write_or_check
+from pages import filled, write_or_check
 
 from qaconv_reid.recipes.study.figure import figure
 
@@ -221,14 +220,14 @@ def body(data: dict[str, Any], name: str) -> list[str]:
     """All that a page says of a file."""
     if "runs" in data:
         file = f"[{name}.json](../benchmarks/study/{name}.json)"
-        return ["", *real(data), "", f"`{data['command']}` for each run. File: {file}", "", ""]
+        return ["", *real(data), "", f"`{data['command']}` for each run. File: {file}", ""]
     if not data["comparisons"]:
-        return ["", *curves(data), "", origin(data, name), "", ""]
+        return ["", *curves(data), "", origin(data, name), ""]
     lines = [""]
     for size in sorted({cell["identities"] for cell in data["cells"]}):
         lines += [*table(data, size), "", *batches(data, size), ""]
         lines += [*times(data, size), "", *troubles(data, size)]
-    return [*lines, origin(data, name), "", ""]
+    return [*lines, origin(data, name), ""]
 
 
 def headline() -> list[str]:
@@ -254,7 +253,6 @@ def headline() -> list[str]:
         ),
         "",
         at_scale(),
-        "",
     ]
 
 
@@ -289,7 +287,7 @@ def beside_memory() -> list[str]:
     """The same runs, compared with the class memory."""
     name = "sampling-8000-memory"
     data = json.loads((FOLDER / f"{name}.json").read_text())
-    return ["", *table(data, 8000), "", *times(data, 8000), "", origin(data, name), "", ""]
+    return ["", *table(data, 8000), "", *times(data, 8000), "", origin(data, name), ""]
 
 
 #: Markers of what is made of other files.
@@ -306,13 +304,9 @@ def render(names: tuple[str, ...], text: str) -> str:
         file = FOLDER / f"{name}.json"
         if name not in _OTHERS and not file.is_file() and f"<!-- {name}: begin -->" not in text:
             continue  # a study that was not made yet
-        marker = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        if not marker.search(text):
-            sys.exit(f"{name}: got no markers, wanted <!-- {name}: begin --> and end")
         other = _OTHERS.get(name)
         lines = body(json.loads(file.read_text()), name) if other is None else other()
-        joined = "\n".join(lines)
-        text = marker.sub(lambda match, joined=joined: match[1] + joined + match[2], text)
+        text = filled(text, name, lines)
     return text
 
 

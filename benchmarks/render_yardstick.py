@@ -7,17 +7,15 @@ Figures stand there only between the markers, and only from benchmarks/yardstick
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from pages import write_or_check
+from pages import filled, write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "evaluation.md"
 FOLDER = ROOT / "benchmarks" / "yardstick"
-MARKER = re.compile(r"(<!-- yardstick: begin -->\n).*?(<!-- yardstick: end -->)", re.DOTALL)
 
 
 def tables(data: dict[str, Any]) -> list[str]:
@@ -70,10 +68,7 @@ def rendered(text: str) -> str:
             + " ".join(runs(data)),
             "",
         ]
-    if not MARKER.search(text):
-        sys.exit(f"{PAGE.relative_to(ROOT)}: got no markers for yardstick")
-    block = "\n".join(["", *lines, *about])
-    return MARKER.sub(lambda match: f"{match[1]}{block}\n{match[2]}", text)
+    return filled(text, "yardstick", ["", *lines, *about])
 
 
 if __name__ == "__main__":

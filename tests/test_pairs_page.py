@@ -54,6 +54,10 @@ def test_what_is_tried_exists():
         assert (ROOT / path).exists(), path
 
 
+def test_the_page_has_a_column_for_every_part_that_is_tried():
+    assert render_pairs.PARTS == try_pair.PARTS
+
+
 def test_a_row_says_what_ran_and_what_did_not():
     _, _, first, second = render_pairs.table(
         [result("3.12.1", "2.10.0"), result("3.12.1", "2.15.0", failed=1, built="2.10.0")]
