@@ -68,7 +68,8 @@ class OneFile:
 
     def __init__(self, path: Path) -> None:
         old = path.with_name(f"old-{path.name}")
-        if path.exists():
+        # One that is there already was not copied to its end: it has all that the other has.
+        if path.exists() and not old.exists():
             path.replace(old)
         self._names: set[str] = set()
         # Read and written.
@@ -77,6 +78,7 @@ class OneFile:
         if old.exists():
             for name, data in salvaged(old):
                 self._add(name, data)
+            self._file.flush()
             old.unlink()
 
     def _add(self, name: str, data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from qaconv_reid import data, people
 from qaconv_reid.data.decoding import open_rgb
 from qaconv_reid.packed import PackedPath, located, salvaged
 from qaconv_reid.people import MANIFEST, PeopleError, Request, dataset
+from qaconv_reid.people.store import OneFile
 
 ASKED = Request("tiny", train=3, test=3)
 
@@ -88,6 +89,18 @@ def test_what_a_killed_one_has_written_is_gone_on_with(packed, tmp_path, monkeyp
     # And what is there is not drawn again.
     monkeypatch.setattr(dataset, "take", None)
     people.make(ASKED, tmp_path / "tiny.zip", packed=True)
+
+
+def test_nothing_is_lost_where_one_is_killed_while_it_goes_on(packed, tmp_path):
+    whole = packed.read_bytes()
+    (tmp_path / "old-a.zip").write_bytes(whole[: len(whole) // 2])
+    kept = [name for name, _ in salvaged(tmp_path / "old-a.zip")]
+    (tmp_path / "a.zip").write_bytes(whole[: len(whole) // 10])  # what it had copied
+    store = OneFile(tmp_path / "a.zip")
+    assert len(kept) > 10
+    assert all(store.has(PurePosixPath(name)) for name in kept if not name.endswith("/"))
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def _parts(path):
