@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 if sys.platform == "win32":  # pragma: no cover
     from pathlib import WindowsPath as _Path
@@ -24,6 +24,7 @@ else:
     from pathlib import PosixPath as _Path
 
 __all__ = [
+    "Entry",
     "PackedPath",
     "is_folder",
     "is_there",
@@ -92,6 +93,7 @@ def _archive(path: str) -> _Archive:
 
 @lru_cache(maxsize=8)
 def _read_archive(path: str, size: int, time: int) -> _Archive:
+    # Size and time are there for the cache: another file of this name is read anew.
     archive = _Archive(path, os.stat(path))
     try:
         with zipfile.ZipFile(path) as file:
@@ -229,14 +231,27 @@ class PackedPath(_Path):
         return data
 
 
-def listed(folder: Path) -> Iterator[tuple[str, bool]]:
-    """What lies in a folder, be it in an archive: names, and whether each is a folder itself."""
+class Entry(Protocol):
+    """What lies in a folder; what it is costs a look at the disk where it is a link."""
+
+    @property
+    def name(self) -> str:
+        """Within its folder."""
+
+    def is_dir(self) -> bool:
+        """Whether it is a folder itself."""
+
+    def is_file(self) -> bool:
+        """Whether it is a file."""
+
+
+def listed(folder: Path) -> Iterator[Entry]:
+    """What lies in a folder, be it in an archive; in no order."""
     if isinstance(folder, PackedPath):
-        yield from ((path.name, path.is_dir()) for path in folder.iterdir())
+        yield from folder.iterdir()
         return
     with os.scandir(folder) as entries:
-        for entry in entries:
-            yield entry.name, entry.is_dir()
+        yield from entries
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -244,9 +259,11 @@ def walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     if not isinstance(root, PackedPath):
         yield from ((Path(place), folders, names) for place, folders, names in os.walk(root))
         return
-    found = list(listed(root))
-    folders = [name for name, is_folder in found if is_folder]
-    yield root, folders, [name for name, is_folder in found if not is_folder]
+    folders: list[str] = []
+    names: list[str] = []
+    for entry in listed(root):
+        (folders if entry.is_dir() else names).append(entry.name)
+    yield root, folders, names
     for name in folders:
         yield from walk(root / name)
 

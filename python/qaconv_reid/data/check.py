@@ -205,10 +205,11 @@ def _left_out(dataset: ReidDataset) -> Iterator[str]:
     endings: Counter[str] = Counter()
     for folder in folders:
         endings.update(
-            os.path.splitext(name)[1].lower() or "without an ending"
-            for name, is_folder in listed(folder)
-            if not (is_folder or is_image(name) or name.startswith("."))
-            and name.lower() not in _LITTER
+            os.path.splitext(entry.name)[1].lower() or "without an ending"
+            for entry in listed(folder)
+            if not (is_image(entry.name) or entry.name.startswith("."))
+            and entry.name.lower() not in _LITTER
+            and entry.is_file()
         )
     if endings:
         kinds = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))

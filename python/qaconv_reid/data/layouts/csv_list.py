@@ -27,7 +27,7 @@ def _lists_in(folder: Path) -> list[Path]:
 
     if not folder.is_dir():
         return []
-    files = sorted(folder / name for name, _ in listed(folder) if name.endswith(".csv"))
+    files = sorted(folder / e.name for e in listed(folder) if e.name.endswith(".csv"))
     return [file for file in files if has_columns(file)]
 
 

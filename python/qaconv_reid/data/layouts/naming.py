@@ -31,15 +31,14 @@ def list_images(folder: Path) -> list[Path]:
     """The image files directly in a folder, sorted by name; none where it does not exist."""
     if not folder.is_dir():
         return []
-    return [folder / name for name in sorted(name for name, _ in listed(folder) if is_image(name))]
+    return [folder / name for name in sorted(e.name for e in listed(folder) if is_image(e.name))]
 
 
 def list_folders(folder: Path) -> list[Path]:
     """The visible folders directly in a folder, sorted by name."""
     if not folder.is_dir():
         return []
-    found = listed(folder)
-    names = sorted(name for name, is_folder in found if is_folder and not name.startswith("."))
+    names = sorted(e.name for e in listed(folder) if e.is_dir() and not e.name.startswith("."))
     return [folder / name for name in names]
 
 
@@ -51,7 +50,7 @@ def fits(folder: Path, pattern: re.Pattern[str]) -> bool:
     """
     if not folder.is_dir():
         return False
-    names = list(islice((name for name, _ in listed(folder) if is_image(name)), _SAMPLE))
+    names = list(islice((e.name for e in listed(folder) if is_image(e.name)), _SAMPLE))
     return 2 * sum(pattern.match(name) is not None for name in names) > len(names)
 
 
