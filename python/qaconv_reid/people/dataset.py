@@ -316,6 +316,9 @@ def _draw(
     total, done = size.images, 0
     counts = {domain: 0 for domain in size.domains}
 
+    def named(sighting: Sighting) -> PurePosixPath:
+        return name_of(sighting, size, request.naming)
+
     def finished(sighting: Sighting) -> None:
         nonlocal done
         done += 1
@@ -323,19 +326,24 @@ def _draw(
         if progress is not None:
             progress("pictures", done, total)
 
+    def keep(sighting: Sighting, data: bytes) -> None:
+        store.write(named(sighting), data)
+        finished(sighting)
+
     def missing(unit: list[Sighting]) -> list[Sighting]:
-        there = [s for s in unit if store.has(name_of(s, size, request.naming))]
-        for sighting in there:
-            finished(sighting)
-        return [s for s in unit if s not in there] if there else unit
+        rest = []
+        for sighting in unit:
+            if store.has(named(sighting)):
+                finished(sighting)
+            else:
+                rest.append(sighting)
+        return rest
 
     units = (rest for unit in _units(request.seed, size) if (rest := missing(unit)))
     if workers == 1:
         for unit in units:
             for sighting in unit:
-                data = _picture(request, sighting)
-                store.write(name_of(sighting, size, request.naming), data)
-                finished(sighting)
+                keep(sighting, _picture(request.seed, size.families, sighting))
         return counts
     # Not forked: whoever calls may have threads.
     with ProcessPoolExecutor(
@@ -347,12 +355,11 @@ def _draw(
             # In their order, so that a packed file has the same bytes however many draw.
             unit, future = running.popleft()
             for sighting, data in zip(unit, future.result(), strict=True):
-                store.write(name_of(sighting, size, request.naming), data)
-                finished(sighting)
+                keep(sighting, data)
 
         try:
             for unit in units:
-                running.append((unit, pool.submit(_pictures, request, unit)))
+                running.append((unit, pool.submit(_pictures, request.seed, size.families, unit)))
                 if len(running) >= _AHEAD * workers:
                     collect()
             while running:
@@ -363,13 +370,14 @@ def _draw(
     return counts
 
 
-def _pictures(request: Request, unit: list[Sighting]) -> list[bytes]:
+def _pictures(seed: int, families: float, unit: list[Sighting]) -> list[bytes]:
     """Files of a person's pictures."""
-    return [_picture(request, sighting) for sighting in unit]
+    return [_picture(seed, families, sighting) for sighting in unit]
 
 
-def _picture(request: Request, sighting: Sighting) -> bytes:
-    camera = spots(request.seed, DOMAINS[sighting.domain])[sighting.spot].camera
-    picture, file = take(request.seed, sighting, request.check().families), io.BytesIO()
+def _picture(seed: int, families: float, sighting: Sighting) -> bytes:
+    camera = spots(seed, DOMAINS[sighting.domain])[sighting.spot].camera
+    file = io.BytesIO()
+    picture = take(seed, sighting, families)
     picture.save(file, format="JPEG", quality=camera.sensor.quality, subsampling=2)
     return file.getvalue()

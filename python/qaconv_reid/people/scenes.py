@@ -61,6 +61,12 @@ class Domain:
     jitter: float
     """Of the box, in shares of its size."""
 
+    @property
+    def middle(self) -> float:
+        """Metres from the camera's foot that it is directed at, and sharp at."""
+        near, far = self.near_far
+        return 0.45 * near + 0.55 * far
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spot:
@@ -242,7 +248,7 @@ def _spot(seed: int, domain: Domain, number: int) -> Spot:
         return 0.5 * (draw(bounds) + draw(bounds))
 
     near, far = domain.near_far
-    middle = 0.45 * near + 0.55 * far
+    middle = domain.middle
     mount = draw(domain.mount)
     slant = float(np.hypot(middle, mount - 0.9))
     red, green, blue = (near_middle(bounds) for bounds in domain.balance)

@@ -74,7 +74,7 @@ class _Standing:
         phase = presence.walked / (0.82 * figure.look.height * max(gait.stride, 0.3))
         self.posed: Posed = walk(load_kit(), figure, phase, gait)
         angle = presence.heading + np.pi / 2
-        if stance.pace < 0.3:  # who waits looks anywhere
+        if stance.waits:  # and looks anywhere
             angle += float(own.normal(0, 1.2))
         cosine, sine = np.cos(angle), np.sin(angle)
         self.turn = np.array(((cosine, -sine, 0), (sine, cosine, 0), (0, 0, 1)), np.float32)
@@ -90,13 +90,12 @@ class _Standing:
 
 def _sensor(seed: int, sighting: Sighting, spot: Spot, distance: float) -> Sensor:
     """The camera's, as it is at the time and for the distance, metres, of what is seen."""
-    sensor, (near, far) = spot.camera.sensor, spot.domain.near_far
+    sensor, middle = spot.camera.sensor, spot.domain.middle
     window = int(sighting.frame / FRAME_RATE // _STEADY)
     drift = stream(seed, "drift", sighting.domain, sighting.spot, sighting.sequence, window)
     light = float(np.exp(0.06 * drift.normal()))
     red, green, blue = (value * float(np.exp(0.02 * drift.normal())) for value in sensor.balance)
     # Sharp in the middle, and what is near is smeared over more pixels.
-    middle = 0.45 * near + 0.55 * far
     return replace(
         sensor,
         exposure=sensor.exposure * light,

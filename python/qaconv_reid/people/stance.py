@@ -26,6 +26,11 @@ class Stance:
     twist: float = 0.0
     """How far the chest is turned to the left."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether it stands, but for small steps."""
+        return self.pace < 0.3
+
 
 def draw_stance(generator: np.random.Generator) -> Stance:
     """Most people walk with both arms free; the others are of the kinds that cameras see."""
