@@ -72,14 +72,21 @@ class ClassBatchSampler(EpochBatchSampler):
                 f"{self.classes_per_batch}, for a batch of {batch_size} images with "
                 f"{num_instances} of each class"
             )
+        self._images = list(images.values())
+        #: The group of each class.
+        self._class_groups: list[int] | None = None
+        if self._groups is not None:
+            self._class_groups = [self._groups[numbers[0]] for numbers in self._images]
         self._check_ranks()
         self._arguments["num_instances"] = num_instances
-        self._images = list(images.values())
         self._queues = ClassQueues(self._images, of_cameras)
-        self._balance: Balance | None = None
-        if self._groups is not None:
-            of_classes = (self._groups[numbers[0]] for numbers in self._images)
-            self._balance = Balance(of_classes, self._drawn_together)
+        self._balance = self._balanced()
+
+    def _balanced(self) -> Balance | None:
+        """What lets batches take equally from the groups; None where they do not."""
+        if self._class_groups is None:
+            return None
+        return Balance(self._class_groups, self._drawn_together)
 
     @property
     def _drawn_together(self) -> int:

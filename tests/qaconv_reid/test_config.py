@@ -94,6 +94,10 @@ def test_an_override_wins_over_the_file(tmp_path: Path):
             "sampler.batch_size: got 63 with num_instances=2, wanted a multiple",
         ),
         ("sampler.kind=best", "sampler.kind: got 'best', wanted 'graph', 'pk' or 'shuffle'"),
+        (
+            "sampler.one_set=true",
+            "sampler.one_set: got true with sampler.kind=graph and data.balanced=false, wanted",
+        ),
         ("loss.margin=-1", "loss.margin: got -1"),
         ("schedule.loss_factor=1.0", "schedule.loss_factor: got 1.0"),
         ("name=a/b", "name: got 'a/b'"),

@@ -234,6 +234,9 @@ class SamplerConfig(_Section):
     """Images of each identity in a batch; of shuffle whatever chance gives."""
     across_cameras: bool = False
     """The images of an identity in a batch are of different cameras, as far as there are such."""
+    one_set: bool = False
+    """Pk, of several training sets: all identities of a batch are of one set. In batches that mix
+    sets, the set alone tells most identities apart."""
     warm_start: Amount = 0.0
     """Graph: epochs of pk batches before the first graph is made."""
     refresh_images: CountOrNone = 0
@@ -409,10 +412,18 @@ class RunConfig(_Section):
 
     @model_validator(mode="after")
     def _has_sources(self) -> RunConfig:
-        if self.data.balanced and self.data.persons == "joined":
+        asked = {"data.balanced": self.data.balanced, "sampler.one_set": self.sampler.one_set}
+        for name, wanted in asked.items():
+            if wanted and self.data.persons == "joined":
+                raise ValueError(
+                    f"{name}: got true with data.persons=joined, where an identity is of several "
+                    "sets, wanted data.persons=apart"
+                )
+        if self.sampler.one_set and (self.data.balanced or self.sampler.kind != "pk"):
             raise ValueError(
-                "data.balanced: got true with data.persons=joined, where an identity is of several "
-                "sets, wanted data.persons=apart"
+                f"sampler.one_set: got true with sampler.kind={self.sampler.kind} and "
+                f"data.balanced={str(self.data.balanced).lower()}, wanted sampler.kind=pk and "
+                "data.balanced=false"
             )
         return self
 

@@ -121,7 +121,7 @@ def _check_batches(images: TrainingImages, config: RunConfig) -> None:
     """That there is enough for batches.
 
     Raises:
-        DataError: there is not, in all or of one of several balanced sets.
+        DataError: there is not, in all or of one of several sets that each give their part.
     """
     sampler = config.sampler
     each = f"batches of {sampler.batch_size} images"
@@ -141,14 +141,18 @@ def _check_batches(images: TrainingImages, config: RunConfig) -> None:
         )
     if total < wanted:
         raise DataError(f"data.train: got {total} {what}, wanted at least {wanted} {how}")
-    if not config.data.balanced or sampler.kind == "graph":  # where it is single anchors
+    if sampler.one_set:
+        part, why = wanted, f"{how} of one set (sampler.one_set)"
+    elif config.data.balanced and sampler.kind != "graph":  # where it is single anchors
+        part = -(-wanted // len(counts))
+        why = f"its part of what is wanted {how} (data.balanced)"
+    else:
         return
-    part = -(-wanted // len(counts))
     for source, count in counts.items():
         if count < part:
             raise DataError(
                 f"data.train: got {count} {what} in {config.data.train[source]}, wanted at least "
-                f"{part}, its part of what is wanted {how} (data.balanced)"
+                f"{part}, {why}"
             )
 
 

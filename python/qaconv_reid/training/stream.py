@@ -61,7 +61,7 @@ class BatchStream:
         self._ranks = ranks
         sampler, model = config.sampler, config.model
         draw = (sampler.batch_size, sampler.num_instances, config.runtime.seed)
-        groups = images.sources if config.data.balanced else None
+        groups = images.sources if config.data.balanced or sampler.one_set else None
         cameras = images.cameras if sampler.across_cameras else None
         if cameras is not None and -1 in cameras:
             raise ConfigError(
@@ -77,7 +77,9 @@ class BatchStream:
                 groups=groups,
                 cameras=cameras,
             ),
-            "pk": lambda: PKSampler(images.labels, *draw, groups=groups, cameras=cameras),
+            "pk": lambda: PKSampler(
+                images.labels, *draw, groups=groups, one_group=sampler.one_set, cameras=cameras
+            ),
             "shuffle": lambda: ShuffleSampler(
                 images.labels, sampler.batch_size, config.runtime.seed, groups=groups
             ),

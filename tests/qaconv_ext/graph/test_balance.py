@@ -44,6 +44,38 @@ def test_pk_takes_classes_from_all_groups():
         assert Counter(map(group_of, classes)) == {7: 2, 8: 2, 9: 2}
 
 
+def test_pk_batches_can_be_of_one_group_each():
+    sampler = PKSampler(LABELS, 8, 2, seed=1, groups=GROUPS, one_group=True)
+    epochs = [list(sampler) for _ in range(8)]
+    for epoch in epochs:
+        assert len(epoch) == len(sampler) == 30 // 4 + 6 // 4 + 4 // 4
+        of_batches = [{GROUPS[image] for image in batch} for batch in epoch]
+        assert Counter(group for (group,) in of_batches) == {7: 7, 8: 1, 9: 1}
+        often = Counter(LABELS[image] for batch in epoch for image in batch)
+        assert set(often.values()) == {2}  # each class in one batch at most
+    # Groups do not come one after the other, and who is left over changes.
+    assert len({tuple(GROUPS[batch[0]] for batch in epoch) for epoch in epochs}) > 1
+    assert {LABELS[image] for epoch in epochs for batch in epoch for image in batch} == set(
+        range(40)
+    )
+    # In the middle of an epoch, and not by a sampler whose batches mix the groups.
+    middle = sampler.state_dict(position=4)
+    resumed = PKSampler(LABELS, 8, 2, seed=1, groups=GROUPS, one_group=True)
+    resumed.load_state_dict(middle)
+    assert list(resumed) == epochs[-1][4:]
+    assert list(resumed) == list(sampler)
+    with pytest.raises(ValueError, match="state: got one_group 1, wanted None"):
+        PKSampler(LABELS, 8, 2, seed=1, groups=GROUPS).load_state_dict(middle)
+
+
+def test_batches_of_one_group_need_groups_that_fill_them():
+    with pytest.raises(ValueError, match="groups: got None with one_group=True, wanted one number"):
+        PKSampler(LABELS, 8, 2, one_group=True)
+    wanted = "groups: got 4 classes of group 9, wanted at least 5, those of a batch"
+    with pytest.raises(ValueError, match=wanted):
+        PKSampler(LABELS, 10, 2, groups=GROUPS, one_group=True)
+
+
 def test_graph_takes_anchors_from_all_groups():
     def next_one(images):
         return [[(c + 1) % 40] for c in range(40)]

@@ -68,6 +68,26 @@ def test_a_training_set_that_is_named_twice_is_refused(tmp_path):
         load_training_images(settings(train=(str(tmp_path / "a"), str(tmp_path / "link"))))
 
 
+@pytest.mark.parametrize(
+    ("how", "wanted"),
+    [("data.balanced", "at least 4, its part"), ("sampler.one_set", "at least 7, for batches")],
+)
+def test_a_set_too_small_for_its_part_of_the_batches_is_named(tmp_path, how, wanted):
+    write_person_folders(tmp_path / "many", 7, 2, height=16, width=8)
+    write_person_folders(tmp_path / "few", 3, 2, height=24, width=8)
+    config = load(
+        "people",
+        [
+            f'data.train=["{tmp_path}/many", "{tmp_path}/few"]',
+            "sampler.num_instances=2",
+            "sampler.batch_size=14",
+            f"{how}=true",
+        ],
+    )
+    with pytest.raises(DataError, match=rf"got 3 identities in .*/few, wanted {wanted}.*{how}"):
+        load_training_images(config)
+
+
 def test_a_copy_of_a_training_set_is_refused_where_it_would_be_other_persons(tmp_path):
     write_person_folders(tmp_path / "a", 4, 2, height=16, width=8)
     shutil.copytree(tmp_path / "a", tmp_path / "b")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from qaconv_reid.config import ConfigError, OptimizerConfig
-from qaconv_reid.training import TrainingImages, checkpoint
+from qaconv_reid.training import checkpoint
 from qaconv_reid.training.optimization import build_optimizer
 from support.runs import small_config, small_images, small_models, small_trainer
 
@@ -107,23 +107,6 @@ def test_the_class_memory_starts_from_the_rarity_of_its_positives():
     assert matcher.logit_bn.bias.item() == 0
     _, matcher = small_models(config=small_config("loss.kind=triplet"))
     assert matcher.logit_bn.bias.item() == 0
-
-
-def test_several_sets_can_be_balanced(tmp_path):
-    parts = []
-    for name, persons in (("many", 6), ("few", 3)):
-        (tmp_path / name).mkdir()
-        parts.append(small_images(tmp_path / name, persons))
-    images = TrainingImages(
-        parts[0].records + parts[1].records,
-        parts[0].labels + tuple(6 + label for label in parts[1].labels),
-        (0,) * len(parts[0].labels) + (1,) * len(parts[1].labels),
-    )
-    config = small_config("data.balanced=true", "sampler.kind=pk", "sampler.batch_size=8")
-    trainer = small_trainer(images, config)
-    for _ in range(4):
-        _, batch = trainer.stream.next()
-        assert sorted(images.sources[image] for image in batch) == [0] * 4 + [1] * 4
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""The batches of a run, of several training sets."""
+
+from __future__ import annotations
+
+from qaconv_reid.training import TrainingImages
+from support.runs import small_config, small_images, small_trainer
+
+
+def two_sets(folder):
+    """Of six identities and of three."""
+    parts = []
+    for name, persons in (("many", 6), ("few", 3)):
+        (folder / name).mkdir()
+        parts.append(small_images(folder / name, persons))
+    return TrainingImages(
+        parts[0].records + parts[1].records,
+        parts[0].labels + tuple(6 + label for label in parts[1].labels),
+        (0,) * len(parts[0].labels) + (1,) * len(parts[1].labels),
+    )
+
+
+def test_several_sets_can_be_balanced(tmp_path):
+    images = two_sets(tmp_path)
+    config = small_config("data.balanced=true", "sampler.kind=pk", "sampler.batch_size=8")
+    trainer = small_trainer(images, config)
+    for _ in range(4):
+        _, batch = trainer.stream.next()
+        assert sorted(images.sources[image] for image in batch) == [0] * 4 + [1] * 4
+
+
+def test_batches_can_be_of_one_set_each(tmp_path):
+    images = two_sets(tmp_path)
+    config = small_config("sampler.one_set=true", "sampler.kind=pk", "sampler.batch_size=6")
+    trainer = small_trainer(images, config)
+    batches = [trainer.stream.next()[1] for _ in range(9)]  # three sweeps
+    sets = [{images.sources[image] for image in batch} for batch in batches]
+    assert sorted(sets, key=min) == [{0}] * 6 + [{1}] * 3
