@@ -85,6 +85,21 @@ def test_what_stands_between_the_markers(render, tmp_path):
     assert "4 of 5 runs" in page
 
 
+def test_processor_time_stands_on_the_page_where_all_runs_have_it(render):
+    some, every = (json.loads(json.dumps(STUDY)) for _ in range(2))
+    for row in every["comparisons"]:
+        row["processor_seconds"] = spread(70.0)
+    every["comparisons"][0]["processor_seconds_to_baseline"] = 35.0
+    some["comparisons"][0]["processor_seconds"] = spread(70.0)
+    on_gpu = {**every, "machine": {"gpu": "a card"}}
+    assert [render.times(data, 100)[0].split(" of ")[0] for data in (some, every, on_gpu)] == [
+        "Seconds",
+        "Processor seconds",
+        "Seconds",
+    ]
+    assert "| GS | 70 | 35 |" in render.times(every, 100)
+
+
 def test_a_study_that_was_not_made_leaves_a_page_without_its_markers(render):
     assert render.render(("s",), "a page\n") == "a page\n"
     with pytest.raises(FileNotFoundError):

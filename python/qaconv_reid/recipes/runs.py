@@ -64,6 +64,7 @@ class _Epoch(BaseModel):
     learning_rate: _Number | None = None
     validation_rank1: _Number | None = None
     validation_mAP: _Number | None = None
+    processor_seconds: float | None = None
     input_seconds: float = 0.0
     graph_seconds: float = 0.0
     network_seconds: float = 0.0

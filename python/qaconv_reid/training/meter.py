@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ __all__ = ["WINDOW", "EpochReport", "Meter", "Window"]
 
 #: Steps of a window.
 WINDOW = 50
+
+#: What seconds are counted of.
+Spent = Literal["all", "processor", "input", "graph", "network", "matcher"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class EpochReport:
     """Rows left out because a score or loss was not finite."""
     seconds: float
     """In all."""
+    processor_seconds: float
+    """Of processor time in all threads of this process, without those of ``runtime.workers``."""
     input_seconds: float
     """Reading, fetching and changing images."""
     graph_seconds: float
@@ -128,7 +133,7 @@ class Meter:
         self._epoch = _Sums()
         #: Batches and images of the epoch.
         self.steps = self.images = 0
-        self.seconds = dict.fromkeys(("all", "input", "graph", "network", "matcher"), 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(get_args(Spent), 0.0)
 
     def add(self, result: LossResult, taken: Tensor, images: int) -> None:
         """Count a batch.
@@ -219,4 +224,4 @@ class Meter:
         self._window_steps = state["window_steps"]
         self.steps = state["steps"]
         self.images = state["images"]
-        self.seconds = dict(state["seconds"])
+        self.seconds |= state["seconds"]  # those of old have no processor time

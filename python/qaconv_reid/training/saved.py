@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor
+
+from qaconv_reid.training.meter import Spent
 
 __all__ = ["SAVED_RUN", "SAVED_WEIGHTS", "restoring"]
 
@@ -37,7 +39,7 @@ class _Meter(_Part):
     window_steps: _Count
     steps: _Count
     images: _Count
-    seconds: dict[Literal["all", "input", "graph", "network", "matcher"], float]
+    seconds: dict[Spent, float]
 
 
 class _Composition(_Part):

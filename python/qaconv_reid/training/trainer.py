@@ -200,7 +200,7 @@ class Trainer:
         return self._last_window.accuracy
 
     def _train_on_batch(self) -> None:
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         seconds = self.meter.seconds
         graph_before = seconds["graph"]
         with self.clock("input"):
@@ -214,6 +214,7 @@ class Trainer:
         if self._batches_done % WINDOW == 0:
             self._end_window()
         seconds["all"] += time.perf_counter() - started
+        seconds["processor"] += time.process_time() - busy
 
     def _graph(self, images: Sequence[int]) -> Tensor:
         """What the sampler asks for at the start of a sweep: `GraphRefresh`, timed."""

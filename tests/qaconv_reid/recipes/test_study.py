@@ -199,6 +199,8 @@ def test_a_study_that_is_stopped_goes_on_and_ends_as_if_it_had_not_been(
     difference = other["mAP"]["mean"] - one["mAP"]["mean"]
     assert other["mAP_over_baseline"]["value"] == pytest.approx(difference, abs=1e-9)
     assert "mAP_over_baseline" not in one
+    assert one["processor_seconds"]["least"] > 0
+    assert {"seconds_to_baseline", "processor_seconds_to_baseline"} <= set(other)
     for name in ("station-8.svg", "station-8-seconds.svg"):
         ElementTree.parse(tmp_path / "study" / name)
 

@@ -443,6 +443,7 @@ def test_stage_times_add_up_to_less_than_all(images):
     )
     assert all(seconds > 0 for seconds in stages)
     assert sum(stages) <= report.seconds
+    assert report.processor_seconds > 0
 
 
 def test_two_seeds_are_two_runs(images):

@@ -30,6 +30,9 @@ _LEARNING = (
     "most_frequent_class",
 )
 
+#: Both of a point: by the clock, and of the processor, which a run of old does not have.
+_TIMES = ("seconds", "processor_seconds")
+
 #: Of where a run was made, what is kept with it.
 _MADE = ("made", "version", "commit", "uncommitted_changes", "machine")
 
@@ -93,10 +96,13 @@ def gather(
 def _cell(cell: Cell) -> dict[str, Any]:
     """A run as far as its log goes."""
     folder = RunFolder(cell.folder)
-    points, images, seconds, collapsed = [], 0, 0.0, None
+    points, images, collapsed = [], 0, None
+    spent: dict[str, float | None] = dict.fromkeys(_TIMES, 0.0)
     for record in folder.epochs():
         images += record["images"]
-        seconds += record["seconds"]
+        for name, before in spent.items():
+            more = _number(record.get(name))
+            spent[name] = None if before is None or more is None else before + more
         sets = {
             name.removesuffix("_mAP"): {
                 "mAP": value,
@@ -107,7 +113,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         }
         point = {
             "images": images,
-            "seconds": seconds,
+            **spent,
             "graph_share": record["graph_seconds"] / record["seconds"],
             **{name: _number(record.get(name)) for name in _LEARNING},
             "tests": sets,
@@ -153,7 +159,7 @@ def _compared(
         if cell.identities == identities and found:
             by_arm.setdefault(cell.arm, {})[cell.seed] = record, found[0]
     baseline = by_arm.get(plan.baseline, {})
-    best = _curve(baseline, dataset, "seconds")
+    best = max((value for _, value in _curve(baseline, dataset, "images")), default=None)
     rows = []
     for arm in plan.arms:
         runs = by_arm.get(arm, {})
@@ -170,11 +176,17 @@ def _compared(
             "seeds": sorted(runs),
             "collapsed": sorted(seed for seed, (record, _) in runs.items() if record["collapsed"]),
             **{name: _spread(numbers) for name, numbers in values.items()},
-            "seconds": _spread([record["points"][-1]["seconds"] for record, _ in runs.values()]),
             "graph_share": _spread(
                 [record["points"][-1]["graph_share"] for record, _ in runs.values()]
             ),
         }
+        known = [
+            name
+            for name in _TIMES
+            if all(p[name] is not None for record, _ in runs.values() for p in record["points"])
+        ]
+        for name in known:
+            row[name] = _spread([record["points"][-1][name] for record, _ in runs.values()])
         common = sorted(set(runs) & set(baseline))
         if arm != plan.baseline and common:
             one, other = (
@@ -187,10 +199,9 @@ def _compared(
                     "interval": list(difference.interval),
                     "p_value": difference.p_value,
                 }
-            if best:
-                row["seconds_to_baseline"] = _reached(
-                    _curve(runs, dataset, "seconds"), max(value for _, value in best)
-                )
+            if best is not None:
+                for name in known:
+                    row[f"{name}_to_baseline"] = _reached(_curve(runs, dataset, name), best)
         rows.append(row)
     return rows
 
