@@ -42,7 +42,7 @@ _USER_ERRORS = (
     ("qaconv_reid.hub", "HubError"),
     ("qaconv_reid.training.watch", "CollapsedError"),
 )
-_INTERRUPTIONS = (("qaconv_reid.recipes.train", "Interrupted"),)
+_INTERRUPTIONS = (("qaconv_reid.recipes.interrupt", "Interrupted"),)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

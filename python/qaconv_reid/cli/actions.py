@@ -46,7 +46,8 @@ def train(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from qaconv_reid.recipes.train import leave_one_out, train
+    from qaconv_reid.recipes.leave_one_out import leave_one_out
+    from qaconv_reid.recipes.train import train
 
     chosen = leave_one_out if arguments.leave_one_out else train
     chosen(settings, resume=arguments.resume, console=Console())

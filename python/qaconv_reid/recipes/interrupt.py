@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["stop_when_interrupted"]
+__all__ = ["Interrupted", "stop_when_interrupted"]
+
+
+class Interrupted(Exception):
+    """The run was stopped from outside and can be resumed; the text says how."""
 
 
 @contextmanager

@@ -18,12 +18,12 @@ from qaconv_reid.config import ConfigError
 from qaconv_reid.data import DataError, Inspection
 from qaconv_reid.files import replaced
 from qaconv_reid.recipes.datasets import load_test_sets, load_training_images
+from qaconv_reid.recipes.interrupt import Interrupted
 from qaconv_reid.recipes.study.cells import check_cell, is_finished, run_cells
 from qaconv_reid.recipes.study.figure import figure
 from qaconv_reid.recipes.study.plan import Cell, read_plan
 from qaconv_reid.recipes.study.results import gather
 from qaconv_reid.recipes.study.untrained import untrained
-from qaconv_reid.recipes.train import Interrupted
 from qaconv_reid.reports import say
 
 __all__ = ["study"]
