@@ -1,12 +1,18 @@
-"""For all tests: those of CUDA may not be skipped where a GPU is meant to be; the browser."""
+"""For all tests: Ctrl-C, CUDA that may not be skipped where a GPU is meant to be, the browser."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 pytest_plugins = ["support.browser"]
+
+# A shell without job control starts what it puts in the background with SIGINT ignored, and so is
+# it in every process of the tests; many of them are about Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: What an emulator cannot do is no fault of the device.
 EXCUSED = ("emulated", "QACONV_NEED_GPU")
