@@ -1,4 +1,4 @@
-"""Measuring how well persons are found again: features, ranking, the whole evaluation."""
+"""Measuring how well people are found again: features, ranking, the whole evaluation."""
 
 from qaconv_reid.evaluation.agreement import agreements, domain_distance
 from qaconv_reid.evaluation.baselines import (

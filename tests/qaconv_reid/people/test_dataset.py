@@ -113,7 +113,7 @@ def test_people_of_another_generation_are_named(tmp_path):
         (
             Request("tiny", train=0, test=0),
             1,
-            "domains, train, test: got none, wanted at least one person",
+            "domains, train, test: got none, wanted at least one identity",
         ),
         (Request("tiny"), 0, "workers: got 0, wanted at least 1"),
     ],
