@@ -1,12 +1,17 @@
-"""For all tests: those of CUDA may not be skipped where a GPU is meant to be; the browser."""
+"""For all tests: CUDA's may not be skipped where a GPU is meant to be; no limits of time."""
 
 from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["support.browser"]
+
+# How long an example takes says nothing where others use the machine too.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 #: What an emulator cannot do is no fault of the device.
 EXCUSED = ("emulated", "QACONV_NEED_GPU")

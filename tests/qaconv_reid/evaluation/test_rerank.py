@@ -82,7 +82,7 @@ def test_negative_distances_count_as_their_squares():
     assert_equal_to_dense((across, queries, gallery))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     queries=st.integers(1, 12),
