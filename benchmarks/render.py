@@ -214,10 +214,7 @@ def rendered(text: str, results: Path = RESULTS) -> str:
         name = f"benchmarks/results/{file.relative_to(results)}"
         sections["gpu" if "gpu" in data["machine"] else "cpu"].append(section(name, data))
     for kind, parts in sections.items():
-        begin, end = f"<!-- rendered {kind}: begin -->", f"<!-- rendered {kind}: end -->"
-        before, rest = text.split(begin)
-        body = "\n\n".join(parts) or EMPTY[kind]
-        text = f"{before}{begin}\n\n{body}\n\n{end}{rest.split(end)[1]}"
+        text = filled(text, f"rendered {kind}", ["", "\n\n".join(parts) or EMPTY[kind], ""])
     return text
 
 
