@@ -85,7 +85,7 @@ def study_steps(python: str, *, missing: str, sizes: Sizes = FULL, work: Path = 
         f"{qaconv} data make {sizes.test} --out {others} --workers {sizes.workers}"
     )
     return [
-        Step("study-people", draw, 240, missing=missing, tells="pictures", asked=True),
+        Step("study-people", draw, 240, missing=missing, tells=" images", asked=True),
         study("study", "graph sampling,PK batches", ("build", "study-people")),
         study("study-memory", "class memory", ("build", "study-people")),
     ]
