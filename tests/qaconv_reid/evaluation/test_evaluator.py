@@ -17,7 +17,7 @@ COLORS = {1: (220, 30, 30), 2: (30, 220, 30), 3: (30, 30, 220), 4: (200, 200, 20
 
 
 class ColorNetwork(nn.Module):
-    """Mean colors of 4 × 4 fields, normalized: persons here differ in nothing else."""
+    """Mean colors of 4 × 4 fields, normalized: people here differ in nothing else."""
 
     def __init__(self):
         super().__init__()

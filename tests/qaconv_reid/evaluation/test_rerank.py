@@ -15,7 +15,7 @@ from support.devices import on_every_device
 
 
 def distances(queries, gallery, seed=0, persons=6, levels=None, symmetric=True):
-    """Three matrices of a set of noisy persons; ``levels`` rounds them, for ties."""
+    """Three matrices of a set of noisy people; ``levels`` rounds them, for ties."""
     random = np.random.default_rng(seed)
     centers = random.normal(size=(persons, 5))
     who = random.integers(persons, size=queries + gallery)

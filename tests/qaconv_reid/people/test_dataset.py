@@ -208,7 +208,7 @@ def test_people_walk_from_camera_to_camera_in_groups():
         assert len({s.spot for s in unit}) == size.visits
         companions = Counter(p.person.number for s in unit for p in s.others)
         together += any(count == len(unit) for count in companions.values())
-    # Those who walk in groups of two or three are in all of each other's pictures.
+    # Those who walk in groups of two or three are in all of each other's images.
     assert together > 25
 
 
