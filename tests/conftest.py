@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 
-import hypothesis
 import pytest
 
 pytest_plugins = ["support.browser"]
 
-# How long an example takes says nothing where others use the machine too.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+try:
+    import hypothesis
+except ModuleNotFoundError:  # where only the kernels are tried (make gpu)
+    pass
+else:
+    # How long an example takes says nothing where others use the machine too.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 #: What an emulator cannot do is no fault of the device.
 EXCUSED = ("emulated", "QACONV_NEED_GPU")
