@@ -54,8 +54,9 @@ def cuda_flags(ptx: bool) -> list[str]:
         kinds = [f"arch=compute_{n},code=sm_{n}" for n in numbers]
         kinds.append(f"arch=compute_{numbers[-1]},code=compute_{numbers[-1]}")
     flags = [word for kind in kinds for word in ("-gencode", kind)]
-    # A debug build can be stepped through: gdb, cuda-gdb.
-    speed = ["-O0", "-g", "-G"] if DEBUG else ["-O3", "-lineinfo"]
+    # A debug build can be stepped through: gdb, cuda-gdb. No -lineinfo: the line tables (for
+    # profilers) hold whole paths of the sources, and nvcc maps none. See CONTRIBUTING.md.
+    speed = ["-O0", "-g", "-G"] if DEBUG else ["-O3"]
     return [*flags, *speed, "-std=c++17", *(["--no-compress"] if ptx else [])]
 
 
@@ -84,8 +85,7 @@ def extensions() -> tuple[list, dict]:
         ("QACONV_VERSION", f'"{version()}"'),
     ]
     # No error names a path of the machine that built the library: neither of the checkout nor of
-    # the packages with the headers. nvcc hands this to the host compiler alone: the kernels' line
-    # tables (-lineinfo, for profilers) hold the paths of the command, and nothing of it maps them.
+    # the packages with the headers. nvcc hands this to the host compiler.
     packages = dict.fromkeys(Path(module.__file__).parents[1] for module in (torch, pybind11))
     mapped = [f"-ffile-prefix-map={folder}=site-packages" for folder in packages]
     mapped.append(f"-ffile-prefix-map={ROOT}=.")

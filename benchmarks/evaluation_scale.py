@@ -59,11 +59,11 @@ class PooledProduct(nn.Module):
         return 20 * (probe.flatten(1) @ gallery.flatten(1).T) / (PLACES[0] * PLACES[1]) - 10
 
 
-def synthetic(images: int, persons: int, seed: int) -> FeatureSet:
-    """Noisy maps of persons who walk by in threes."""
+def synthetic(images: int, identities: int, seed: int) -> FeatureSet:
+    """Noisy maps of people who walk by in threes."""
     random = torch.Generator().manual_seed(seed)
-    looks = torch.randn(persons, CHANNELS, *PLACES, generator=torch.Generator().manual_seed(0))
-    who = torch.randint(persons, (images,), generator=random)
+    looks = torch.randn(identities, CHANNELS, *PLACES, generator=torch.Generator().manual_seed(0))
+    who = torch.randint(identities, (images,), generator=random)
     noise = torch.randn(images, CHANNELS, *PLACES, generator=random)
     clock = 60.0 * (who // 3) + 30 * torch.rand(images, generator=random)
     cameras = torch.randint(CAMERAS, (images,), generator=random)

@@ -1,7 +1,7 @@
-"""Times the pictures of virtual people: ``python benchmarks/people_rendering.py FILE.json``.
+"""Times the images of virtual people: ``python benchmarks/people_rendering.py FILE.json``.
 
 First, libraries that can say which triangle of a walking body a pixel shows, on the same body and
-at the same size; those that are not installed are left out. Then whole pictures, as they are made.
+at the same size; those that are not installed are left out. Then whole images, as they are made.
 One core: set OMP_NUM_THREADS=1. The smallest of the times is the least disturbed by other programs;
 the median is what was seen.
 """
@@ -32,12 +32,12 @@ from qaconv_reid.people.walks import TRAIN, sightings
 
 WIDTH, HEIGHT = 256, 512
 REPEATS = 40
-#: Pixels from which a picture counts as one of 128 x 256.
+#: Pixels from which an image counts as one of 128 x 256.
 TALL = 240
 
 
 def body() -> tuple[np.ndarray, ...]:
-    """Screen, depth, points and faces of a walking person that fills the picture."""
+    """Screen, depth, points and faces of a walking person that fills the image."""
     kit = load_kit()
     figure = dress(kit, draw_look(np.random.default_rng(0), kit))
     points = walk(kit, figure, 0.1).points
@@ -126,7 +126,7 @@ def libraries() -> Iterator[dict[str, Any]]:
 
 
 def pictures() -> Iterator[dict[str, Any]]:
-    """A row for each domain: its pictures as they come, and those of about 128 x 256 pixels."""
+    """A row for each domain: its images as they come, and those of about 128 x 256 pixels."""
     size = SIZES["small"]
     for domain in size.domains:
         units = islice(sightings(0, size, domain, TRAIN), 24)

@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pages import write_or_check
+from pages import filled, write_or_check
+from speed_table import speed_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
 #: A block of the page for each kind of device, and what stands there without a file.
 EMPTY = {
@@ -185,6 +187,19 @@ def section(name: str, data: dict[str, Any]) -> str:
     )
 
 
+def read(file: Path, results: Path) -> dict[str, Any]:
+    """A file's content.
+
+    Raises:
+        SystemExit: its figures may not be rendered.
+    """
+    data: dict[str, Any] = json.loads(file.read_text())
+    reason = refusal(data)
+    if reason is not None:
+        sys.exit(f"benchmarks/results/{file.relative_to(results)}: {reason}: not rendered")
+    return data
+
+
 def rendered(text: str, results: Path = RESULTS) -> str:
     """The page with its blocks made anew.
 
@@ -195,19 +210,18 @@ def rendered(text: str, results: Path = RESULTS) -> str:
     # Of one machine the kernels come before the comparisons.
     files = sorted(results.glob("*/*.json"), key=lambda f: (f.parent, f.name != "kernels.json", f))
     for file in files:
-        data = json.loads(file.read_text())
+        data = read(file, results)
         name = f"benchmarks/results/{file.relative_to(results)}"
-        reason = refusal(data)
-        if reason is not None:
-            sys.exit(f"{name}: {reason}: not rendered")
         sections["gpu" if "gpu" in data["machine"] else "cpu"].append(section(name, data))
     for kind, parts in sections.items():
-        begin, end = f"<!-- rendered {kind}: begin -->", f"<!-- rendered {kind}: end -->"
-        before, rest = text.split(begin)
-        body = "\n\n".join(parts) or EMPTY[kind]
-        text = f"{before}{begin}\n\n{body}\n\n{end}{rest.split(end)[1]}"
+        text = filled(text, f"rendered {kind}", ["", "\n\n".join(parts) or EMPTY[kind], ""])
     return text
 
 
+def front(text: str, results: Path = RESULTS) -> str:
+    """The README with its table of speeds made anew."""
+    return filled(text, "speed", speed_table(lambda name: read(results / name, results)))
+
+
 if __name__ == "__main__":
-    sys.exit(write_or_check(PAGE, rendered))
+    sys.exit(max(write_or_check(PAGE, rendered), write_or_check(README, front)))

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Array = Any
+A = TypeVar("A")
 # Rows [begin, end) and columns [begin, end) of the matrix of distances.
 Distances = Callable[[int, int, int, int], Array]
+
+
+class NearestMatches(NamedTuple, Generic[A]):
+    """The best matches of each probe, best first; tensors or arrays, as the maps."""
+
+    scores: A
+    """``[P, k]`` float32 (float64 for float64 inputs), descending, NaN last."""
+    gallery_index: A
+    """``[P, k]`` int64: their numbers in the gallery."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,8 @@ class Arrays:
     """The elements of each row at the given positions."""
     join: Callable[[Array, Array], Array]
     """Two arrays side by side."""
+    stack: Callable[[list[Array]], Array]
+    """Some arrays, one below the other."""
     numbers: Callable[[int, int, int], Array]
     """``[rows, end - begin]`` whole numbers begin..end-1: the columns' numbers."""
     is_own: Callable[[Array, int], Array]
@@ -68,31 +80,46 @@ def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
         yield begin, min(begin + size, count)
 
 
-def distances_of(
+def nearest_matches(
+    arrays: Arrays,
     match: Callable[[Array, Array], Array],
     among: Callable[[Array], Array],
     probe: Array,
     gallery: Array | None,
-) -> Distances:
-    """Minus the scores of blocks of two sets of maps.
+    k: int,
+    block: int,
+) -> NearestMatches[Any]:
+    """The k best matches of every probe; ``k`` and ``block`` are in their ranges.
 
     Args:
-        match: the scores of two sets.
+        arrays: the operations.
+        match: the scores of two sets of maps.
         among: the distances of a set with itself, at half the work.
         probe: the rows.
-        gallery: the columns; None for the rows again.
+        gallery: the columns; None for the rows again, each without itself.
+        k: how many.
+        block: maps of either side at a time.
     """
+    others = probe if gallery is None else gallery
 
     def distances(begin: int, end: int, first: int, last: int) -> Array:
         if gallery is None and (begin, end) == (first, last):
             return among(probe[begin:end])
-        others = probe if gallery is None else gallery
         return -match(probe[begin:end], others[first:last])
 
-    return distances
+    # An empty match checks the other arguments, whatever the sizes.
+    empty = distances(0, 0, 0, 0)
+    rows = len(probe)
+    if rows * k == 0:
+        numbers = arrays.numbers(0, 0, 0)
+        return NearestMatches(empty.reshape(rows, k), numbers.reshape(rows, k))
+    columns = None if gallery is None else len(gallery)
+    parts = _nearest_in_blocks(arrays, distances, rows, columns, k, block)
+    found, index = zip(*parts, strict=True)
+    return NearestMatches(-arrays.stack(list(found)), arrays.stack(list(index)))
 
 
-def nearest_in_blocks(
+def _nearest_in_blocks(
     arrays: Arrays, distances: Distances, rows: int, columns: int | None, k: int, block: int
 ) -> Iterator[tuple[Array, Array]]:
     """For each block of rows, its k nearest columns: distances and numbers, ``[rows, k]``.

@@ -1,22 +1,24 @@
 """The matcher on numpy arrays, without torch: for deployments that only score.
 
 The same CPU kernels as `qaconv_ext.qaconv`, with threads of their own; on one machine and one
-instruction set the scores have the same bits. Maps are float32, float64 or float16 arrays with any
-strides, ``[N, C, h, w]`` or ``[N, C, locations]``; the head is one weight per location and a bias,
-as `qaconv_ext.qaconv.QAConv.folded` gives them.
+instruction set the scores have the same bits. The functions are those of `qaconv_ext.functional`,
+with the same arguments, results and errors, except that all are numpy arrays: maps are float32,
+float64 or float16 (numpy has no bfloat16) with any strides, weights anything numeric, and ``bias``
+is a number. `qaconv_ext.qaconv.QAConv.folded` gives weights and bias.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qaconv_ext import _checks
-from qaconv_ext._nearest import Arrays, distances_of, nearest_in_blocks
+from qaconv_ext._nearest import Arrays, NearestMatches
+from qaconv_ext._nearest import nearest_matches as nearest
 
 try:
     import qaconv_ext._core as _core
@@ -39,15 +41,6 @@ Array = npt.NDArray[Any]
 _DTYPES = (np.float32, np.float64, np.float16)
 
 
-class NearestMatches(NamedTuple):
-    """The best matches of each probe, best first."""
-
-    scores: Array
-    """``[P, k]`` float32 (float64 for float64 inputs), descending, NaN last."""
-    gallery_index: Array
-    """``[P, k]`` int64: their numbers in the gallery."""
-
-
 def set_threads(count: int) -> None:
     """Use so many threads in a call; at first as many as the machine has, or OMP_NUM_THREADS."""
     _core.set_threads(_checks.whole_number("count", count, 1))
@@ -67,21 +60,7 @@ def match_scores(
     *,
     gallery_weight: Array | None = None,
 ) -> Array:
-    """The weighted sum of both maxima of every pair: see `qaconv_ext.functional.match_scores`.
-
-    Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, locations]``, float32, float64 or float16.
-        gallery: ``[G, C, h', w']`` or ``[G, C, locations']``, dtype as ``probe``.
-        weight: ``[locations]``.
-        bias: added to every score.
-        gallery_weight: ``[locations']``; by default ``weight``, which needs maps of equal size.
-
-    Returns:
-        ``[P, G]`` float32 (float64 for float64 inputs).
-
-    Raises:
-        TypeError, ValueError: an argument's type or shape is not one of the above.
-    """
+    """The score of every pair, ``[P, G]``: see `qaconv_ext.functional.match_scores`."""
     given = probe, gallery
     probe, gallery = _maps("probe", probe), _maps("gallery", gallery)
     _checks.matching(probe, gallery)
@@ -99,19 +78,7 @@ def match_scores(
 
 
 def pairwise_distance(features: Array, weight: Array, bias: float = 0.0) -> Array:
-    """Minus the score of every map with every other: `qaconv_ext.functional.pairwise_distance`.
-
-    Args:
-        features: ``[N, C, h, w]`` or ``[N, C, locations]``, float32, float64 or float16.
-        weight: ``[locations]``.
-        bias: added to every score.
-
-    Returns:
-        ``[N, N]`` float32 (float64 for float64 inputs), symmetric.
-
-    Raises:
-        TypeError, ValueError: an argument's type or shape is not one of the above.
-    """
+    """Minus all scores of a set, ``[N, N]``: see `qaconv_ext.functional.pairwise_distance`."""
     features = _maps("features", features)
     return _within_memory(
         _core.pairwise_distance,
@@ -130,25 +97,8 @@ def nearest_matches(
     k: int,
     gallery_weight: Array | None = None,
     block: int = 512,
-) -> NearestMatches:
-    """The k best matches of every probe: see `qaconv_ext.functional.nearest_matches`.
-
-    Args:
-        probe: ``[P, C, h, w]`` or ``[P, C, locations]``.
-        gallery: as for `match_scores`; None matches ``probe`` with itself, every map's own number
-            left out.
-        weight: ``[locations]``.
-        bias: added to every score.
-        k: from 0 to the number of candidates.
-        gallery_weight: as for `match_scores`; not for a self match.
-        block: maps of either side that are matched at a time.
-
-    Returns:
-        `NearestMatches`.
-
-    Raises:
-        TypeError, ValueError: an argument's type, shape or range is not one of the above.
-    """
+) -> NearestMatches[Array]:
+    """The k best matches of every probe: see `qaconv_ext.functional.nearest_matches`."""
     _maps("probe", probe)
     if gallery is None:
         _checks.self_match(gallery_weight)
@@ -156,27 +106,22 @@ def nearest_matches(
         _maps("gallery", gallery)
     columns = None if gallery is None else len(gallery)
     k, block = _checks.nearest(k, block, len(probe), columns)
-
-    distances = distances_of(
+    return nearest(
+        _ARRAYS,
         lambda p, g: match_scores(p, g, weight, bias, gallery_weight=gallery_weight),
         lambda maps: pairwise_distance(maps, weight, bias),
         probe,
         gallery,
+        k,
+        block,
     )
-    # An empty match checks the other arguments, whatever the sizes.
-    empty = distances(0, 0, 0, 0)
-    if k == 0 or len(probe) == 0:
-        shape = (len(probe), k)
-        return NearestMatches(np.empty(shape, empty.dtype), np.empty(shape, np.int64))
-    parts = nearest_in_blocks(_ARRAYS, distances, len(probe), columns, k, block)
-    found, index = zip(*parts, strict=True)
-    return NearestMatches(-np.concatenate(found), np.concatenate(index))
 
 
 _ARRAYS = Arrays(
     order=lambda distances: np.argsort(distances, axis=1, kind="stable"),
     take=lambda values, order: np.take_along_axis(values, order, axis=1),
     join=lambda a, b: np.concatenate((a, b), axis=1),
+    stack=np.concatenate,
     numbers=lambda rows, begin, end: np.broadcast_to(np.arange(begin, end), (rows, end - begin)),
     is_own=lambda columns, first: columns == np.arange(first, first + len(columns))[:, None],
 )

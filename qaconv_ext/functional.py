@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from qaconv_ext import _arguments, _checks, backend
-from qaconv_ext._nearest import Arrays, distances_of, nearest_in_blocks
+from qaconv_ext._nearest import Arrays, NearestMatches
+from qaconv_ext._nearest import nearest_matches as nearest
 from qaconv_ext.reference import compute_dtype
 
 __all__ = [
@@ -157,15 +158,6 @@ def pairwise_distance(features: Tensor, weight: Tensor, bias: Tensor | float = 0
     return _arguments.within_memory(run, features, weight, number)
 
 
-class NearestMatches(NamedTuple):
-    """The best matches of each probe, best first."""
-
-    scores: Tensor
-    """``[P, k]`` float32 (float64 for float64 inputs), descending, NaN last."""
-    gallery_index: Tensor
-    """``[P, k]`` int64: their numbers in the gallery."""
-
-
 @torch.no_grad()
 def nearest_matches(
     probe: Tensor,
@@ -176,7 +168,7 @@ def nearest_matches(
     k: int,
     gallery_weight: Tensor | None = None,
     block: int = 512,
-) -> NearestMatches:
+) -> NearestMatches[Tensor]:
     """The k best matches of every probe, without ever storing the matrix of scores.
 
     Best is the highest score; of equal scores the lower gallery number comes first, and NaN comes
@@ -207,24 +199,15 @@ def nearest_matches(
         _arguments.feature_maps("gallery", gallery)
     columns = None if gallery is None else len(gallery)
     k, block = _checks.nearest(k, block, len(probe), columns)
-
-    distances = distances_of(
+    return nearest(
+        _torch_arrays(probe.device),
         lambda p, g: match_scores(p, g, weight, bias, gallery_weight=gallery_weight),
         lambda maps: pairwise_distance(maps, weight, bias),
         probe,
         gallery,
+        k,
+        block,
     )
-    # An empty match checks the other arguments, whatever the sizes.
-    empty = distances(0, 0, 0, 0)
-    if k == 0 or len(probe) == 0:
-        return NearestMatches(
-            empty.new_empty((len(probe), k)),
-            torch.empty((len(probe), k), dtype=torch.int64, device=probe.device),
-        )
-    arrays = _torch_arrays(probe.device)
-    parts = nearest_in_blocks(arrays, distances, len(probe), columns, k, block)
-    found, index = zip(*parts, strict=True)
-    return NearestMatches(-torch.cat(found), torch.cat(index))
 
 
 def _torch_arrays(device: torch.device) -> Arrays:
@@ -240,6 +223,7 @@ def _torch_arrays(device: torch.device) -> Arrays:
         order=lambda distances: (distances + 0.0).sort(dim=1, stable=True).indices,
         take=lambda values, order: values.gather(1, order),
         join=lambda a, b: torch.cat((a, b), dim=1),
+        stack=torch.cat,
         numbers=numbers,
         is_own=own,
     )

@@ -151,7 +151,7 @@ class QAConv(nn.Module):
 
     def nearest_matches(
         self, probe: Tensor, gallery: Tensor | None = None, *, k: int, block: int = 512
-    ) -> NearestMatches:
+    ) -> NearestMatches[Tensor]:
         """The k best matches of every probe, by the evaluation-mode scores whatever the mode.
 
         See `qaconv_ext.functional.nearest_matches`; the maps are checked as by `forward`.

@@ -1,4 +1,4 @@
-"""For all tests: Ctrl-C, CUDA that may not be skipped where a GPU is meant to be, the browser."""
+"""For all tests: Ctrl-C, no limits of time, CUDA that may not be skipped where a GPU is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ pytest_plugins = ["support.browser"]
 # it in every process of the tests; many of them are about Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+try:
+    import hypothesis
+except ModuleNotFoundError:  # where only the kernels are tried (make gpu)
+    pass
+else:
+    # How long an example takes says nothing where others use the machine too.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 #: What an emulator cannot do is no fault of the device.
 EXCUSED = ("emulated", "QACONV_NEED_GPU")

@@ -143,3 +143,48 @@ def test_a_gpu_has_ceilings_kernels_and_figures_to_reach(render, tmp_path):
 def test_what_may_not_stand_is_refused(render, tmp_path, change, message):
     with pytest.raises(SystemExit, match=message):
         page(render, tmp_path, {**DATA, **change})
+
+
+README = "<!-- speed: begin -->\n<!-- speed: end -->\n"
+
+
+def front(render, folder, change=lambda result: None):
+    """The README's block, of the committed files with each result changed."""
+    speed_table = sys.modules["speed_table"]
+    for name in speed_table.ROWS:
+        data = json.loads((render.RESULTS / name).read_text())
+        for result in data["results"]:
+            change(result)
+        (folder / name).parent.mkdir()
+        (folder / name).write_text(json.dumps(data))
+    return render.front(README, folder)
+
+
+def test_the_front_page_names_the_fastest_of_each_kind(render, tmp_path):
+    def change(result):
+        result["seconds"]["median"] = 0.5
+        result["peak_extra_bytes"] = 2**20
+        entry = {"times_faster": SPREAD, "peak_extra_bytes": 3 * 2**20}
+        result["baselines"] = {
+            "slow, float16": {**entry, "seconds": {"median": 9.0}, "kind": "eager"},
+            "fast": {
+                **entry,
+                "seconds": {"median": 3.0},
+                "times_faster": {"median": 6.0},
+                "kind": "compiled",
+            },
+            "a-package 1.2, two calls": {**entry, "seconds": {"median": 1.0}, "kind": "package"},
+        }
+
+    text = front(render, tmp_path, change)
+    assert text.count("| **6.0 ×** | **2.0 ×**, a-package | 1 | 3 | 3 |") == 3  # the CPU's
+    assert text.count("| 500 | **6.0 ×**, in float32 | **2.0 ×**, a-package |") == 5  # the H100's
+    assert "commit `" in text
+
+
+def test_the_front_page_says_which_case_it_lacks(render, tmp_path):
+    def change(result):
+        result["shape"] = "another"
+
+    with pytest.raises(SystemExit, match=r"matcher.json: got no case qaconv_eval of P=64 G=64"):
+        front(render, tmp_path, change)

@@ -14,4 +14,17 @@ inline void check_cpu(Status status) {
     STD_TORCH_CHECK(status == Status::kOk, "qaconv: not enough memory for the CPU kernel");
 }
 
+// A kernel as the operators call it.
+template <typename Params>
+struct CpuKernel {
+    Status (*kernel)(const Params&, ParallelFor);
+
+    void operator()(const Tensor&, const Params& params) const {
+        check_cpu(kernel(params, torch_threads));
+    }
+};
+
+template <typename Params>
+CpuKernel(Status (*)(const Params&, ParallelFor)) -> CpuKernel<Params>;
+
 }  // namespace qaconv

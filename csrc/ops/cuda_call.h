@@ -26,15 +26,24 @@ inline cuda::Stream current_stream(int32_t device) {
     return stream;
 }
 
-// Runs launch(params, workspace, stream) on the device of `maps`.
+// A kernel as the operators call it: it runs on the device of the maps.
 template <typename Params>
-void call_cuda(const Tensor& maps, const Params& params, int64_t workspace_bytes,
-               Status (*launch)(const Params&, void*, cuda::Stream)) {
-    const torch::stable::accelerator::DeviceGuard guard(maps.get_device_index());
-    const Tensor workspace = torch::stable::new_empty(maps, {workspace_bytes}, ScalarType::Byte);
-    const Status status =
-        launch(params, workspace.mutable_data_ptr(), current_stream(maps.get_device_index()));
-    STD_TORCH_CHECK(status == Status::kOk, "qaconv: CUDA: ", cuda::last_error());
-}
+struct CudaKernel {
+    Status (*kernel)(const Params&, void* workspace, cuda::Stream);
+    int64_t (*workspace_bytes)(const Params&);
+
+    void operator()(const Tensor& maps, const Params& params) const {
+        const int32_t device = maps.get_device_index();
+        const torch::stable::accelerator::DeviceGuard guard(device);
+        const Tensor workspace =
+            torch::stable::new_empty(maps, {workspace_bytes(params)}, ScalarType::Byte);
+        const Status status = kernel(params, workspace.mutable_data_ptr(), current_stream(device));
+        STD_TORCH_CHECK(status == Status::kOk, "qaconv: CUDA: ", cuda::last_error());
+    }
+};
+
+template <typename Params>
+CudaKernel(Status (*)(const Params&, void*, cuda::Stream), int64_t (*)(const Params&))
+    -> CudaKernel<Params>;
 
 }  // namespace qaconv

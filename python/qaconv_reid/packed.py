@@ -1,4 +1,4 @@
-"""Data sets that lie in one ZIP file: read as if it were a folder, and written picture by picture.
+"""Data sets that lie in one ZIP file: read as if it were a folder, and written image by image.
 
 On a network's disk a hundred thousand small files take much longer than one large one.
 """

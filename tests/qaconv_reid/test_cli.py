@@ -71,7 +71,7 @@ def test_help_imports_nothing_big():
         "print(*{'torch', 'numpy', 'pydantic', 'rich'} & set(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stderr.strip() == ""
 
@@ -117,7 +117,7 @@ def test_a_missing_dependency_names_the_extra():
         "sys.exit(cli.main(['train', 'tiny']))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert error_line(done.stderr) == "this needs pydantic: pip install 'qaconv-ext[reid]'"

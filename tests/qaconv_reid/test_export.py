@@ -144,7 +144,6 @@ def test_maps_are_scored_without_torch(home, tmp_path):
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=100,
         env=environment(),
     )
     assert done.returncode == 0, done.stderr

@@ -52,7 +52,7 @@ def study_steps(python: str, *, missing: str, sizes: Sizes = FULL, work: Path = 
         python: the interpreter.
         missing: why they cannot run here; empty where they can.
         sizes: other than the full ones for a rehearsal.
-        work: where pictures and runs are kept from one call to the next. Figures and logs of the
+        work: where images and runs are kept from one call to the next. Figures and logs of the
             runs are copied to ``$OUT/study``; put together again below one folder ``cells``, the
             command of `qaconv study` shows those of several machines as one study.
     """
@@ -85,7 +85,7 @@ def study_steps(python: str, *, missing: str, sizes: Sizes = FULL, work: Path = 
         f"{qaconv} data make {sizes.test} --out {others} --workers {sizes.workers}"
     )
     return [
-        Step("study-people", draw, 240, missing=missing, tells="pictures", asked=True),
+        Step("study-people", draw, 240, missing=missing, tells=" images", asked=True),
         study("study", "graph sampling,PK batches", ("build", "study-people")),
         study("study-memory", "class memory", ("build", "study-people")),
     ]

@@ -129,7 +129,7 @@ def occlusion(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def simplified(
     points: np.ndarray, faces: np.ndarray, part: np.ndarray, sky: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fewer vertices where a picture of a pedestrian shows none: fingers, toes, mouth.
+    """Fewer vertices where an image of a pedestrian shows none: fingers, toes, mouth.
 
     Returns the vertices that stay ``[W]``, and triangles ``[U, 3]`` of their numbers.
     """

@@ -318,8 +318,8 @@ def build_parser() -> argparse.ArgumentParser:
     make.add_argument("--workers", type=int, help="processes (default: one for each core)")
     counts = make.add_argument_group("other counts than the size has")
     counts.add_argument("--domains", metavar="A,B", help="of plaza, station, campus, corridor")
-    counts.add_argument("--train", type=int, metavar="N", help="training persons of each domain")
-    counts.add_argument("--test", type=int, metavar="N", help="test persons, in every domain")
+    counts.add_argument("--train", type=int, metavar="N", help="training identities of each domain")
+    counts.add_argument("--test", type=int, metavar="N", help="test identities, in every domain")
     counts.add_argument("--visits", type=int, metavar="N", help="cameras that a person passes")
     counts.add_argument("--shots", type=float, metavar="N", help="images of a visit, on average")
     counts.add_argument(

@@ -1,4 +1,4 @@
-"""Measuring how well persons are found again: features, ranking, the whole evaluation."""
+"""Measuring how well people are found again: features, ranking, the whole evaluation."""
 
 from qaconv_reid.evaluation.agreement import agreements, domain_distance
 from qaconv_reid.evaluation.baselines import (
@@ -33,7 +33,7 @@ from qaconv_reid.evaluation.protocols import (
     Identities,
     Measures,
     Protocol,
-    count_by_protocol,
+    unmeasurable,
 )
 from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
 from qaconv_reid.evaluation.reliability import Reliability, ReliabilityBin
@@ -84,7 +84,6 @@ __all__ = [
     "agreements",
     "compare",
     "confidence_interval",
-    "count_by_protocol",
     "count_matches",
     "domain_distance",
     "domain_means",
@@ -107,5 +106,6 @@ __all__ = [
     "score_blocks",
     "temporal_lifting",
     "tracklet_labels",
+    "unmeasurable",
     "write_features",
 ]

@@ -16,7 +16,7 @@ from qaconv_reid.data import Record, ReidDataset, variant_name
 from qaconv_reid.evaluation.features import FeatureSet, extract
 from qaconv_reid.evaluation.kept_features import extract_kept
 from qaconv_reid.evaluation.parts import features_of_parts
-from qaconv_reid.evaluation.protocols import Identities, Measures, count_by_protocol, measure
+from qaconv_reid.evaluation.protocols import Identities, Measures, measure, unmeasurable
 from qaconv_reid.evaluation.ranking import Ranking
 from qaconv_reid.evaluation.refinement import has_times, refinements
 from qaconv_reid.evaluation.result import EvaluationResult, Measured
@@ -100,7 +100,8 @@ def evaluate(
             "1: they need the scores of all"
         )
     identities = Identities.of(dataset)
-    _check_parts(dataset, measures, identities)
+    if complaint := unmeasurable(dataset, measures.protocol):
+        raise ValueError(f"{dataset.name}: {complaint}")
     shape = _rehearse(network, matcher, height, width, device, dtype)
     ranks = ranks or Ranks()
     if ranks.size > 1:
@@ -314,17 +315,6 @@ def _finished(dataset: ReidDataset, work: SetWork | None) -> tuple[str, ...]:
         f"went on after {maps:,} of {len(dataset.query) + len(dataset.gallery):,} maps and the "
         f"scores of {scores:,} of {len(dataset.query):,} queries; seconds are of the rest",
     )
-
-
-def _check_parts(dataset: ReidDataset, measures: Measures, identities: Identities) -> None:
-    for part, records in (("query", dataset.query), ("gallery", dataset.gallery)):
-        if not records:
-            raise ValueError(f"{dataset.name}: got an empty {part} part, wanted images in it")
-    if not count_by_protocol(measures.protocol, identities).any():
-        raise ValueError(
-            f"{dataset.name}: got no query with a match in the gallery (same identity, another "
-            "camera), wanted at least one"
-        )
 
 
 def _rehearse(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["RULES", "Cameras", "Labels", "Pids", "Rule", "check_rule"]
+__all__ = ["NO_MATCH", "RULES", "Cameras", "Labels", "Pids", "Rule", "check_rule"]
 
 Pids = Sequence[int] | NDArray[np.int64] | Tensor
 Cameras = Sequence[int | None] | NDArray[np.int64] | Tensor | None
@@ -19,6 +19,11 @@ Rule = Literal["market", "cross-camera"]
 """Which gallery images by the query's camera are left out of its ranking: those of the query's
 identity (Market-1501's protocol), or all (a separate camera set)."""
 RULES: tuple[Rule, ...] = get_args(Rule)
+
+NO_MATCH = (
+    "got no query with a match in the gallery (same identity, another camera), wanted at least one"
+)
+"""What is said of labels by which nothing can be measured."""
 
 
 class Labels:

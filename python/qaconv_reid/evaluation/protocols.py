@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.data import ReidDataset, Views
-from qaconv_reid.evaluation.labels import Labels, Rule
+from qaconv_reid.evaluation.labels import NO_MATCH, Labels, Rule
 from qaconv_reid.evaluation.ranking import Area, Ranking, count_matches, evaluate_ranking
 from qaconv_reid.evaluation.single_shot import evaluate_single_shot
 
@@ -20,9 +18,9 @@ __all__ = [
     "Identities",
     "Measures",
     "Protocol",
-    "count_by_protocol",
     "measure",
     "sides_by_protocol",
+    "unmeasurable",
 ]
 
 Protocol = Literal["market", "cuhk03", "cross-camera", "none"]
@@ -119,9 +117,13 @@ def measure(
     return evaluate_ranking(blocks, *labels, rule=rule, area=measures.area)
 
 
-def count_by_protocol(protocol: Protocol, identities: Identities) -> NDArray[np.int64]:
-    """How many gallery images match each query, ``[queries]``; needs no scores."""
-    return count_matches(*_labels(protocol, identities), rule=_RULES[protocol])
+def unmeasurable(dataset: ReidDataset, protocol: Protocol) -> str | None:
+    """Why nothing can be measured of a data set, as a complaint; None where it can."""
+    for part in ("query", "gallery"):
+        if not dataset.parts[part]:
+            return f"got no {part} images, wanted some"
+    labels = _labels(protocol, Identities.of(dataset))
+    return None if count_matches(*labels, rule=_RULES[protocol]).any() else NO_MATCH
 
 
 def sides_by_protocol(protocol: Protocol, identities: Identities) -> tuple[Labels, Labels]:

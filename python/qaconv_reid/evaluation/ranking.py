@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows, slices
-from qaconv_reid.evaluation.labels import Cameras, Labels, Pids, Rule, check_rule
+from qaconv_reid.evaluation.labels import NO_MATCH, Cameras, Labels, Pids, Rule, check_rule
 
 __all__ = [
     "Area",
@@ -170,10 +170,7 @@ def _summary(
     counted = first > 0
     number = int(counted.sum())
     if number == 0:
-        raise ValueError(
-            "query: got no query with a match in the gallery (same identity, another camera), "
-            "wanted at least one"
-        )
+        raise ValueError(f"query: {NO_MATCH}")
     hits = torch.bincount(first[counted & (first <= max_rank)], minlength=max_rank + 1)[1:]
     return Ranking(
         cmc=(hits.cumsum(0).double() / number).numpy(),

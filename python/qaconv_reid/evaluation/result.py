@@ -48,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """How well a data set's queries found their persons in its gallery."""
+    """How well a data set's queries found their identities in its gallery."""
 
     dataset: str
     measured: tuple[Measured, ...]

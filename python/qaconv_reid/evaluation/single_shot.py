@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qaconv_reid.evaluation.blocks import ScoreBlocks, score_rows
-from qaconv_reid.evaluation.labels import Cameras, Labels, Pids, Rule, check_rule
+from qaconv_reid.evaluation.labels import NO_MATCH, Cameras, Labels, Pids, Rule, check_rule
 from qaconv_reid.evaluation.ranking import Ranking, best_index, stable_rank
 
 __all__ = ["RepeatedRanking", "evaluate_single_shot"]
@@ -112,10 +112,7 @@ def _means(
 ) -> RepeatedRanking:
     counted = ranks[0] > 0
     if not counted.any():
-        raise ValueError(
-            "query: got no query with a match in the gallery (same identity, another camera), "
-            "wanted at least one"
-        )
+        raise ValueError(f"query: {NO_MATCH}")
     precision = np.full(ranks.shape[1], np.nan)
     precision[counted] = (1 / ranks[:, counted]).mean(axis=0)
     hits = [(ranks[:, counted] <= k).mean() for k in range(1, max_rank + 1)]

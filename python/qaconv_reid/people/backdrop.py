@@ -141,8 +141,8 @@ def backdrop(seed: int, domain: str, number: int) -> Array:
 
     to_ground = np.where(rays[..., 2] < -1e-4, -mount / np.minimum(rays[..., 2], -1e-4), np.inf)
     to_wall = spot.wall_y / np.maximum(rays[..., 1], 1e-4)
-    picture = np.empty((*x.shape, 3), np.float32)
-    picture[:] = np.array(light.sky, np.float32) * np.float32(1.1)
+    canvas = np.empty((*x.shape, 3), np.float32)
+    canvas[:] = np.array(light.sky, np.float32) * np.float32(1.1)
     on_wall = (to_wall < to_ground) & (mount + to_wall * rays[..., 2] < place.wall_height)
     on_ground = to_ground < to_wall
     nearest = np.where(on_ground, to_ground, to_wall)
@@ -153,14 +153,14 @@ def backdrop(seed: int, domain: str, number: int) -> Array:
         on_wall &= ~on_side
         on_it = rays[on_side] * to_side[on_side][:, None]
         along = on_it[:, 1] + shift[2] + 7 * (on_it[:, 0] > 0)
-        picture[on_side] = _paint(place.wall, along, on_it[:, 2] + mount) * (0.85 * upright)
+        canvas[on_side] = _paint(place.wall, along, on_it[:, 2] + mount) * (0.85 * upright)
     hit: Array = rays[on_ground] * to_ground[on_ground][:, None]
-    picture[on_ground] = _paint(place.ground, hit[:, 0] + shift[0], hit[:, 1] + shift[1]) * flat
+    canvas[on_ground] = _paint(place.ground, hit[:, 0] + shift[0], hit[:, 1] + shift[1]) * flat
     hit = rays[on_wall] * to_wall[on_wall][:, None]
-    picture[on_wall] = _paint(place.wall, hit[:, 0] + shift[3], hit[:, 2] + mount) * upright
+    canvas[on_wall] = _paint(place.wall, hit[:, 0] + shift[3], hit[:, 2] + mount) * upright
     # Large shadows and pools of light.
     pools = 1 + 0.10 * noise_at(x * 0.12 + shift[0] * 5, y * 0.12 + shift[1] * 5)
-    picture *= np.clip(pools, 0.6, 1.4)[..., None]
+    canvas *= np.clip(pools, 0.6, 1.4)[..., None]
     for thing in sorted(spot.things, key=lambda thing: -thing.y):
-        draw_thing(picture, thing, view, light)
-    return np.clip(picture, 0, 8).astype(np.float16)
+        draw_thing(canvas, thing, view, light)
+    return np.clip(canvas, 0, 8).astype(np.float16)

@@ -13,7 +13,7 @@ __all__ = ["Camera", "Sensor", "View"]
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """What a camera does to the light that falls into it; the same for all of its pictures."""
+    """What a camera does to the light that falls into it; the same for all of its images."""
 
     exposure: float
     balance: tuple[float, float, float]
@@ -37,7 +37,7 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera that does not move; metres and radians, pixels of its own picture."""
+    """A camera that does not move; metres and radians, pixels of its own image."""
 
     place: tuple[float, float, float]
     azimuth: float
@@ -51,7 +51,7 @@ class Camera:
     sensor: Sensor
 
     def view(self) -> View:
-        """Its picture, whole."""
+        """Its image, whole."""
         cosine, sine = np.cos(self.pitch), np.sin(self.pitch)
         forward = np.array(
             (np.cos(self.azimuth) * cosine, np.sin(self.azimuth) * cosine, sine), np.float32
@@ -69,7 +69,7 @@ class Camera:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A projection from the world to the pixels of a picture."""
+    """A projection from the world to the pixels of an image."""
 
     place: Array
     right: Array

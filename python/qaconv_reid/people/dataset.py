@@ -33,18 +33,18 @@ from qaconv_reid.text import SaidError
 
 __all__ = ["GENERATION", "MANIFEST", "PeopleError", "Request", "default_folder", "make"]
 
-#: Grows whenever the same seed gives other pictures.
+#: Grows whenever the same seed gives other images.
 GENERATION = 3
 MANIFEST = "manifest.json"
 
-#: Bytes that a picture takes on a disk, blocks of 4 KiB and its share of the folder included;
+#: Bytes that an image takes on a disk, blocks of 4 KiB and its share of the folder included;
 #: measured on `small`, rounded up.
 _BYTES = 9_000
-#: Persons that wait for a process at a time, for each process.
+#: Identities that wait for a process at a time, for each process.
 _AHEAD = 4
 
-#: The counts that a request may change, and from where to where: a person's number has four
-#: digits in file names, and those of the test persons begin at 5001.
+#: The counts that a request may change, and from where to where: an identity has four
+#: digits in file names, and those of the test part begin at 5001.
 _RANGES = (
     ("train", 0, 5000),
     ("test", 0, 4999),
@@ -97,7 +97,7 @@ class Request:
                 )
         size = replace(SIZES[self.size], **self.changes())
         if not size.domains or size.train + size.test == 0:
-            raise PeopleError("domains, train, test: got none, wanted at least one person")
+            raise PeopleError("domains, train, test: got none, wanted at least one identity")
         return size
 
     def changes(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Request:
         return {name: value for name, value in asked.items() if value is not None}
 
     def facts(self) -> dict[str, Any]:
-        """What makes the pictures what they are: the same facts, the same pictures."""
+        """What makes the images what they are: the same facts, the same images."""
         kit = Path(__file__).parent / "assets" / "kit.npz"
         return {
             "synthetic": True,
@@ -148,7 +148,7 @@ def make(
 ) -> dict[str, Any]:
     """Make the data set, unless it is there already.
 
-    The pictures depend on the request alone, not on the number of processes. They are written
+    The images depend on the request alone, not on the number of processes. They are written
     beside ``folder`` and come to stand under its name when all are there; what an interrupted run
     has written is kept and used.
 
@@ -158,7 +158,7 @@ def make(
         packed: write one ZIP file of that name in place of a folder: `data.load` reads
             ``people.zip/plaza`` as it reads a folder.
         workers: processes.
-        progress: told of pictures as they are done.
+        progress: told of images as they are done.
 
     Returns:
         The manifest, as it is in the folder.
@@ -324,7 +324,7 @@ def _draw(
         done += 1
         counts[sighting.domain] += 1
         if progress is not None:
-            progress("pictures", done, total)
+            progress("images", done, total)
 
     def keep(sighting: Sighting, data: bytes) -> None:
         store.write(named(sighting), data)
@@ -371,13 +371,13 @@ def _draw(
 
 
 def _pictures(seed: int, families: float, unit: list[Sighting]) -> list[bytes]:
-    """Files of a person's pictures."""
+    """Files of a person's images."""
     return [_picture(seed, families, sighting) for sighting in unit]
 
 
 def _picture(seed: int, families: float, sighting: Sighting) -> bytes:
     camera = spots(seed, DOMAINS[sighting.domain])[sighting.spot].camera
     file = io.BytesIO()
-    picture = take(seed, sighting, families)
-    picture.save(file, format="JPEG", quality=camera.sensor.quality, subsampling=2)
+    image = take(seed, sighting, families)
+    image.save(file, format="JPEG", quality=camera.sensor.quality, subsampling=2)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Where each picture goes: the names and folders of Market-1501, or those of RandPerson."""
+"""Where each image goes: the names and folders of Market-1501, or those of RandPerson."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NAMINGS: Mapping[str, str] = {
     "randperson": "one training set, as RandPerson; a domain is a scene",
 }
 
-#: The number of the first test person: the same person has it in every domain.
+#: The first identity of the test part: the same person has it in every domain.
 _FIRST_TEST = 5001
 #: RandPerson's frames a second.
 _RENDERED_RATE = 24
 
 
 def folders(size: Size, naming: str) -> list[PurePosixPath]:
-    """The folders of the pictures, all of which a reader expects, below the data set's root."""
+    """The folders of the images, all of which a reader expects, below the data set's root."""
     if naming == "randperson":
         return [PurePosixPath("randperson_subset")]
     parts = ("bounding_box_train", "query", "bounding_box_test")
@@ -32,14 +32,14 @@ def folders(size: Size, naming: str) -> list[PurePosixPath]:
 
 
 def name_of(sighting: Sighting, size: Size, naming: str) -> PurePosixPath:
-    """The path of a picture below the data set's root."""
+    """The path of an image below the data set's root."""
     if naming == "randperson":
         return _as_randperson(sighting, size)
     number = sighting.subject.person.number
     if sighting.part == TRAIN:
         folder, person = "bounding_box_train", 1 + number
     else:
-        # The first picture of each camera searches for the others.
+        # The first image of each camera searches for the others.
         folder = "query" if sighting.shot == 0 else "bounding_box_test"
         person = _FIRST_TEST + number
     place = f"c{sighting.spot + 1}s{sighting.sequence + 1}"

@@ -1,4 +1,4 @@
-"""Draws figures into a picture, with light, and their shadows on the ground."""
+"""Draws figures into an image, with light, and their shadows on the ground."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ class Light:
 
 
 def draw_person(
-    picture: Array, posed: Posed, points: Array, turn: Array, view: View, light: Light
+    canvas: Array, posed: Posed, points: Array, turn: Array, view: View, light: Light
 ) -> Mask:
-    """Draw a person over what the picture holds.
+    """Draw a person over what the image holds.
 
     Args:
-        picture: ``[H, W, 3]``: amounts of light; changed.
+        canvas: ``[H, W, 3]``: amounts of light; changed.
         posed: the person.
         points: ``[V, 3]``: its points in the world.
         turn: ``[3, 3]``: the rotation from the figure to the world.
-        view: from the world to the picture.
+        view: from the world to the image.
         light: of the scene.
 
     Returns:
-        ``[H, W]``: where the person covers the picture.
+        ``[H, W]``: where the person covers the image.
     """
-    height, width = picture.shape[:2]
+    height, width = canvas.shape[:2]
     covered = np.zeros((height, width), bool)
     figure = posed.figure
     screen, depth = view.project(points)
     if depth.min() < 0.3:
         return covered
-    # Only the part of the picture that the person covers is drawn.
+    # Only the part of the image that the person covers is drawn.
     low = np.clip(np.floor(screen.min(0)), 0, (width, height)).astype(int)
     high = np.clip(np.ceil(screen.max(0)) + 1, 0, (width, height)).astype(int)
     if (high <= low).any():
@@ -98,12 +98,12 @@ def draw_person(
     up = 0.5 + 0.5 * normal[:, 2]
     amounts = np.stack([direct, up * sky, (1 - up) * (0.3 + 0.7 * sky)], 1)
     color *= amounts @ np.array((light.direct, light.sky, light.ground), np.float32)
-    picture[y, x] = color
+    canvas[y, x] = color
     covered[y, x] = True
     return covered
 
 
-#: Shadows are drawn with this share of the picture's pixels in each direction.
+#: Shadows are drawn with this share of the image's pixels in each direction.
 _COARSE = 0.5
 
 
@@ -114,13 +114,13 @@ def shadows(
 
     Args:
         people: points ``[V, 3]`` in the world, and the person they are of.
-        view: from the world to the picture.
+        view: from the world to the image.
         light: of the scene.
-        width: pixels of the picture.
-        height: pixels of the picture.
+        width: pixels of the image.
+        height: pixels of the image.
 
     Returns:
-        None where no shadow falls into the picture.
+        None where no shadow falls into the image.
     """
     coarse = view.window(0, 0, _COARSE)
     size = max(int(width * _COARSE), 1), max(int(height * _COARSE), 1)

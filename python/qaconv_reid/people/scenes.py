@@ -35,7 +35,7 @@ class Domain:
     aisle: float
     """Half the width, metres, of a corridor with walls on both sides; 0 in the open."""
     frame: tuple[int, int]
-    """Width and height of the camera's picture, pixels."""
+    """Width and height of the camera's image, pixels."""
     mount: Range
     """Metres above the ground."""
     near_far: tuple[float, float]
@@ -57,7 +57,7 @@ class Domain:
     clutter: float
     """Expected number of things before a camera."""
     crowd: float
-    """Share of the pictures with a passer-by."""
+    """Share of the images with a passer-by."""
     jitter: float
     """Of the box, in shares of its size."""
 

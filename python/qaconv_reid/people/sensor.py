@@ -1,4 +1,4 @@
-"""From light to the picture that a camera hands out."""
+"""From light to the image that a camera hands out."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def develop(
     corner: Array,
     generator: np.random.Generator,
 ) -> Image.Image:
-    """The camera's picture of some light.
+    """The camera's image of some light.
 
     Args:
         light: ``[H, W, 3]``: amounts of light, in more pixels than the camera has.
         sensor: the camera's.
         size: width and height of the result, the camera's own pixels.
-        corner: ``[height, width]``: squared distance from the middle of the camera's whole picture,
+        corner: ``[height, width]``: squared distance from the middle of the camera's whole image,
             1 in its corners.
         generator: of the noise.
     """

@@ -15,7 +15,7 @@ from qaconv_reid.people.walks import TEST, TRAIN, sightings
 
 __all__ = ["contact_sheet"]
 
-_PERSONS = 20
+_IDENTITIES = 20
 _SHOTS = 9
 _TILE = (64, 128)
 
@@ -23,32 +23,34 @@ _TILE = (64, 128)
 def contact_sheet(
     seed: int, size: Size, domain: str, naming: str, read: Callable[[PurePosixPath], bytes]
 ) -> bytes:
-    """A picture of the first persons: two a row, their pictures side by side.
+    """A picture of the first identities: two a row, their images side by side.
 
     Args:
         seed: of the data set.
         size: of the data set.
         domain: to be shown.
         naming: in which it is written.
-        read: gives a picture's file by its name.
+        read: gives an image's file by its name.
 
     Returns:
         A PNG file.
     """
     part = TRAIN if size.train else TEST
-    persons = [unit[:_SHOTS] for unit in islice(sightings(seed, size, domain, part), _PERSONS)]
-    rows = (len(persons) + 1) // 2
+    identities = [
+        unit[:_SHOTS] for unit in islice(sightings(seed, size, domain, part), _IDENTITIES)
+    ]
+    rows = (len(identities) + 1) // 2
     gap, head = 8, 18
     width = 2 * _SHOTS * _TILE[0] + gap
     sheet = Image.new("RGB", (width, head + rows * (_TILE[1] + 2)), (255, 255, 255))
-    label = f"virtual people, synthetic: {domain}, seed {seed}; a person's pictures stand together"
+    label = f"virtual people, synthetic: {domain}, seed {seed}; an identity's images stand together"
     ImageDraw.Draw(sheet).text((4, 3), label, fill=(0, 0, 0))
-    for index, unit in enumerate(persons):
+    for index, unit in enumerate(identities):
         left = (index % 2) * (_SHOTS * _TILE[0] + gap)
         top = head + (index // 2) * (_TILE[1] + 2)
         for column, sighting in enumerate(unit):
-            with Image.open(io.BytesIO(read(name_of(sighting, size, naming)))) as picture:
-                tile = picture.convert("RGB").resize(_TILE, Image.Resampling.BILINEAR)
+            with Image.open(io.BytesIO(read(name_of(sighting, size, naming)))) as image:
+                tile = image.convert("RGB").resize(_TILE, Image.Resampling.BILINEAR)
             sheet.paste(tile, (left + column * _TILE[0], top))
     file = io.BytesIO()
     sheet.save(file, format="PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""Takes one picture: the crop that a detector would cut out of the camera's whole picture."""
+"""Takes one image: the crop that a detector would cut out of the camera's whole image."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from qaconv_reid.people.walks import FRAME_RATE, Person, Presence, Sighting
 
 __all__ = ["look_of", "take"]
 
-#: The largest height of a picture, pixels.
+#: The largest height of an image, pixels.
 _TALLEST = 256
-#: Pictures are drawn with more pixels than they have, up to this height.
+#: Images are drawn with more pixels than they have, up to this height.
 _DRAWN = 300
 #: Share of somebody that may be hidden.
 _FOUND = 0.5
@@ -106,9 +106,9 @@ def _sensor(seed: int, sighting: Sighting, spot: Spot, distance: float) -> Senso
 
 
 def take(seed: int, sighting: Sighting, families: float = LOOK_ALIKES) -> Image.Image:
-    """The picture of a sighting, before its compression; see `look_of` for the families.
+    """The image of a sighting, before its compression; see `look_of` for the families.
 
-    ``info["hidden"]`` of it is the share of the subject, within the picture, that others hide.
+    ``info["hidden"]`` of it is the share of the subject, within the image, that others hide.
     """
     domain, person = sighting.domain, sighting.subject.person
     generator = stream(
@@ -137,30 +137,30 @@ def take(seed: int, sighting: Sighting, families: float = LOOK_ALIKES) -> Image.
     width, height = round(size[0] * finer), round(size[1] * finer)
     scale = height / tall
     window = view.window(box.left, box.top, scale)
-    picture = _background(seed, sighting, (box.left, box.top, scale), width, height)
+    canvas = _background(seed, sighting, (box.left, box.top, scale), width, height)
     light = spot.light()
 
     people = [subject, *near]
-    _cast(picture, people, window, spot)
+    _cast(canvas, people, window, spot)
     things = [thing for thing in spot.things if thing.y < subject.y]
     everything: list[_Standing | Thing] = [*people, *things]
     standing = sorted(everything, key=lambda one: -one.y)
-    bare = picture.copy()
-    hidden = _draw(picture, standing, subject, window, light)
+    bare = canvas.copy()
+    hidden = _draw(canvas, standing, subject, window, light)
     if hidden > _FOUND:
-        # No detector finds who is hidden by so much: the picture is taken when the view is free.
-        picture = bare
+        # No detector finds who is hidden by so much: the image is taken when the view is free.
+        canvas = bare
         behind = [one for one in standing if one.y >= subject.y]
-        hidden = _draw(picture, behind, subject, window, light)
+        hidden = _draw(canvas, behind, subject, window, light)
     corner = _corner(spot, box.left, box.top, size[1] / tall, *size)
     distance = float(np.hypot(subject.y, spot.camera.place[2] - 0.9))
-    image = develop(picture, _sensor(seed, sighting, spot, distance), size, corner, generator)
+    image = develop(canvas, _sensor(seed, sighting, spot, distance), size, corner, generator)
     image.info["hidden"] = hidden
     return image
 
 
 def _draw(
-    picture: Array,
+    canvas: Array,
     standing: Sequence[_Standing | Thing],
     subject: _Standing,
     window: View,
@@ -170,9 +170,9 @@ def _draw(
     seen, whole = None, 1
     for one in standing:
         if isinstance(one, Thing):
-            covered = draw_thing(picture, one, window, light)
+            covered = draw_thing(canvas, one, window, light)
         else:
-            covered = draw_person(picture, one.posed, one.points, one.turn, window, light)
+            covered = draw_person(canvas, one.posed, one.points, one.turn, window, light)
         if one is subject:
             seen, whole = covered, max(int(covered.sum()), 1)
         elif seen is not None:
@@ -191,21 +191,21 @@ def _background(
     return np.asarray(part[rows - rows[0]][:, columns - columns[0]], np.float32)
 
 
-def _cast(picture: Array, people: list[_Standing], window: View, spot: Spot) -> None:
+def _cast(canvas: Array, people: list[_Standing], window: View, spot: Spot) -> None:
     """Take the light from the ground that people stand in."""
     light = spot.light()
-    height, width = picture.shape[:2]
+    height, width = canvas.shape[:2]
     direct = np.array(light.direct, np.float32) * max(float(light.direction()[2]), 0)
     share = direct / (direct + np.array(light.sky, np.float32))
     # Even without a sun it is darker under a person.
     share = np.maximum(share, 0.45)
     left_over = shadows([(p.points, p.posed) for p in people], window, light, width, height)
     if left_over is not None:
-        picture *= 1 - share + share * left_over[..., None]
+        canvas *= 1 - share + share * left_over[..., None]
 
 
 def _corner(spot: Spot, left: float, top: float, scale: float, width: int, height: int) -> Array:
-    """Squared distance from the middle of the camera's picture, 1 in its corners."""
+    """Squared distance from the middle of the camera's image, 1 in its corners."""
     camera = spot.camera
     x = (left + (np.arange(width) + 0.5) / scale) / camera.width - 0.5
     y = (top + (np.arange(height) + 0.5) / scale) / camera.height - 0.5

@@ -1,4 +1,4 @@
-"""How many people and pictures there are."""
+"""How many people and images there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["FAMILY", "LOOK_ALIKES", "SIZES", "Size"]
 
-#: Persons are drawn together by so many; such a family is look-alikes or strangers.
+#: Identities are drawn in groups of this size; such a family is look-alikes or strangers.
 FAMILY = 5
 
 #: Share of the families that are look-alikes, where a request does not say another.
@@ -16,28 +16,28 @@ LOOK_ALIKES = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Counts of a data set; those of persons are for each domain."""
+    """Counts of a data set; those of identities are for each domain."""
 
     name: str
     domains: tuple[str, ...]
     train: int
     test: int
-    """These persons visit every domain: they can be searched for across domains."""
+    """These identities visit every domain: they can be searched for across domains."""
     visits: int
     """Cameras that a person passes, at most."""
     shots: float
-    """Mean number of pictures of a visit."""
+    """Mean number of images of a visit."""
     families: float = LOOK_ALIKES
     """Share of the people who come in families of look-alikes."""
 
     @property
     def identities(self) -> int:
-        """Persons in all."""
+        """Identities in all."""
         return self.train * len(self.domains) + self.test
 
     @property
     def images(self) -> int:
-        """Pictures in all, where every domain has as many cameras as there are visits."""
+        """Images in all, where every domain has as many cameras as there are visits."""
         each = (self.train, self.test)
         total = sum(int(count * self.visits * self.shots + 1e-9) for count in each)
         return len(self.domains) * total

@@ -1,4 +1,4 @@
-"""Where pictures are kept while they are drawn: in a folder, or in one ZIP file."""
+"""Where images are kept while they are drawn: in a folder, or in one ZIP file."""
 
 from __future__ import annotations
 

@@ -175,19 +175,19 @@ def put(kind: str, x: float, y: float, generator: np.random.Generator) -> Thing:
     )
 
 
-def draw_thing(picture: Array, thing: Thing, view: View, light: Light) -> Mask:
-    """Draw a thing over what the picture holds.
+def draw_thing(canvas: Array, thing: Thing, view: View, light: Light) -> Mask:
+    """Draw a thing over what the image holds.
 
     Args:
-        picture: ``[H, W, 3]``: amounts of light; changed.
+        canvas: ``[H, W, 3]``: amounts of light; changed.
         thing: what stands there.
-        view: from the world to the picture.
+        view: from the world to the image.
         light: of the scene, as it falls there.
 
     Returns:
-        ``[H, W]``: where the thing covers the picture.
+        ``[H, W]``: where the thing covers the image.
     """
-    height, width = picture.shape[:2]
+    height, width = canvas.shape[:2]
     covered = np.zeros((height, width), bool)
     ends = np.array([(thing.x, thing.y, 0), (thing.x, thing.y, thing.height)], np.float32)
     screen, depth = view.project(ends)
@@ -209,7 +209,7 @@ def draw_thing(picture: Array, thing: Thing, view: View, light: Light) -> Mask:
     color = np.where(second[..., None], linear(thing.second), linear(thing.color))
     lit = shade[..., None] * np.array(light.direct, np.float32) * np.float32(0.7)
     lit = lit + (0.3 + 0.5 * shade[..., None]) * np.array(light.sky, np.float32)
-    part = picture[top:bottom, first:last]
+    part = canvas[top:bottom, first:last]
     part[there] = (color * lit)[there]
     covered[top:bottom, first:last] = there
     return covered

@@ -1,4 +1,4 @@
-"""Who walks where and when: every picture that will be taken, before any is drawn."""
+"""Who walks where and when: every image that will be taken, before any is drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qaconv_reid.people.streams import stream
 
 __all__ = ["FRAME_RATE", "SEQUENCE", "TEST", "TRAIN", "Person", "Presence", "Sighting", "sightings"]
 
-#: Parts of a domain. The persons of TEST visit every domain, those of TRAIN one.
+#: Parts of a domain. The identities of TEST visit every domain, those of TRAIN one.
 TRAIN, TEST = "train", "test"
 
 #: Frames a second, of every camera.
@@ -31,7 +31,7 @@ class Person:
     """Names a person; the same name looks the same everywhere."""
 
     pool: str
-    """The domain whose training persons it is one of, or TEST."""
+    """The domain whose training identities it is one of, or TEST."""
     number: int
     """From 0."""
 
@@ -53,7 +53,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One picture to be taken."""
+    """One image to be taken."""
 
     domain: str
     part: str
@@ -67,7 +67,7 @@ class Sighting:
     visit: int
     """Which of the person's cameras it is, in the order it came by."""
     shot: int
-    """Which picture of the visit."""
+    """Which image of the visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _path(generator: np.random.Generator, spot: Spot, begins: float) -> _Path:
 
 
 def sightings(seed: int, size: Size, domain: str, part: str) -> Iterator[list[Sighting]]:
-    """The pictures of a part of a domain, a list for each person, in the order of their numbers.
+    """The images of a part of a domain, a list for each person, in the order of their numbers.
 
     People come in groups, which pass the domain's cameras in the order of their numbers or against
     it, at times that fit the distances between them.
@@ -142,7 +142,7 @@ def sightings(seed: int, size: Size, domain: str, part: str) -> Iterator[list[Si
             own = stream(seed, "walk", domain, pool, number)
             mine: list[Sighting] = []
             for visit, (camera, path) in enumerate(paths):
-                # Spread evenly, so that the total is the size's to a picture.
+                # Spread evenly, so that the total is the size's to an image.
                 before, after = visit_number * size.shots, (visit_number + 1) * size.shots
                 visit_number += 1
                 shots = int(after + 1e-9) - int(before + 1e-9)
@@ -157,7 +157,7 @@ def sightings(seed: int, size: Size, domain: str, part: str) -> Iterator[list[Si
                     time = path.begins + share * path.length / path.speed
                     sequence, frame = int(time // SEQUENCE), int((time % SEQUENCE) * FRAME_RATE)
                     if shot and mine[-1].sequence == sequence:
-                        # File names tell pictures apart by the frame, some of them at a lower rate.
+                        # File names tell images apart by the frame, some of them at a lower rate.
                         frame = max(frame, mine[-1].frame + 2)
                     mine.append(
                         Sighting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from qaconv_reid.data import (
     trained_on,
     under_two,
 )
-from qaconv_reid.evaluation import Identities, Measures, Protocol, count_by_protocol
+from qaconv_reid.evaluation import Measures, unmeasurable
 from qaconv_reid.people import Kin
 from qaconv_reid.training import TrainingImages, hold_back, join, take_identities
 
@@ -194,7 +194,7 @@ def load_test_sets(
         notes = (own_images(dataset, inspection), trained_on(trained, searched, inspection))
         dataset = replace(dataset, notes=(*dataset.notes, *filter(None, notes)))
         views = [measures.views.seen(dataset, variant) for variant in measures.views.variants]
-        for complaint in _complaints(views[0], measures.protocol):
+        if complaint := unmeasurable(views[0], measures.protocol):
             raise DataError(f"{named}: {spec}: {complaint}")
         datasets += views
     return named_apart(datasets)
@@ -326,14 +326,3 @@ def load_checked(
     if not report.ok:
         raise DataError(f"{spec}: {'; '.join(report.problems)}")
     return _without_broken(dataset, inspection) if skip and test else dataset
-
-
-def _complaints(dataset: ReidDataset, protocol: Protocol) -> Iterator[str]:
-    for part in ("query", "gallery"):
-        if not dataset.parts[part]:
-            yield f"got no {part} images, wanted some"
-            return
-    if not count_by_protocol(protocol, Identities.of(dataset)).any():
-        yield (
-            "got no query with a match in the gallery (same identity, another camera), wanted some"
-        )

@@ -1,4 +1,4 @@
-"""``qaconv evaluate``: how well a run, a foreign one or none at all finds persons again."""
+"""``qaconv evaluate``: how well a run, a foreign one or none at all finds people again."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ def make(
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     console.print(
-        f"Virtual people (synthetic), {request.size}: {counts.identities:,} persons, "
-        f"{counts.images:,} pictures, about {_megabytes(request.bytes_needed())} in {path}",
+        f"Virtual people (synthetic), {request.size}: {counts.identities:,} identities, "
+        f"{counts.images:,} images, about {_megabytes(request.bytes_needed())} in {path}",
         highlight=False,
         soft_wrap=True,
     )
@@ -58,7 +58,7 @@ def make(
         )
     for domain, images in manifest["images"].items():
         where = path / domain if request.naming == "market" else path
-        console.print(f"{where}: {images:,} pictures", highlight=False, soft_wrap=True)
+        console.print(f"{where}: {images:,} images", highlight=False, soft_wrap=True)
     return path
 
 

@@ -33,7 +33,7 @@ def fuzz(examples: int = 200) -> Callable[[_Test], _Test]:
 
     def run(test: _Test) -> _Test:
         minutes = float(os.environ.get(MINUTES, "0"))
-        common: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+        common: dict[str, Any] = {"suppress_health_check": list(HealthCheck)}
         if not minutes:
             fixed: _Test = settings(
                 max_examples=examples, derandomize=True, database=None, **common

@@ -1,4 +1,4 @@
-"""Small drawn persons: told apart by their clothes, seen alike by no two cameras."""
+"""Small drawn people: told apart by their clothes, seen alike by no two cameras."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def draw_person(
 
     Args:
         person: Decides the colors of shirt and trousers.
-        camera: Decides brightness and tint of the whole picture.
+        camera: Decides brightness and tint of the whole image.
         shot: Decides the place of the figure and the noise.
         height: In pixels.
         width: In pixels.
@@ -102,7 +102,7 @@ def corrupt(path: Path) -> None:
 
 
 def write_csv_persons(root: Path, persons: int, shots: int) -> Path:
-    """Drawn persons by a list: so many to learn from, as many others to search for.
+    """Drawn people by a list: so many to learn from, as many others to search for.
 
     Returns:
         The list, ``list.csv``.

@@ -1,4 +1,4 @@
-"""Small training runs on drawn persons: a network of a few weights, images of a few pixels."""
+"""Small training runs on drawn people: a network of a few weights, images of a few pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 32, 16
 
 
 def small_config(*overrides: str) -> RunConfig:
-    """Settings of a run on 6 drawn persons, 3 of them in a batch."""
+    """Settings of a run on 6 drawn people, 3 of them in a batch."""
     return load(
         "tiny",
         [
@@ -34,7 +34,7 @@ def small_config(*overrides: str) -> RunConfig:
 
 
 def small_images(root: Path, persons: int = 6, shots: int = 3) -> TrainingImages:
-    """Drawn persons in a folder, as a training set."""
+    """Drawn people in a folder, as a training set."""
     write_person_folders(root, persons, shots, height=HEIGHT, width=WIDTH)
     return join([load_dataset(root, "folder")])
 

@@ -57,7 +57,7 @@ def test_a_state_of_other_images_is_refused(state, text):
         ClassQueues([[0, 1], [2, 3]]).load(state)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     seen=st.lists(st.integers(1, 4), min_size=1, max_size=5),
     count=st.integers(1, 4),

@@ -42,7 +42,7 @@ def batch_classes(batch, labels):
 both = pytest.mark.parametrize("make", [graph_sampler, pk_sampler])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(1, 6), min_size=4, max_size=10),
     num_instances=st.integers(1, 4),

@@ -187,7 +187,7 @@ def test_every_ending_is_read(tmp_path, suffix):
 
 
 def test_all_ways_in_show_an_image_alike(tmp_path):
-    """Training and evaluation, files that are matched, pictures that are handed over."""
+    """Training and evaluation, files that are matched, images that are handed over."""
     Image.fromarray(RAMP).save(tmp_path / "a.png")
     wanted = np.asarray(open_rgb(tmp_path / "a.png"))
     item, _ = ImageDataset([Record(tmp_path / "a.png", 0)], 16, 8)[0]

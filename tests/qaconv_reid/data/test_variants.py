@@ -25,7 +25,7 @@ from support.images import save_images, write_market
 
 @pytest.fixture
 def grid():
-    """A picture of 100 × 40 whose pixels say where they are."""
+    """An image of 100 × 40 whose pixels say where they are."""
     rows, columns = np.mgrid[:100, :40]
     return Image.fromarray(np.stack([rows, columns, rows * 0 + 255], axis=2).astype(np.uint8))
 
@@ -42,7 +42,7 @@ def test_each_side_of_the_box_moves_by_up_to_its_share(grid):
         rows, columns = pixels[:, 0, 0], pixels[0, :, 1]
         heights.append(len(rows))
         widths.append(len(columns))
-        # Every pixel is one of the picture; beyond the edge the edge goes on.
+        # Every pixel is one of the image; beyond the edge the edge goes on.
         assert set(np.diff(rows)) <= {0, 1}
         assert (pixels[..., 0] == rows[:, None]).all()
         assert (pixels[..., 1] == columns).all()

@@ -17,7 +17,7 @@ COLORS = {1: (220, 30, 30), 2: (30, 220, 30), 3: (30, 30, 220), 4: (200, 200, 20
 
 
 class ColorNetwork(nn.Module):
-    """Mean colors of 4 × 4 fields, normalized: persons here differ in nothing else."""
+    """Mean colors of 4 × 4 fields, normalized: people here differ in nothing else."""
 
     def __init__(self):
         super().__init__()
@@ -174,8 +174,8 @@ class Untouchable:
 @pytest.mark.parametrize(
     ("message", "query", "gallery", "options"),
     [
-        ("colors: got an empty query part", [], [(1, 1)], {}),
-        ("colors: got an empty gallery part", [(1, 1)], [], {}),
+        ("colors: got no query images", [], [(1, 1)], {}),
+        ("colors: got no gallery images", [(1, 1)], [], {}),
         ("colors: got no query with a match", [(1, 1)], [(2, 1), (1, 1)], {}),
         ("query_block: got 0, wanted at least 1", [(1, 1)], [(1, 2)], {"query_block": 0}),
         ("gallery_block: got -1", [(1, 1)], [(1, 2)], {"gallery_block": -1}),

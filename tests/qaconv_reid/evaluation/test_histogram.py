@@ -1,4 +1,4 @@
-"""What the histogram of colors sees of a picture, and what it does not."""
+"""What the histogram of colors sees of an image, and what it does not."""
 
 from __future__ import annotations
 

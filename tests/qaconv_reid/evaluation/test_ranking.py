@@ -104,7 +104,7 @@ def test_queries_without_a_match_are_not_counted():
     assert_equal_to_hand(case)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     queries=st.integers(1, 9),

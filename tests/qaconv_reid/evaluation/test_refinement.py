@@ -30,13 +30,13 @@ PLACES = (3, 2)
 
 
 def people(images, seed, persons=9, times=True):
-    """Maps of noisy persons with who, where and when."""
+    """Maps of noisy people with who, where and when."""
     random = torch.Generator().manual_seed(seed)
     looks = torch.randn(persons, 8, *PLACES, generator=torch.Generator().manual_seed(0))
     who = torch.randint(persons, (images,), generator=random)
     maps = looks[who] + 1.2 * torch.randn(images, 8, *PLACES, generator=random)
     cameras = torch.randint(3, (images,), generator=random)
-    # Persons 3n, 3n+1 and 3n+2 walk together.
+    # People 3n, 3n+1 and 3n+2 walk together.
     clock = 400 * (who // 3) + 50 * torch.rand(images, generator=random)
     return FeatureSet(
         normalize(maps, dim=1),

@@ -15,7 +15,7 @@ from support.devices import on_every_device
 
 
 def distances(queries, gallery, seed=0, persons=6, levels=None, symmetric=True):
-    """Three matrices of a set of noisy persons; ``levels`` rounds them, for ties."""
+    """Three matrices of a set of noisy people; ``levels`` rounds them, for ties."""
     random = np.random.default_rng(seed)
     centers = random.normal(size=(persons, 5))
     who = random.integers(persons, size=queries + gallery)
@@ -82,7 +82,7 @@ def test_negative_distances_count_as_their_squares():
     assert_equal_to_dense((across, queries, gallery))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     queries=st.integers(1, 12),

@@ -17,7 +17,7 @@ PLACES = (4, 2)
 
 @pytest.fixture
 def sides():
-    """Noisy maps of eight persons: five queries, forty gallery images, two of them the same."""
+    """Noisy maps of eight people: five queries, forty gallery images, two of them the same."""
     random = torch.Generator().manual_seed(0)
     looks = torch.randn(8, 6, *PLACES, generator=random)
 

@@ -92,7 +92,7 @@ def test_nothing_is_known():
     np.testing.assert_allclose(temporal_lifting(scores, None, None, *nothing), 0.2 * scores)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     queries=st.integers(1, 9),

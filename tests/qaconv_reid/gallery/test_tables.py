@@ -192,7 +192,6 @@ def test_without_the_extra_one_sentence_names_it(tmp_path):
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        timeout=100,
         check=True,
         env=environment(),
     )

@@ -113,7 +113,7 @@ def test_people_of_another_generation_are_named(tmp_path):
         (
             Request("tiny", train=0, test=0),
             1,
-            "domains, train, test: got none, wanted at least one person",
+            "domains, train, test: got none, wanted at least one identity",
         ),
         (Request("tiny"), 0, "workers: got 0, wanted at least 1"),
     ],
@@ -208,7 +208,7 @@ def test_people_walk_from_camera_to_camera_in_groups():
         assert len({s.spot for s in unit}) == size.visits
         companions = Counter(p.person.number for s in unit for p in s.others)
         together += any(count == len(unit) for count in companions.values())
-    # Those who walk in groups of two or three are in all of each other's pictures.
+    # Those who walk in groups of two or three are in all of each other's images.
     assert together > 25
 
 

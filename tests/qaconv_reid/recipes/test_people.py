@@ -26,9 +26,9 @@ def test_make_says_that_it_is_synthetic_and_where_it_lies(folder, capsys):
     assert cli.main(["data", "make", "tiny", "--out", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "synthetic" in out
-    assert "32 persons, 192 pictures, about 2 MB" in out
+    assert "32 identities, 192 images, about 2 MB" in out
     for domain in ("plaza", "station"):
-        assert f"{folder / domain}: 96 pictures" in out
+        assert f"{folder / domain}: 96 images" in out
         assert (folder / f"{domain}.png").is_file()
 
 
@@ -68,7 +68,7 @@ def test_measure_within_and_across_domains(folder, tmp_path, capsys):
     assert len(figures) == 5 * 4
     for figure in figures:
         assert 0 <= figure["rank1"] <= 1
-        # 16 persons, one query of each camera, each of which another camera's picture answers.
+        # 16 identities, one query of each camera, each of which another camera's image answers.
         assert figure["queries"] == 32
         for measure in ("rank1", "mAP"):
             low, high = figure[f"{measure}_interval"]

@@ -38,7 +38,7 @@ VOID = {"meta", "img", "br", "line", "circle", "rect", "polyline"}
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A CSV data set of drawn persons, all its files with unkind names."""
+    """A CSV data set of drawn people, all its files with unkind names."""
     root = tmp_path_factory.mktemp("data")
     rows = [("path", "person", "camera", "split")]
     for person in range(PERSONS):

@@ -1,4 +1,4 @@
-"""The command from end to end on a small folder of drawn persons."""
+"""The command from end to end on a small folder of drawn people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PERSONS, SHOTS = 10, 4
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
-    """A CSV data set: half of the persons to learn from, the others to search for."""
+    """A CSV data set: half of the people to learn from, the others to search for."""
     return write_csv_persons(tmp_path_factory.mktemp("people"), PERSONS, SHOTS)
 
 

@@ -1,6 +1,6 @@
 """CUHK03-NP, detected or labeled boxes.
 
-Images: Li et al., DeepReID, CVPR 2014. Split into 767 and 700 persons: Zhong et al., Re-ranking
+Images: Li et al., DeepReID, CVPR 2014. Split into 767 and 700 identities: Zhong et al., Re-ranking
 Person Re-identification with k-reciprocal Encoding, CVPR 2017.
 """
 

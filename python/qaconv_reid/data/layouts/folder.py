@@ -28,7 +28,7 @@ _MARKET = re.compile(r"0+_c\d+s\d+_")
 
 _WANTED = (
     "one folder per person, or the folders train, query and gallery with one folder per person in "
-    "each; data.pattern (qaconv data check PATH --pattern …) reads persons from the names"
+    "each; data.pattern (qaconv data check PATH --pattern …) reads identities from the names"
 )
 
 
@@ -77,13 +77,13 @@ def _check_persons(root: Path, images: Mapping[Path, list[Path]]) -> None:
     """That each folder is one person's, as far as names tell.
 
     Raises:
-        DataError: a folder has the name of a part, or its images those of many persons.
+        DataError: a folder has the name of a part, or its images those of many identities.
     """
     suspects = [person.name for person, files in images.items() if files and _is_many(person)]
     if images and all(_CAMERA.fullmatch(person.name) for person in images):
         suspects = [person.name for person in images]
     if suspects:
-        _refuse(root, f"got the folder {shorten(suspects)} among the persons")
+        _refuse(root, f"got the folder {shorten(suspects)} among the identities")
     leading: set[str] = set()
     crowd: tuple[Path, Counter[str]] | None = None
     for person, files in images.items():
@@ -92,7 +92,7 @@ def _check_persons(root: Path, images: Mapping[Path, list[Path]]) -> None:
         if len(several) > 1:
             _refuse(
                 root,
-                f"the names in '{person.name}' tell {len(several)} persons ({shorten(several)})",
+                f"the names in '{person.name}' tell {len(several)} identities ({shorten(several)})",
             )
         begins = Counter(m[1] for path in files if (m := _LEADING.match(path.name)))
         leading |= begins.keys()
@@ -106,7 +106,7 @@ def _check_persons(root: Path, images: Mapping[Path, list[Path]]) -> None:
             root,
             f"the names in '{person.name}' begin with {len(begins)} numbers "
             f"({shorten(sorted(begins))}), those of the {len(images)} folders with {len(leading)}, "
-            "as if they were persons",
+            "as if they were identities",
         )
 
 

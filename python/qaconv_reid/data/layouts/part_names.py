@@ -1,4 +1,4 @@
-"""Folders that hold many persons: what their names say of the part of a data set in them."""
+"""Folders that hold many identities: what their names say of the part of a data set in them."""
 
 from __future__ import annotations
 

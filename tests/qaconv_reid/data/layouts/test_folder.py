@@ -39,7 +39,7 @@ def test_what_is_left_out_is_said(tmp_path):
 
 def test_a_folder_named_test_is_no_person(tmp_path):
     save_images(tmp_path, ["ann/1.jpg", "test/1.jpg"])
-    with pytest.raises(DataError, match="got the folder 'test' among the persons"):
+    with pytest.raises(DataError, match="got the folder 'test' among the identities"):
         load(tmp_path)
 
 
@@ -67,7 +67,7 @@ def test_other_images_in_the_three_folders_are_not_three_persons(tmp_path):
 def test_parts_and_cameras_are_no_persons(tmp_path, folders):
     save_images(tmp_path, [f"{folder}/0002_{i}.jpg" for folder in folders for i in range(2)])
     with pytest.raises(
-        DataError, match=r"among the persons, wanted .*data\.pattern|not recognized"
+        DataError, match=r"among the identities, wanted .*data\.pattern|not recognized"
     ):
         load(tmp_path)
 
@@ -75,7 +75,7 @@ def test_parts_and_cameras_are_no_persons(tmp_path, folders):
 def test_a_folder_whose_names_tell_many_persons_is_none(tmp_path):
     names = [f"{who:04d}_c{camera}s1_000100_01.jpg" for who in (2, 7) for camera in (1, 2)]
     save_images(tmp_path, [f"{folder}/{name}" for folder in ("left", "right") for name in names])
-    with pytest.raises(DataError, match=r"the names in 'left' tell 2 persons \('0002', '0007'"):
+    with pytest.raises(DataError, match=r"the names in 'left' tell 2 identities \('0002', '0007'"):
         load(tmp_path)
 
 
@@ -120,7 +120,7 @@ def test_a_copy_of_market_says_what_market_says(tmp_path):
     assert "folders left out beside train, query, gallery: 'train_all'" in dataset.notes
     assert dataset.distractor == 0
     assert NO_CAMERAS not in dataset.notes
-    # Distractors are no persons to be learnt.
+    # Distractors are no identities to be learnt.
     assert {r.person for r in load(tmp_path, combine_all=True).train} == {2, 3}
 
 

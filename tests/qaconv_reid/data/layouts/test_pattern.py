@@ -44,7 +44,7 @@ def test_mars_has_tracks_and_junk(tmp_path):
 
 
 def test_persons_that_folders_name(tmp_path):
-    # LTCC's train, query and test; persons by name; a part that is none of ours.
+    # LTCC's train, query and test; identities by name; a part that is none of ours.
     save_images(tmp_path, [f"{part}/{who}/1.png" for part in ("train", "val") for who in "ab"])
     save_images(tmp_path, ["query/c/x.png", "test/c/y.png"])
     dataset = load(tmp_path, pattern=r"/(?P<pid>[^/]+)/[^/]+$")
