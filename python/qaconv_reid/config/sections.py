@@ -235,8 +235,8 @@ class SamplerConfig(_Section):
     across_cameras: bool = False
     """The images of an identity in a batch are of different cameras, as far as there are such."""
     one_set: bool = False
-    """Pk, of several training sets: all identities of a batch are of one set. In batches that mix
-    sets, the set alone tells most identities apart."""
+    """Pk, and graph's warm start, of several training sets: all identities of a batch are of one
+    set. In batches that mix sets, the set alone tells most identities apart."""
     warm_start: Amount = 0.0
     """Graph: epochs of pk batches before the first graph is made."""
     refresh_images: CountOrNone = 0
@@ -419,11 +419,13 @@ class RunConfig(_Section):
                     f"{name}: got true with data.persons=joined, where an identity is of several "
                     "sets, wanted data.persons=apart"
                 )
-        if self.sampler.one_set and (self.data.balanced or self.sampler.kind != "pk"):
+        sampler = self.sampler
+        draws_pk = sampler.kind == "pk" or (sampler.kind == "graph" and sampler.warm_start > 0)
+        if sampler.one_set and (self.data.balanced or not draws_pk):
             raise ValueError(
-                f"sampler.one_set: got true with sampler.kind={self.sampler.kind} and "
-                f"data.balanced={str(self.data.balanced).lower()}, wanted sampler.kind=pk and "
-                "data.balanced=false"
+                f"sampler.one_set: got true with sampler.kind={sampler.kind} and "
+                f"data.balanced={str(self.data.balanced).lower()}, wanted sampler.kind=pk, or "
+                "graph with sampler.warm_start, and data.balanced=false"
             )
         return self
 

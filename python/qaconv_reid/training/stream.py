@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ class BatchStream:
         self._ranks = ranks
         sampler, model = config.sampler, config.model
         draw = (sampler.batch_size, sampler.num_instances, config.runtime.seed)
-        groups = images.sources if config.data.balanced or sampler.one_set else None
+        groups = images.sources if config.data.balanced else None
         cameras = images.cameras if sampler.across_cameras else None
         if cameras is not None and -1 in cameras:
             raise ConfigError(
@@ -78,7 +79,11 @@ class BatchStream:
                 cameras=cameras,
             ),
             "pk": lambda: PKSampler(
-                images.labels, *draw, groups=groups, one_group=sampler.one_set, cameras=cameras
+                images.labels,
+                *draw,
+                groups=images.sources if sampler.one_set else groups,
+                one_group=sampler.one_set,
+                cameras=cameras,
             ),
             "shuffle": lambda: ShuffleSampler(
                 images.labels, sampler.batch_size, config.runtime.seed, groups=groups
@@ -135,8 +140,10 @@ class BatchStream:
         return self._augmentation(pixels, entropy, batch=len(batch), first=first)
 
     def _sweep_length(self) -> int:
-        """Batches of the sweep in progress: all, or as many as the graph is to serve for."""
+        """Batches of the sweep in progress: all, or what is left of the graph's or warm start's."""
         length, config = len(self._samplers[self.active]), self._config.sampler
+        if self.active != config.kind:
+            return min(length, math.ceil(self._warm_batches - (self._done - self._position)))
         if self.active != "graph" or not config.refresh_images:
             return length
         return min(length, -(-config.refresh_images // config.batch_size))

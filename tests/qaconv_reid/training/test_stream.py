@@ -35,3 +35,14 @@ def test_batches_can_be_of_one_set_each(tmp_path):
     batches = [trainer.stream.next()[1] for _ in range(9)]  # three sweeps
     sets = [{images.sources[image] for image in batch} for batch in batches]
     assert sorted(sets, key=min) == [{0}] * 6 + [{1}] * 3
+
+
+def test_a_warm_start_can_be_of_batches_of_one_set_each(tmp_path):
+    images = two_sets(tmp_path)
+    config = small_config("sampler.one_set=true", "sampler.warm_start=1", "sampler.batch_size=6")
+    trainer = small_trainer(images, config)
+    (warm, *_) = trainer.epochs()
+    assert warm.graph_seconds == 0
+    assert len(trainer.stream._samplers["pk"]) == 3
+    anchors = [batch[0] for batch in trainer.stream._samplers["graph"]]
+    assert sorted(images.labels[image] for image in anchors) == list(range(9))

@@ -269,6 +269,9 @@ def test_pk_batches_come_before_the_first_graph(images):
     trainer = small_trainer(images, small_config("sampler.warm_start=1"))
     # A sweep of pk is two batches, an epoch six.
     assert kinds_of(trainer) == ["pk"] * 6 + ["graph"] * 12
+    # Also where the warm start ends within a sweep.
+    trainer = small_trainer(images, small_config("sampler.warm_start=0.5"))
+    assert kinds_of(trainer) == ["pk"] * 3 + ["graph"] * 15
 
 
 def test_the_graph_is_made_anew_after_so_many_images(images):
