@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import clip_grad_norm_
 
 from qaconv_ext.losses import LossResult
 from qaconv_reid.config import RunConfig
@@ -30,10 +29,11 @@ from qaconv_reid.training.graph_refresh import GraphRefresh
 from qaconv_reid.training.images import TrainingImages
 from qaconv_reid.training.meter import WINDOW, EpochReport, Meter, Window
 from qaconv_reid.training.objectives import build_objective
-from qaconv_reid.training.optimization import build_optimizer, follow, laid_as
+from qaconv_reid.training.optimization import follow
 from qaconv_reid.training.saved import restoring
 from qaconv_reid.training.schedule import build_schedule
 from qaconv_reid.training.stages import StageClock
+from qaconv_reid.training.step import OptimizerStep
 from qaconv_reid.training.stream import BatchStream, neighbors_of
 from qaconv_reid.training.watch import CollapsedError, HeldScale, Watch, check_finite
 
@@ -115,16 +115,14 @@ class Trainer:
         )
         self.labels = torch.tensor(images.labels)
         self.objective = build_objective(config.loss, matcher, images.classes).to(device)
-        self.optimizer = build_optimizer(network, [matcher, self.objective], config.optimizer)
-        #: What has weights to learn, each with a norm of its gradient.
-        self._parts = [
-            part
-            for part in (network, matcher, self.objective)
-            if next(part.parameters(), None) is not None
-        ]
-        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        # One for the whole run and saved with it: made anew, it would start from its first scale.
-        self.scaler = torch.amp.GradScaler(device.type, enabled=autocast == torch.float16)
+        self.step = OptimizerStep(
+            network,
+            matcher,
+            self.objective,
+            config.optimizer,
+            device=device,
+            scaled=autocast == torch.float16,
+        )
         self.schedule = build_schedule(config.schedule)
         #: The moving average of network and matcher, where the settings ask for one.
         self.average = copy.deepcopy(self._weights()) if config.optimizer.average else None
@@ -139,8 +137,6 @@ class Trainer:
         self.mapping: nn.Module = network
         if self.ranks.size > 1:
             self.mapping = DistributedDataParallel(network)
-        #: The running statistics that a forward pass moves in training mode.
-        self._moving: list[Tensor] = []
         #: Finished epochs, and finished batches of the one in progress.
         self.epoch = 0
         self.position = 0
@@ -171,7 +167,7 @@ class Trainer:
             self.matcher.train()
             norms = [part for part in self.objective.modules() if isinstance(part, _BatchNorm)]
             of_loss = [buffer for norm in norms for buffer in norm.buffers()]
-            self._moving = [*self.matcher.buffers(), *self.network.moving(), *of_loss]
+            self.step.moves([*self.matcher.buffers(), *self.network.moving(), *of_loss])
             while self.position < self.epoch_batches:
                 self._train_on_batch()
                 if self.progress is not None:
@@ -232,12 +228,10 @@ class Trainer:
         """
         together = self.config.optimizer.accumulate
         if self._batches_done % together == 0:
-            self.optimizer.zero_grad(set_to_none=True)
-            self._statistics = [value.clone() for value in self._moving]
-            self._counted = torch.zeros((), dtype=torch.bool, device=self.device)
+            self.step.begin()
         result = self._gradients(images, labels, 1 / together)
-        self._counted |= result.counted > 0
-        taken = torch.ones_like(self._counted)
+        self.step.add(result.counted)
+        taken = torch.ones((), dtype=torch.bool, device=self.device)
         if (self._batches_done + 1) % together == 0:
             taken = self._update()
         self.meter.add(result, taken, len(labels))
@@ -254,7 +248,7 @@ class Trainer:
         with self.clock("matcher"):
             with casting:
                 result: LossResult = self.objective(cut, labels, self.matcher, share)
-            torch.autograd.backward(self.scaler.scale(result.loss * weight))
+            torch.autograd.backward(self.step.scaler.scale(result.loss * weight))
         gradient = cut.grad
         if gradient is None:  # no score depends on the maps: the first batch of a class memory
             gradient = torch.zeros_like(cut)
@@ -264,37 +258,13 @@ class Trainer:
         return result
 
     def _update(self) -> Tensor:
-        """A step of the optimizer; none where a gradient is not finite or no row counted.
-
-        Returns:
-            Boolean scalar on the device: whether it was made.
-        """
-        scale = self.matcher.logit_bn.weight
+        """A step of the optimizer; boolean scalar on the device: whether it was made."""
         if self.hold.held:
-            scale.grad = None
-        if self.scaler.is_enabled():
-            self.scaler.unscale_(self.optimizer)
-        # Each by its own norm: the few weights of the matcher would drown in the network's.
-        norms = [self._clip(part) for part in self._parts]
-        taken = self._counted & torch.stack(norms).isfinite().all()
-        # What torch's own gradient scaler tells a fused optimizer: no step where this is 1.
-        self.optimizer.grad_scale = None  # type: ignore[attr-defined]
-        self.optimizer.found_inf = (~taken).float()  # type: ignore[attr-defined]
-        self.optimizer.step()
-        if self.scaler.is_enabled():
-            self.scaler.update()
-        # The forward pass has already moved the running statistics, to NaN perhaps, for good.
-        for value, before in zip(self._moving, self._statistics, strict=True):
-            value.copy_(torch.where(taken, value, before))
+            self.matcher.logit_bn.weight.grad = None
+        taken = self.step.take()
         if self.average is not None:
             follow(self.average, self._weights(), self.config.optimizer.average)
         return taken
-
-    def _clip(self, module: nn.Module) -> Tensor:
-        """The norm of the gradient, which is then no longer than the settings allow."""
-        # 0 means off; taken as a norm it would turn every gradient to zero.
-        limit = self.config.optimizer.clip_norm or math.inf
-        return clip_grad_norm_(module.parameters(), limit).to(self.device)
 
     def _end_window(self) -> None:
         """Look at the last steps, and decide what follows from them."""
@@ -319,7 +289,7 @@ class Trainer:
         self.clock.read(self.meter.seconds)
         report = self.meter.report(
             epoch=self.epoch + 1,
-            learning_rate=max(group["lr"] for group in self.optimizer.param_groups),
+            learning_rate=self.step.learning_rate,
             batches=self.composition.report(),
         )
         self.schedule.end_epoch(report.loss)
@@ -350,8 +320,7 @@ class Trainer:
             # The first step is made, if a small one.
             rising = self.config.schedule.warm_up * self.epoch_batches
             factor *= min(1.0, (self._batches_done + 1) / rising)
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
+        self.step.set_rates(factor)
 
     def _epoch_name(self) -> str:
         return f"epoch {self.epoch + 1} of at most {self.schedule.last_epoch}"
@@ -369,15 +338,15 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """The run as it stands: tensors, lists, numbers and text, as `checkpoint.save` takes it."""
-        optimizer = self.optimizer.state_dict()
         network, matcher = self.evaluated()
         state = {
             # What is evaluated, under the names that whoever evaluates looks for.
             "network": network.state_dict(),
             "matcher": matcher.state_dict(),
             "objective": self.objective.state_dict(),
-            "optimizer": {str(index): state for index, state in optimizer["state"].items()},
-            "scaler": self.scaler.state_dict(),
+            **self.step.state_dict(
+                begun=self._batches_done % self.config.optimizer.accumulate != 0
+            ),
             "schedule": self.schedule.state_dict(),
             "stream": self.stream.state_dict(),
             "epoch": self.epoch,
@@ -391,8 +360,6 @@ class Trainer:
         }
         if self.average is not None:
             state["learning"] = self._weights().state_dict()
-        if self._batches_done % self.config.optimizer.accumulate:
-            state["gradients"] = self._open_step()
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -409,7 +376,6 @@ class Trainer:
             "network": network,
             "matcher": matcher,
             "objective": self.objective,
-            "scaler": self.scaler,
             "schedule": self.schedule,
             "meter": self.meter,
             "composition": self.composition,
@@ -421,29 +387,13 @@ class Trainer:
         for name, part in parts.items():
             with restoring(name):
                 part.load_state_dict(state[name])
-        with restoring("optimizer"):
-            self._load_moments(state["optimizer"])
+        self.step.load_state_dict(state)
         self.trouble = state.get("trouble", "")
         self.epoch = state["epoch"]
         self.position = state["position"]
-        if "gradients" in state:
-            with restoring("gradients"):
-                self._resume_step(state["gradients"])
         with restoring("random"):
             restore_random_state(state["random"])
         self.check_finite()
-
-    def _load_moments(self, state: Mapping[str, Any]) -> None:
-        # Rates and other numbers of the groups are the settings'; only the momenta are a state.
-        learning = self._learning()
-        moments = {
-            int(index): {
-                name: laid_as(learning[int(index)], value) for name, value in moment.items()
-            }
-            for index, moment in state.items()
-        }
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
     def check_finite(self) -> None:
         """That the weights are numbers still: a checkpoint of others is of no use.
@@ -452,28 +402,6 @@ class Trainer:
             CollapsedError: they are not.
         """
         check_finite(self._weights())
-
-    def _learning(self) -> list[nn.Parameter]:
-        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
-
-    def _open_step(self) -> dict[str, Any]:
-        """What has been added up of a step that is not made yet."""
-        return {
-            "sums": {
-                str(place): weight.grad
-                for place, weight in enumerate(self._learning())
-                if weight.grad is not None
-            },
-            "statistics": self._statistics,
-            "counted": self._counted,
-        }
-
-    def _resume_step(self, state: Mapping[str, Any]) -> None:
-        weights = self._learning()
-        for place, gradient in state["sums"].items():
-            weights[int(place)].grad = laid_as(weights[int(place)], gradient)
-        self._statistics = [value.to(self.device) for value in state["statistics"]]
-        self._counted = state["counted"].to(self.device)
 
 
 def _epoch_batches(config: RunConfig, images: TrainingImages) -> int:

@@ -51,7 +51,7 @@ def train(images, config, resume=None, keep=None, steps=10**9):
     losses = [report.loss for report in trainer.epochs(lambda: next(asked) >= steps)]
     if keep is not None and ranks.first:
         checkpoint.save(keep, trainer.state_dict())
-    weights = torch.cat([weight.detach().flatten() for weight in trainer._learning()])
+    weights = torch.cat([weight.detach().flatten() for weight in trainer.step.learning()])
     return losses, graphs, batches, weights.numpy()
 
 

@@ -161,7 +161,7 @@ def test_network_and_matcher_are_clipped_apart_and_zero_clips_nothing(images, cl
             parameter.grad = torch.ones_like(parameter)
         count = sum(parameter.numel() for parameter in module.parameters())
 
-        norm = trainer._clip(module)
+        norm = trainer.step.clip(module)
 
         assert norm == pytest.approx(math.sqrt(count))
         after = torch.cat([parameter.grad.flatten() for parameter in module.parameters()]).norm()
@@ -352,7 +352,7 @@ def gradients_of(images, *settings):
 
     def watched(*arguments):
         result = gather(*arguments)
-        gathered.append([weight.grad.clone() for weight in trainer._learning()])
+        gathered.append([weight.grad.clone() for weight in trainer.step.learning()])
         return result
 
     trainer._gradients = watched
@@ -373,10 +373,10 @@ def test_weights_stand_still_until_all_batches_of_a_step_are_there(images, kind)
     settings = (f"optimizer.kind={kind}", "optimizer.accumulate=3")
     trainer = small_trainer(images, small_config(*settings))
     moved = []
-    before = [weight.detach().clone() for weight in trainer._learning()]
+    before = [weight.detach().clone() for weight in trainer.step.learning()]
 
     def look():
-        now = [weight.detach().clone() for weight in trainer._learning()]
+        now = [weight.detach().clone() for weight in trainer.step.learning()]
         moved.append(not all(map(torch.equal, before, now)))
         before[:] = now
 
@@ -415,7 +415,7 @@ def test_the_moving_average_is_what_is_evaluated(images):
 def test_the_rate_warms_up_in_a_line(images):
     trainer = small_trainer(images, small_config("schedule.warm_up=0.5"))
     rates = []
-    list(trainer.epochs(after_step=lambda: rates.append(trainer.optimizer.param_groups[1]["lr"])))
+    list(trainer.epochs(after_step=lambda: rates.append(trainer.step.learning_rate)))
     assert rates[:6] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.01, 0.01, 0.01])
 
 
