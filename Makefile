@@ -9,8 +9,9 @@
 #                  (make bench DEVICE=cuda: those of a GPU)
 #   make gpu       where a GPU is: build for it, prove, measure; needs no network and no environment
 #                  (make gpu-pack before, where a network is: what a bare machine lacks)
-#   make gpu-study there too: draw 8,000 virtual people, train by graph sampling and by PK batches at an
-#                  equal number of images (then make gpu-study STUDY=study-memory: the class memory)
+#   make gpu-study there too: draw 8,000 virtual people, train by graph sampling, by PK batches of one
+#                  domain each and by one after the other, at an equal number of images (then
+#                  make gpu-study STUDY=study-memory: the class memory, and PK batches that mix domains)
 #   make clean     removes what these made
 
 VENV ?= .venv

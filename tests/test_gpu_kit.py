@@ -100,6 +100,8 @@ def test_the_study_runs_at_tiny_sizes(tmp_path):
         assert len(found["cells"]) == len(found["comparisons"])
     assert {cell["arm"] for cell in found["cells"]} == {
         "graph sampling",
+        "PK of one set",
+        "PK of one set then graph",
         "PK batches",
         "class memory",
     }

@@ -32,8 +32,8 @@ FULL = Sizes(
     test="study --domains campus --train 0",
     study="",
     workers=os.cpu_count() or 1,
-    # Both arms at once: steps of a small network leave most of the card idle.
-    jobs=2,
+    # All arms at once: steps of a small network leave most of the card idle.
+    jobs=3,
 )
 TINY = Sizes(
     train="tiny --domains plaza,station,corridor --test 0",
@@ -86,6 +86,10 @@ def study_steps(python: str, *, missing: str, sizes: Sizes = FULL, work: Path = 
     )
     return [
         Step("study-people", draw, 240, missing=missing, tells=" images", asked=True),
-        study("study", "graph sampling,PK batches", ("build", "study-people")),
-        study("study-memory", "class memory", ("build", "study-people")),
+        study(
+            "study",
+            "graph sampling,PK of one set,PK of one set then graph",
+            ("build", "study-people"),
+        ),
+        study("study-memory", "class memory,PK batches", ("build", "study-people")),
     ]
