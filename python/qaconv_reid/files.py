@@ -19,6 +19,8 @@ __all__ = ["check_replaceable", "expanded", "replaced", "sweep", "user_cache", "
 #: Of file systems: bytes of a name.
 _LONGEST_NAME = 255
 
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 _TEMPORARY = re.compile(r".+\.(\d{1,10})\.tmp", re.DOTALL)
 
 
@@ -45,7 +47,10 @@ def _under_its_own_name(temporary: Path, path: Path) -> Iterator[None]:
     except SafetensorError as error:
         raise _as_os_error(error, path) from None
     except OSError as error:
-        if error.filename == str(temporary):
+        # What is written to a file that is open already fails without a name.
+        if error.filename == str(temporary) or (
+            error.filename is None and error.errno in _OF_WRITING
+        ):
             error.filename = str(path)
         raise
 

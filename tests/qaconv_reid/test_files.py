@@ -33,6 +33,15 @@ def test_a_full_disk_is_the_systems_error_whoever_writes(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_error_of_writing_names_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space") as error, replaced(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.filename == str(tmp_path / "a")
+    with pytest.raises(OSError, match="truncated") as error, replaced(tmp_path / "a"):
+        raise OSError("image file is truncated")  # of something that was read
+    assert error.value.filename is None
+
+
 def test_looking_leaves_nothing(tmp_path):
     file = tmp_path / "a"
     check_replaceable(file)
