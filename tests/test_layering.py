@@ -91,6 +91,7 @@ PYTHON_DEPENDENCIES = {
         "qaconv_reid.config",
         "qaconv_reid.files",
         "qaconv_reid.packed",
+        "qaconv_reid.processes",
         "qaconv_reid.text",
     },
     "qaconv_reid.models": {"qaconv_reid.config", "qaconv_reid.text"},
@@ -178,6 +179,7 @@ PYTHON_DEPENDENCIES = {
         "qaconv_reid.ownership",
         "qaconv_reid.files",
         "qaconv_reid.text",
+        "qaconv_reid.processes",
     },
     "qaconv_reid.__main__": {"qaconv_reid.cli"},
     "qaconv_reid.cli": {

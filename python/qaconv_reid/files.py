@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from qaconv_reid.processes import is_running
 
 __all__ = ["check_replaceable", "expanded", "replaced", "sweep", "user_cache", "why"]
 
 #: Of file systems: bytes of a name.
 _LONGEST_NAME = 255
+
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _TEMPORARY = re.compile(r".+\.(\d{1,10})\.tmp", re.DOTALL)
 
@@ -40,10 +44,23 @@ def _under_its_own_name(temporary: Path, path: Path) -> Iterator[None]:
     """An error of the temporary file is one of the file: nobody knows the other name."""
     try:
         yield
+    except SafetensorError as error:
+        raise _as_os_error(error, path) from None
     except OSError as error:
-        if error.filename == str(temporary):
+        # What is written to a file that is open already fails without a name.
+        if error.filename == str(temporary) or (
+            error.filename is None and error.errno in _OF_WRITING
+        ):
             error.filename = str(path)
         raise
+
+
+def _as_os_error(error: SafetensorError, path: Path) -> OSError:
+    """Of a full disk, for example, safetensors has the system's number in its text alone."""
+    found = re.search(r"(?:I/O error: )?([^:]*) \(os error (\d+)\)", str(error))
+    if found is None:
+        return OSError(errno.EIO, str(error)[:200], str(path))
+    return OSError(int(found[2]), found[1].strip(), str(path))
 
 
 @contextmanager
@@ -56,6 +73,9 @@ def replaced(path: Path, *, sync: bool = False) -> Iterator[Path]:
         path: the file that is there as it was, or whole.
         sync: wait until the bytes are on the disk; without it the move could get there first,
             which matters for what cannot be made again.
+
+    Raises:
+        OSError: it cannot be written, be it safetensors that writes; it names ``path``.
     """
     temporary = _temporary(path)
     try:

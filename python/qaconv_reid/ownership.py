@@ -29,6 +29,9 @@ OWNER_FILE = "owner.json"
 #: Of this process. A child that was forked gives its copies back: it would hold them on.
 _HANDLES: set[int] = set()
 
+#: Looks at a folder that others make and remove meanwhile: more often they do not come in between.
+_TRIES = 1000
+
 
 def _close_in_child() -> None:
     while _HANDLES:
@@ -118,14 +121,18 @@ def in_turn(file: Path) -> Iterator[None]:
 
 def _lock(folder: Path) -> tuple[int, bool]:
     """A handle of the folder, locked; and whether the file system has such locks."""
-    while True:
+    for left in reversed(range(_TRIES)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:  # removed by who had it, or had a folder beside it
+            # Or it cannot be: /proc says so in these words.
+            if not left:
+                raise
             continue
         except FileExistsError:
-            if os.path.lexists(folder) and not folder.is_dir():
+            # Or it cannot be: below a link to nowhere.
+            if not left or (os.path.lexists(folder) and not folder.is_dir()):
                 raise
             continue  # removed while it was looked at
         locks = True
@@ -144,6 +151,7 @@ def _lock(folder: Path) -> tuple[int, bool]:
             _HANDLES.add(handle)
             return handle, locks
         os.close(handle)  # moved away or removed, meanwhile
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(folder))
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Processes: whether one is there, and workers that do not outlive who started them."""
+"""Processes: whether one is there, how many may run at once, workers that end with their parent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import threading
 from multiprocessing.process import BaseProcess
 
-__all__ = ["end_with_parent", "is_running"]
+__all__ = ["cores", "end_with_parent", "is_running"]
 
 
 def is_running(number: int) -> bool:
@@ -20,6 +20,13 @@ def is_running(number: int) -> bool:
     except PermissionError:  # somebody else's
         return True
     return True
+
+
+def cores() -> int:
+    """Cores of the machine that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def end_with_parent() -> None:

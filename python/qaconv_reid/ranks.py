@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from weakref import WeakSet
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from qaconv_ext.qaconv import BatchShare
 
@@ -32,6 +34,7 @@ class Ranks:
         self.rank = rank
         self.size = size
         self._device = device or torch.device("cpu")
+        self._averaged: WeakSet[nn.Module] = WeakSet()
 
     @property
     def first(self) -> bool:
@@ -41,6 +44,30 @@ class Ranks:
     def share(self, total: int) -> BatchShare | None:
         """This process's part of a batch; None where there is but one process."""
         return None if self.size == 1 else BatchShare(total)
+
+    def averaged(self, network: nn.Module) -> nn.Module:
+        """The network with the gradients of its weights averaged over the processes.
+
+        With several processes it can be called until they part, and has nothing in it after that.
+        """
+        if self.size == 1:
+            return network
+        module = DistributedDataParallel(network)
+        self._averaged.add(module)
+        return module
+
+    def part(self) -> None:
+        """End the group and its threads, whoever still holds something that was made with it.
+
+        The threads end with the last reference to the group. `destroy_process_group` gives up
+        torch's own, but a `DistributedDataParallel` has some: in a cycle, or in the frames of an
+        error, they last until the interpreter ends. A thread that is about to free a tensor asks
+        for the interpreter then, which ends the thread in the middle of a destructor, and so the
+        process: "terminate called without an active exception", on a busy machine, now and then.
+        """
+        for module in list(self._averaged):
+            vars(module).clear()
+        distributed.destroy_process_group()
 
     def mine(self, batches: Sequence[Sequence[int]]) -> list[Sequence[int]]:
         """The whole batches that fall to this process, dealt in turn."""
@@ -107,10 +134,15 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if size == 1:
         yield Ranks()
         return
+    # The first DistributedDataParallel would import it; imported while there is a group, it keeps
+    # references to the group for good (see `Ranks.part`).
+    import torch._dynamo
+
     if device.type == "cuda":
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    ranks = Ranks(distributed.get_rank(), distributed.get_world_size(), device)
     try:
-        yield Ranks(distributed.get_rank(), distributed.get_world_size(), device)
+        yield ranks
     finally:
-        distributed.destroy_process_group()
+        ranks.part()

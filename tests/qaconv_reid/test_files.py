@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 import pytest
+from safetensors import SafetensorError
 
 from qaconv_reid.files import check_replaceable, replaced, sweep
 
@@ -18,6 +20,26 @@ def test_a_file_is_replaced_or_left_as_it_was(tmp_path):
         (temporary / "below").write_text("two")
     assert file.read_text() == "one"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_full_disk_is_the_systems_error_whoever_writes(tmp_path):
+    for text, number, said in (
+        ("Error: I/O error: No space left on device (os error 28)", errno.ENOSPC, "No space left"),
+        ("something else", errno.EIO, "something else"),
+    ):
+        with pytest.raises(OSError, match=said) as error, replaced(tmp_path / "a"):
+            raise SafetensorError(text)
+        assert (error.value.errno, error.value.filename) == (number, str(tmp_path / "a"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_writing_names_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space") as error, replaced(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.filename == str(tmp_path / "a")
+    with pytest.raises(OSError, match="truncated") as error, replaced(tmp_path / "a"):
+        raise OSError("image file is truncated")  # of something that was read
+    assert error.value.filename is None
 
 
 def test_looking_leaves_nothing(tmp_path):

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +157,12 @@ def test_without_locks_the_word_of_the_owner_decides(tmp_path, monkeypatch, proc
     with pytest.raises(OwnedError, match=said), owned(tmp_path, "here"):
         pass
     assert (tmp_path / OWNER_FILE).is_file()
+
+
+def test_a_folder_that_cannot_be_is_an_error(tmp_path):
+    """Some say of it what is said of one that was removed a moment ago: not for ever."""
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    said = "exists|No such|denied|Read-only"
+    for folder in (tmp_path / "nowhere", tmp_path / "nowhere/run", Path("/proc/run")):
+        with pytest.raises(OSError, match=said), owned(folder, "here"):
+            pass

@@ -434,7 +434,8 @@ def _add_settings(parser: argparse.ArgumentParser, source: str) -> None:
         "settings",
         nargs="*",
         metavar="CONFIG | key=value",
-        help=f"first {source}; then single settings over it, such as sampler.batch_size=32",
+        help=f"first {source}; then single settings over it, such as sampler.batch_size=32 "
+        "(qaconv config shows all)",
     )
 
 

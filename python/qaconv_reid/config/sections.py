@@ -376,7 +376,7 @@ class RuntimeConfig(_Section):
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
     """``auto`` (a CUDA device if there is one), ``cpu``, ``cuda``, ``cuda:1``, …"""
     workers: Annotated[int, Field(ge=0, le=1024)] = 4
-    """Processes that read images; 0 does so in the main process."""
+    """Processes that read images, no more than there are cores; 0 does so in the main process."""
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Type the network computes in; its weights and the matching of a batch stay float32. auto is
     float16 on CUDA and float32 on a CPU."""

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from qaconv_reid.data.decoding import open_rgb
 from qaconv_reid.data.records import DataError, Record
+from qaconv_reid.processes import cores
 
 __all__ = ["ImageDataset", "ImageLoader", "read_image"]
 
@@ -116,7 +117,7 @@ class ImageLoader:
 
     Args:
         dataset: which images.
-        workers: processes; 0 reads here.
+        workers: processes, no more than there are cores; 0 reads here.
         batch_size: images at a time.
         batches: instead of ``batch_size``, the numbers of the images of each batch; looked at when
             an iteration begins.
@@ -142,7 +143,8 @@ class ImageLoader:
         self.loader = DataLoader(
             _Reads(dataset),
             **how,
-            num_workers=workers,
+            # More of them only wait for each other, and torch warns of it, twice.
+            num_workers=min(workers, cores()),
             pin_memory=pin,
             persistent_workers=persistent and workers > 0,
             collate_fn=_together,

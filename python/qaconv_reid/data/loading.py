@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,7 +39,7 @@ def parse_spec(text: str) -> DatasetSpec:
     if colon and rest and prefix in LAYOUTS:
         return DatasetSpec(packed.located(expanded(rest)), prefix)
     # one letter before the colon is a Windows drive
-    if colon and len(prefix) > 1 and "/" not in prefix and not expanded(text).exists():
+    if colon and len(prefix) > 1 and "/" not in prefix and not _is_there(expanded(text)):
         raise DataError(f"data set '{text}': {_unknown_layout(prefix)}")
     if not text:
         raise DataError("data set: got an empty text, wanted PATH or LAYOUT:PATH")
@@ -85,7 +86,7 @@ def load(
             f"{path}: this is an archive, wanted a data set: unpack it, give its folder"
         )
     if pattern is not None and layout in (None, LAYOUTS["pattern"].name):
-        if not path.exists():
+        if not _is_there(path):
             raise DataError(_nothing_there(path))
         found, dataset = LAYOUTS["pattern"], load_by_pattern(path, pattern)
     else:
@@ -152,7 +153,7 @@ def _camera_notes(dataset: ReidDataset) -> tuple[str, ...]:
 
 def _find(path: Path, layouts: list[Layout]) -> tuple[Layout, Path]:
     """The layout of a path and the path it begins at: here first, then one level down."""
-    if not path.exists():
+    if not _is_there(path):
         raise DataError(_nothing_there(path))
     specific = [layout for layout in layouts if not layout.generic]
     for layout in specific:
@@ -173,6 +174,16 @@ def _find(path: Path, layouts: list[Layout]) -> tuple[Layout, Path]:
         if layout.generic and layout.looks_like(path):
             return layout, path
     raise DataError(*_not_recognized(path, layouts))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has that path; nothing has one that is longer than paths may be."""
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 def _nothing_there(path: Path) -> str:

@@ -30,7 +30,7 @@ from qaconv_reid.packed import is_folder
 from qaconv_reid.recipes.datasets import load_checked
 from qaconv_reid.recipes.figures import Figure, figures_table, origin, write_figures
 from qaconv_reid.recipes.outputs import check_target
-from qaconv_reid.reports import ProgressBars
+from qaconv_reid.reports import ProgressBars, say
 from qaconv_reid.restore import restore_run
 
 __all__ = ["measure"]
@@ -96,6 +96,8 @@ def measure(
             parts = [_of_images(seen, progress), *(_of_maps(m, seen, progress) for m in models)]
             figures += [Figure(variant_name(variant), *found) for found in chain(*parts)]
     console.print(figures_table(figures))
+    if config.model.weights is None:
+        say(console, "random weights: model.weights is not set; --run RUN measures a trained run")
     if file is not None:
         write_figures(Path(file), about, [model.config for model in models[1:]], figures)
     return figures

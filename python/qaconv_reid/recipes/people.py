@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.console import Console
 from qaconv_reid import people
 from qaconv_reid.files import expanded
 from qaconv_reid.people import PeopleError, Request
+from qaconv_reid.processes import cores
 from qaconv_reid.reports import ProgressBars
 
 __all__ = ["Request", "make"]
@@ -45,7 +45,7 @@ def make(
     given = folder or packed
     path = expanded(given) if given else people.default_folder(request)
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        workers = cores()
     console.print(
         f"Virtual people (synthetic), {request.size}: {counts.identities:,} identities, "
         f"{counts.images:,} images, about {_megabytes(request.bytes_needed())} in {path}",

@@ -8,11 +8,9 @@ state, and a run that is killed while writing leaves the one before. Digests of 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import random
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,10 +75,7 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
     tree = _pack(state, "", found)
     tensor_file = _free_name(folder)
     with replaced(folder / tensor_file, sync=True) as path:
-        try:
-            save_file(found, path)
-        except SafetensorError as error:
-            raise _as_os_error(error, folder / tensor_file) from None
+        save_file(found, path)
         digest = _digest_of_file(path)
     document = {
         "format": FORMAT,
@@ -192,14 +187,6 @@ def _digest_of_file(path: Path) -> str:
 
 def _digest_of_tree(tree: Any) -> str:
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
-
-
-def _as_os_error(error: SafetensorError, path: Path) -> OSError:
-    """Of a full disk, for example, safetensors has the system's number in its text alone."""
-    found = re.search(r"(?:I/O error: )?([^:]*) \(os error (\d+)\)", str(error))
-    if found is None:
-        return OSError(errno.EIO, shortened(str(error), 200), str(path))
-    return OSError(int(found[2]), found[1].strip(), str(path))
 
 
 def _free_name(folder: Path) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.parallel import DistributedDataParallel
 
 from qaconv_ext.losses import LossResult
 from qaconv_reid.config import RunConfig
@@ -134,9 +133,7 @@ class Trainer:
             # A class memory grows, and processes talk in between: nothing of one shape.
             if self.ranks.size == 1 and config.loss.kind != "class_memory":
                 self.objective.compile(mode=config.runtime.compile)
-        self.mapping: nn.Module = network
-        if self.ranks.size > 1:
-            self.mapping = DistributedDataParallel(network)
+        self.mapping = self.ranks.averaged(network)
         #: Finished epochs, and finished batches of the one in progress.
         self.epoch = 0
         self.position = 0

@@ -7,6 +7,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from qaconv_reid.data import DataError, ImageDataset, ImageLoader, Record, load
+from qaconv_reid.processes import cores
 from support.images import draw_person, write_person_folders
 
 
@@ -91,6 +92,13 @@ def test_a_broken_image_is_replaced_by_the_next_of_its_person(tmp_path, workers)
     assert len(told) == len(loader.broken) == 2  # each once
     assert told[1].startswith(f"{records[4].path}: cannot be read")
     assert told[1].endswith("takes its place (data.broken=skip; 2 so far)")
+
+
+def test_there_are_no_more_workers_than_cores(records, recwarn):
+    """torch would warn of it twice."""
+    loader = ImageLoader(ImageDataset(records, 48, 16), workers=cores() + 1, batch_size=2)
+    assert sum(len(index) for _, index in loader) == len(records)
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_a_person_without_any_image_that_can_be_read_ends_it(records):

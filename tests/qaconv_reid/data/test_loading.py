@@ -18,6 +18,8 @@ def test_every_layout_stands_under_its_own_name():
 def test_a_missing_path():
     with pytest.raises(DataError, match="nowhere: there is no such file or folder"):
         load("nowhere")
+    with pytest.raises(DataError, match="y: there is no such file or folder"):
+        load(*parse_spec("folder:" + "y" * 5000))
 
 
 def test_an_unknown_layout_shows_what_is_there_and_what_is_known(tmp_path):

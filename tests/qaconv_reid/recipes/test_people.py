@@ -56,7 +56,9 @@ def test_the_default_place_can_be_chosen(tmp_path, monkeypatch, capsys):
 def test_measure_within_and_across_domains(folder, tmp_path, capsys):
     file = tmp_path / "figures.json"
     assert cli.main(["data", "measure", str(folder), *UNTRAINED, "--json", str(file)]) == 0
-    assert "color histogram" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "color histogram" in shown
+    assert "model.weights is not set; --run RUN measures a trained run" in shown
     written = json.loads(file.read_text())
     assert written["data"]["synthetic"] is True
     assert written["command"] == f"qaconv data measure {folder.name} {' '.join(UNTRAINED)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -42,10 +43,28 @@ def settings(people, *more):
     ]
 
 
+#: The command, which tells how many threads of a group are left when the interpreter is to end.
+TELLING = """
+import atexit, pathlib, sys
+from qaconv_reid.cli import main
+
+def tell():
+    names = [file.read_text() for file in pathlib.Path("/proc/self/task").glob("*/comm")]
+    print("left:", sum("gloo" in name for name in names), flush=True)
+
+atexit.register(tell)
+sys.exit(main())
+"""
+
+
 def start(folder, *arguments, ranks=0):
-    launch = ["-m", "torch.distributed.run", f"--nproc-per-node={ranks}"] if ranks else []
+    program = ["-m", "qaconv_reid"]
+    if ranks:
+        telling = folder / "telling.py"
+        telling.write_text(TELLING)
+        program = ["-m", "torch.distributed.run", f"--nproc-per-node={ranks}", str(telling)]
     return subprocess.Popen(
-        [sys.executable, *launch, "-m", "qaconv_reid", "train", *arguments],
+        [sys.executable, *program, "train", *arguments],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -71,6 +90,8 @@ def test_torchrun_trains_the_run_of_one_process(people, tmp_path):
     # Only the first one speaks.
     assert " ".join(output.split()).count("mobilenet_v2 on cpu, 2 processes") == 1
     assert "Warning" not in output
+    # One that is left may abort the process as it ends.
+    assert re.findall(r"left: (\d+)", output) == ["0", "0"]
     assert losses(tmp_path / "runs/two") == pytest.approx(losses(tmp_path / "runs/one"), rel=1e-3)
 
 
@@ -79,6 +100,8 @@ def test_an_error_of_one_process_ends_all_with_its_sentence(people, tmp_path):
     code, output = finish(start(tmp_path, *arguments, ranks=2))
     assert code != 0
     assert "qaconv: error: model.weights: got absent.pth" in output
+    # The second to see it may be ended by torchrun before it can tell.
+    assert set(re.findall(r"left: (\d+)", output)) == {"0"}
     assert not (tmp_path / "runs").exists()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from qaconv_reid.config import ConfigError
-from qaconv_reid.ranks import Ranks
+from qaconv_reid.ranks import Ranks, joined
 from qaconv_reid.training import check_divisible, checkpoint
 from support.processes import in_processes
 from support.runs import small_config, small_images, small_trainer
@@ -115,3 +116,38 @@ def test_what_cannot_be_divided_is_refused_by_name(setting, size, message):
     check_divisible(config, Ranks())
     with pytest.raises(ConfigError, match=message):
         check_divisible(config, Ranks(0, size))
+
+
+def threads():
+    """Names of this process's threads, those of libraries too."""
+    return [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+
+
+class Stopped(BaseException):
+    pass
+
+
+def threads_after(ends):
+    """The threads before, within and after a group that is left by an error, or by none."""
+    before = threads()
+    try:
+        with joined(torch.device("cpu")) as ranks:
+            network = ranks.averaged(nn.Linear(2, 2))
+            network.itself = [network]  # a cycle, as a trainer has
+            network(torch.ones(3, 2)).sum().backward()
+            ranks.agree(True)
+            within = threads()
+            if ends is not None:
+                raise ends
+    except (ValueError, Stopped):  # the network is still there, and so is the error with its frames
+        return before, within, threads()
+    return before, within, threads()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("ends", [None, ValueError("a fault"), Stopped("by Ctrl-C")])
+def test_no_thread_of_the_group_outlives_it(ends):
+    """One that does may abort the process when the interpreter ends."""
+    for before, within, after in in_processes(2, threads_after, ends, joined=False):
+        assert len(within) > len(before)
+        assert sorted(after) == sorted(before)

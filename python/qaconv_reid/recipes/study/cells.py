@@ -13,6 +13,7 @@ from typing import Any
 
 from qaconv_reid.config import ConfigError, to_toml
 from qaconv_reid.files import replaced
+from qaconv_reid.processes import cores
 from qaconv_reid.recipes.interrupt import stop_when_interrupted
 from qaconv_reid.recipes.runs import RunFolder
 from qaconv_reid.recipes.study.plan import Cell
@@ -73,8 +74,7 @@ def run_cells(
         Whether it went to its end.
     """
     waiting = [cell for cell in cells if not is_finished(cell)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = max(1, (cores or 1) // jobs)
+    threads = max(1, cores() // jobs)
     running: dict[subprocess.Popen[bytes], Cell] = {}
 
     stopped: set[int] = set()
