@@ -22,7 +22,7 @@ FOLDER = ROOT / "benchmarks" / "study"
 
 #: Page -> its markers, each the name of a file of FOLDER or of `_OTHERS`.
 PAGES = {
-    ROOT / "docs" / "presets.md": ("arms", "arms-100", "arms-real"),
+    ROOT / "docs" / "presets.md": ("arms", "arms-100", "arms-100-long", "arms-real"),
     ROOT / "docs" / "study.md": (
         "sampling-8000-cpu",
         "sampling-8000-memory",

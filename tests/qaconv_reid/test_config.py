@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -94,10 +95,6 @@ def test_an_override_wins_over_the_file(tmp_path: Path):
             "sampler.batch_size: got 63 with num_instances=2, wanted a multiple",
         ),
         ("sampler.kind=best", "sampler.kind: got 'best', wanted 'graph', 'pk' or 'shuffle'"),
-        (
-            "sampler.one_set=true",
-            "sampler.one_set: got true with sampler.kind=graph and data.balanced=false, wanted",
-        ),
         ("loss.margin=-1", "loss.margin: got -1"),
         ("schedule.loss_factor=1.0", "schedule.loss_factor: got 1.0"),
         ("name=a/b", "name: got 'a/b'"),
@@ -110,6 +107,24 @@ def test_a_wrong_setting_is_named(override, said):
         config.load(None, [override])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("data.balanced=true", "sampler.one_set: got true with data.balanced=true"),
+        ("data.persons=joined", "sampler.one_set: got true with data.persons=joined"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["pk", "graph"])
+def test_batches_of_one_set_are_not_of_all_sets(kind, more, said):
+    settings = [f"sampler.kind={kind}", "sampler.one_set=true", more, 'data.train=["a", "b"]']
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        config.load(None, [*settings, "sampler.warm_start=1"])
+    if more == "data.balanced=true":
+        config.load(None, [*settings, "sampler.warm_start=1", "data.train=a"])  # the only one
+        if kind == "graph":  # no batch is of PK
+            config.load(None, settings)
 
 
 def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path):

@@ -249,6 +249,11 @@ class SamplerConfig(_Section):
     rerank: bool = False
     """Graph: of distances that k-reciprocal encoding has re-ranked, as in release 2.0."""
 
+    @property
+    def draws_pk(self) -> bool:
+        """Whether any batch is of PK sampling."""
+        return self.kind == "pk" or (self.kind == "graph" and self.warm_start > 0)
+
     @model_validator(mode="after")
     def _divides(self) -> SamplerConfig:
         if self.batch_size % self.num_instances or self.batch_size < 2 * self.num_instances:
@@ -412,20 +417,19 @@ class RunConfig(_Section):
 
     @model_validator(mode="after")
     def _has_sources(self) -> RunConfig:
-        asked = {"data.balanced": self.data.balanced, "sampler.one_set": self.sampler.one_set}
+        sampler = self.sampler
+        of_one_set = sampler.one_set and sampler.draws_pk and len(self.data.train) > 1
+        asked = {"data.balanced": self.data.balanced, "sampler.one_set": of_one_set}
         for name, wanted in asked.items():
             if wanted and self.data.persons == "joined":
                 raise ValueError(
                     f"{name}: got true with data.persons=joined, where an identity is of several "
-                    "sets, wanted data.persons=apart"
+                    f"sets, wanted data.persons=apart, or {name}=false"
                 )
-        sampler = self.sampler
-        draws_pk = sampler.kind == "pk" or (sampler.kind == "graph" and sampler.warm_start > 0)
-        if sampler.one_set and (self.data.balanced or not draws_pk):
+        if of_one_set and self.data.balanced:
             raise ValueError(
-                f"sampler.one_set: got true with sampler.kind={sampler.kind} and "
-                f"data.balanced={str(self.data.balanced).lower()}, wanted sampler.kind=pk, or "
-                "graph with sampler.warm_start, and data.balanced=false"
+                "sampler.one_set: got true with data.balanced=true, which takes from all sets in "
+                "each batch, wanted one of them false"
             )
         return self
 

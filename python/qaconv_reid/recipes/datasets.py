@@ -141,7 +141,7 @@ def _check_batches(images: TrainingImages, config: RunConfig) -> None:
         )
     if total < wanted:
         raise DataError(f"data.train: got {total} {what}, wanted at least {wanted} {how}")
-    if sampler.one_set:
+    if sampler.one_set and sampler.draws_pk:
         part, why = wanted, f"{how} of one set (sampler.one_set)"
     elif config.data.balanced and sampler.kind != "graph":  # where it is single anchors
         part = -(-wanted // len(counts))

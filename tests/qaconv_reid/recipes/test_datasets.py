@@ -81,6 +81,7 @@ def test_a_set_too_small_for_its_part_of_the_batches_is_named(tmp_path, how, wan
             f'data.train=["{tmp_path}/many", "{tmp_path}/few"]',
             "sampler.num_instances=2",
             "sampler.batch_size=14",
+            "sampler.one_set=false",
             f"{how}=true",
         ],
     )
