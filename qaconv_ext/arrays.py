@@ -60,7 +60,18 @@ def match_scores(
     *,
     gallery_weight: Array | None = None,
 ) -> Array:
-    """The score of every pair, ``[P, G]``: see `qaconv_ext.functional.match_scores`."""
+    """The score of every pair, ``[P, G]``: see `qaconv_ext.functional.match_scores`.
+
+    Args:
+        probe: ``[P, C, H, W]`` or ``[P, C, L]``.
+        gallery: ``[G, C, H, W]`` or ``[G, C, M]``, of the same dtype.
+        weight: ``[L]``, of the best matches of the probe's locations.
+        bias: added to every score.
+        gallery_weight: ``[M]``; None for ``weight``, where both sides have as many locations.
+
+    Raises:
+        TypeError, ValueError, MemoryError: an argument is not as described, or a result too large.
+    """
     given = probe, gallery
     probe, gallery = _maps("probe", probe), _maps("gallery", gallery)
     _checks.matching(probe, gallery)
@@ -78,7 +89,16 @@ def match_scores(
 
 
 def pairwise_distance(features: Array, weight: Array, bias: float = 0.0) -> Array:
-    """Minus all scores of a set, ``[N, N]``: see `qaconv_ext.functional.pairwise_distance`."""
+    """Minus all scores of a set, ``[N, N]``: see `qaconv_ext.functional.pairwise_distance`.
+
+    Args:
+        features: ``[N, C, H, W]`` or ``[N, C, L]``.
+        weight: ``[L]``, the same for either side.
+        bias: added to every score.
+
+    Raises:
+        TypeError, ValueError, MemoryError: as `match_scores`.
+    """
     features = _maps("features", features)
     return _within_memory(
         _core.pairwise_distance,
@@ -98,7 +118,23 @@ def nearest_matches(
     gallery_weight: Array | None = None,
     block: int = 512,
 ) -> NearestMatches[Array]:
-    """The k best matches of every probe: see `qaconv_ext.functional.nearest_matches`."""
+    """The k best matches of every probe: see `qaconv_ext.functional.nearest_matches`.
+
+    Args:
+        probe: as of `match_scores`, and so the next four.
+        gallery: None is the probe again, each without itself.
+        weight: ``[L]``.
+        bias: added to every score.
+        gallery_weight: ``[M]``, or None.
+        k: how many of each.
+        block: maps of either side at a time.
+
+    Returns:
+        ``scores`` and ``gallery_index``, ``[P, k]``, the best first.
+
+    Raises:
+        TypeError, ValueError, MemoryError: as `match_scores`.
+    """
     _maps("probe", probe)
     if gallery is None:
         _checks.self_match(gallery_weight)
@@ -122,7 +158,7 @@ _ARRAYS = Arrays(
     take=lambda values, order: np.take_along_axis(values, order, axis=1),
     join=lambda a, b: np.concatenate((a, b), axis=1),
     stack=np.concatenate,
-    numbers=lambda rows, begin, end: np.broadcast_to(np.arange(begin, end), (rows, end - begin)),
+    numbers=lambda rows, begin, end: np.tile(np.arange(begin, end), (rows, 1)),
     is_own=lambda columns, first: columns == np.arange(first, first + len(columns))[:, None],
 )
 

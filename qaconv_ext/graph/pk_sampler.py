@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable
 from functools import cached_property
 
+from qaconv_ext import _checks
 from qaconv_ext.graph._balance import Balance
 from qaconv_ext.graph.class_batch_sampler import ClassBatchSampler
 
@@ -17,8 +18,8 @@ class PKSampler(ClassBatchSampler):
 
     Args:
         one_group: all classes of a batch are of one group, and a group has batches in proportion to
-            its size. Where groups are data sets, two classes of different sets are told apart by
-            their sets alone, and such pairs teach little.
+            its size; classes are left over of each group. Where groups are data sets, two classes
+            of different sets are told apart by their sets alone, and such pairs teach little.
 
     Raises:
         TypeError, ValueError: see `ClassBatchSampler`; or ``one_group`` without groups, or a group
@@ -41,9 +42,9 @@ class PKSampler(ClassBatchSampler):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        self._one_group = _checks.truth("one_group", one_group)
         if one_group and groups is None:
             raise ValueError("groups: got None with one_group=True, wanted one number per image")
-        self._one_group = one_group
         super().__init__(
             labels,
             batch_size,

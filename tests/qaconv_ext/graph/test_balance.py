@@ -71,6 +71,8 @@ def test_pk_batches_can_be_of_one_group_each():
 def test_batches_of_one_group_need_groups_that_fill_them():
     with pytest.raises(ValueError, match="groups: got None with one_group=True, wanted one number"):
         PKSampler(LABELS, 8, 2, one_group=True)
+    with pytest.raises(TypeError, match="one_group: got 'no'"):
+        PKSampler(LABELS, 8, 2, groups=GROUPS, one_group="no")
     wanted = "groups: got 4 classes of group 9, wanted at least 5, those of a batch"
     with pytest.raises(ValueError, match=wanted):
         PKSampler(LABELS, 10, 2, groups=GROUPS, one_group=True)
