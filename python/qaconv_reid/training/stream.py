@@ -91,7 +91,8 @@ class BatchStream:
         }
         warm = ["pk"] if sampler.kind == "graph" and sampler.warm_start else []
         self._samplers = {kind: samplers[kind]() for kind in (*warm, sampler.kind)}
-        self._warm_batches = sampler.warm_start * epoch_batches
+        # Rounded first: 1.1 epochs of 50 batches are 55, and a little more in binary.
+        self._warm_batches = math.ceil(round(sampler.warm_start * epoch_batches, 6))
         self._augmentation = Augmentation(config.augmentation, model.height, model.width)
         #: Whether images are changed at random by now.
         self.augments = not config.augmentation.from_accuracy
@@ -119,7 +120,7 @@ class BatchStream:
         while True:
             sampler = self._samplers[self.active]
             sampler.set_epoch(self.sweep)
-            sweep = list(sampler)[: self._sweep_length() - self._position]
+            sweep = list(sampler)[: max(0, self._sweep_length() - self._position)]
             shares = [self._ranks.share(len(batch)) for batch in sweep]
             own = [
                 batch if share is None else batch[share.rows]
@@ -143,7 +144,7 @@ class BatchStream:
         """Batches of the sweep in progress: all, or what is left of the graph's or warm start's."""
         length, config = len(self._samplers[self.active]), self._config.sampler
         if self.active != config.kind:
-            return min(length, math.ceil(self._warm_batches - (self._done - self._position)))
+            return min(length, self._warm_batches - (self._done - self._position))
         if self.active != "graph" or not config.refresh_images:
             return length
         return min(length, -(-config.refresh_images // config.batch_size))

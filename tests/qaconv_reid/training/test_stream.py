@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from qaconv_reid.training import TrainingImages
 from support.runs import small_config, small_images, small_trainer
 
@@ -46,3 +48,10 @@ def test_a_warm_start_can_be_of_batches_of_one_set_each(tmp_path):
     assert len(trainer.stream._samplers["pk"]) == 3
     anchors = [batch[0] for batch in trainer.stream._samplers["graph"]]
     assert sorted(images.labels[image] for image in anchors) == list(range(9))
+
+
+@pytest.mark.parametrize(("epochs", "batches"), [(0.5, 25), (1.1, 55), (0.07, 4)])
+def test_a_warm_start_is_of_whole_batches(tmp_path, epochs, batches):
+    config = small_config(f"sampler.warm_start={epochs}", "schedule.epoch_images=300")
+    stream = small_trainer(small_images(tmp_path), config).stream
+    assert stream._warm_batches == batches
