@@ -26,6 +26,7 @@ PAGES = {
     ROOT / "docs" / "study.md": (
         "sampling-8000-cpu",
         "sampling-8000-memory",
+        "sampling-8000-time",
         "sampling-8000-h100",
         "sampling-600-cpu",
         "sampling-600-one",
@@ -79,33 +80,56 @@ def comparisons(data: dict[str, Any], identities: int) -> tuple[list[str], dict[
 def table(data: dict[str, Any], identities: int) -> list[str]:
     """MAP of every arm on every test set, and how far it is from the baseline."""
     datasets, by_arm = comparisons(data, identities)
-    lines = [
+    compared = is_compared(by_arm)
+    caption = (
         f"{identities or 'All'} training identities, {data['images']:,} images seen. "
-        "Rank-1 / mAP, mean of the seeds and the least and the greatest of them; "
-        f"Δ: mAP beside *{data['baseline']}*, ± half of the 95 % interval by the paired bootstrap "
-        "over identities.",
-        "",
-        f"| arm | seeds | {' | '.join(f'{name} | Δ' for name in datasets)} |",
-        f"|---|---|{'---|---|' * len(datasets)}",
-    ]
+        "Rank-1 / mAP, mean of the seeds and the least and the greatest of them"
+    )
+    if compared:
+        caption += (
+            f"; Δ: mAP beside *{data['baseline']}*, ± half of the 95 % interval by the paired "
+            "bootstrap over identities"
+        )
+
+    def row_of(arm: str, seeds: str, cells: list[tuple[str, str]]) -> str:
+        kept = [text for cell in cells for text in (cell if compared else cell[:1])]
+        return f"| {arm} | {seeds} | {' | '.join(kept)} |"
+
     before = [data["untrained"][name] for name in datasets]
-    words = [f"{100 * it['rank1']:.1f} / {100 * it['mAP']:.1f} | " for it in before]
-    lines.append(f"| untrained | | {' | '.join(words)} |")
+    lines = [
+        f"{caption}.",
+        "",
+        row_of("arm", "seeds", [(name, "Δ") for name in datasets]),
+        "|---|---|" + "---|" * len(datasets) * (2 if compared else 1),
+        row_of(
+            "untrained",
+            "",
+            [(f"{100 * it['rank1']:.1f} / {100 * it['mAP']:.1f}", "") for it in before],
+        ),
+    ]
     for arm, found in by_arm.items():
         cells = []
         for name in datasets:
             row = found[name]
             alone = len(row["seeds"]) == 1
-            cells.append(f"{100 * row['rank1']['mean']:.1f} / {percent(row['mAP'], alone=alone)}")
-            change = row.get("mAP_over_baseline")
-            if change is None:
-                cells.append("")
-            else:
-                low, high = change["interval"]
-                cells.append(f"{100 * change['value']:+.1f} ± {50 * (high - low):.1f}")
-        any_row = next(iter(found.values()))
-        lines.append(f"| {arm} | {len(any_row['seeds'])} | {' | '.join(cells)} |")
+            value = f"{100 * row['rank1']['mean']:.1f} / {percent(row['mAP'], alone=alone)}"
+            cells.append((value, beside_baseline(row)))
+        lines.append(row_of(arm, str(len(next(iter(found.values()))["seeds"])), cells))
     return lines
+
+
+def is_compared(by_arm: dict[str, Any]) -> bool:
+    """Whether any arm stands beside the baseline."""
+    return any("mAP_over_baseline" in row for found in by_arm.values() for row in found.values())
+
+
+def beside_baseline(row: dict[str, Any]) -> str:
+    """How far the mAP is from the baseline's; empty for that one itself."""
+    change = row.get("mAP_over_baseline")
+    if change is None:
+        return ""
+    low, high = change["interval"]
+    return f"{100 * change['value']:+.1f} ± {50 * (high - low):.1f}"
 
 
 def batches(data: dict[str, Any], identities: int) -> list[str]:
@@ -247,7 +271,9 @@ def body(data: dict[str, Any], name: str) -> list[str]:
     lines = [""]
     for size in sorted({cell["identities"] for cell in data["cells"]}):
         lines += [*table(data, size), "", *batches(data, size), ""]
-        lines += [*times(data, size), "", *troubles(data, size)]
+        if is_compared(comparisons(data, size)[1]):
+            lines += [*times(data, size), ""]
+        lines += troubles(data, size)
     return [*lines, origin(data, name), ""]
 
 
@@ -279,14 +305,17 @@ def at_scale() -> str:
     """What each way to draw batches comes to with 8,000 identities, in a sentence."""
     data = read("sampling-8000-cpu")
     _, by_arm = comparisons(data, 8000)
+    rows = {arm: by_arm[arm][_UNSEEN] for arm in ARMS if arm in by_arm}
+    (seeds,) = {seeds_of(row) for row in rows.values()}
     found = [
-        f"{name} **{100 * row['mAP']['mean']:.1f}** ({seeds_of(row)})"
-        for arm, (name, _) in ARMS.items()
-        if (row := by_arm.get(arm, {}).get(_UNSEEN)) is not None
+        f"{ARMS[arm][0]} **{100 * row['mAP']['mean']:.1f}**"
+        + (f" ({change})" if (change := beside_baseline(row)) else "")
+        for arm, row in rows.items()
     ]
     return (
         f"mAP on {_UNSEEN} with 8,000 identities of three domains, after {data['images']:,} "
-        f"images: {', '.join(found)}."
+        f"images, {seeds}: {'; '.join(found)}. In brackets: beside "
+        f"{ARMS[data['baseline']][0]}, ± half of the 95 % interval."
     )
 
 
@@ -300,7 +329,14 @@ def beside_memory() -> list[str]:
     """The same runs, compared with the class memory."""
     name = "sampling-8000-memory"
     data = read(name)
-    return ["", *table(data, 8000), "", *times(data, 8000), "", origin(data, name), ""]
+    return ["", *table(data, 8000), "", origin(data, name), ""]
+
+
+def time_beside_memory() -> list[str]:
+    """Processor time of those that have it, and when they were as good as the class memory."""
+    name = "sampling-8000-time"
+    data = read(name)
+    return ["", *times(data, 8000), "", origin(data, name), ""]
 
 
 #: Markers of what is made of other files.
@@ -308,6 +344,7 @@ _OTHERS = {
     "headline": headline,
     "graph": graph_table,
     "sampling-8000-memory": beside_memory,
+    "sampling-8000-time": time_beside_memory,
 }
 
 

@@ -14,7 +14,9 @@ ARMS = {
     "graph sampling": ("graph sampling", "#0072b2"),
     "PK of one set then graph": ("PK of one domain each, then graph sampling", "#004d78"),
 }
-_WIDTH, _LEFT, _BAR, _GAP, _TOP = 760, 16, 22, 34, 58
+_LEFT, _BAR, _GAP, _TOP = 16, 22, 34, 58
+#: Pixels of a bold letter, the widest of fonts in mind.
+_LETTER = 7.8
 #: Pixels of the greatest mAP, and beyond it for a name.
 _LONGEST = 430
 
@@ -30,8 +32,10 @@ def bars(groups: Sequence[tuple[str, Mapping[str, Any], int]], dataset: str) -> 
     """
     rows = [(title, _rows(study, identities, dataset)) for title, study, identities in groups]
     most = max(row["mAP"]["greatest"] for _, found in rows for row in found)
-    images = {study["images"] for _, study, _ in groups}
-    title = f"mAP on {dataset}, never seen, after {max(images):,} images (synthetic)"
+    (images,) = {study["images"] for _, study, _ in groups}  # others cannot be compared
+    title = f"mAP on {dataset}, never seen, after {images:,} images (synthetic)"
+    ends = (len(_told(row)) for _, found in rows for row in found)
+    width = round(_LEFT + _LONGEST + 16 + _LETTER * max(ends))
     parts, y = [], _TOP
     for name, found in rows:
         parts.append(_text(_LEFT, y - 6, name, weight=600))
@@ -42,9 +46,9 @@ def bars(groups: Sequence[tuple[str, Mapping[str, Any], int]], dataset: str) -> 
     height = y - _GAP + 14
     head = _text(_LEFT, 24, title, size=15, weight=600)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="13"><title>{escape(title)}</title>'
-        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>{head}{"".join(parts)}</svg>\n'
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>{head}{"".join(parts)}</svg>\n'
     )
 
 
@@ -58,18 +62,22 @@ def _rows(study: Mapping[str, Any], identities: int, dataset: str) -> list[Mappi
 
 
 def _bar(row: Mapping[str, Any], y: int, scale: float) -> list[str]:
-    name, color = ARMS[row["arm"]]
+    _, color = ARMS[row["arm"]]
     mean, least, greatest = (scale * row["mAP"][key] for key in ("mean", "least", "greatest"))
-    seeds = len(row["seeds"])
     middle = y + (_BAR - 4) / 2
     weight = 600 if row["arm"] == "graph sampling" else 400
-    told = f"{100 * row['mAP']['mean']:.1f}  {name}, {seeds} seed{'s' if seeds > 1 else ''}"
     return [
         f'<rect x="{_LEFT}" y="{y}" width="{mean:.1f}" height="{_BAR - 4}" fill="{color}"/>',
         f'<line x1="{_LEFT + least:.1f}" x2="{_LEFT + greatest:.1f}" y1="{middle}" y2="{middle}" '
         'stroke="#1d2327" stroke-width="2"/>',
-        _text(_LEFT + greatest + 8, y + _BAR - 8, told, weight=weight),
+        _text(_LEFT + greatest + 8, y + _BAR - 8, _told(row), weight=weight),
     ]
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    seeds = len(row["seeds"])
+    name = ARMS[row["arm"]][0]
+    return f"{100 * row['mAP']['mean']:.1f}  {name}, {seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def _text(x: float, y: float, text: str, *, size: int = 13, weight: int = 400) -> str:

@@ -79,6 +79,12 @@ def test_every_operator_has_a_kernel_on_every_device(device):
     registered = re.findall(r'm\.impl\("(\w+)"', "".join(file.read_text() for file in files))
     wanted = set(tensor_operators()) - (ON_THE_CPU if device == "cuda" else set())
     assert sorted(set(registered) & set(tensor_operators())) == sorted(wanted)
+    table = (CSRC / "ops" / f"operators_{device}.cpp").read_text()
+    key, name = device.upper(), device.capitalize()
+    library = (
+        rf"STABLE_TORCH_LIBRARY_IMPL\(qaconv, {key}, m\) \{{\s*Operators<{name}>::implement\(m\)"
+    )
+    assert re.search(library, table)
 
 
 def test_every_operator_has_a_fake_and_derivatives():

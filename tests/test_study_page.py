@@ -76,7 +76,7 @@ def test_what_stands_between_the_markers(render, tmp_path):
     assert page.endswith("<!-- s: end -->\nafter\n")
     lines = page.splitlines()
     assert "old" not in lines
-    assert "| untrained | | 20.0 / 10.0 |  |" in lines
+    assert "| untrained |  | 20.0 / 10.0 |  |" in lines
     assert "| GS | 2 | 40.0 / 30.0 (29.0–32.0) | +1.2 ± 1.0 |" in lines
     assert "| GS | 50 % | – | 1.00 | – % | 25.0 % | 0.90 | 10 % |" in lines
     assert "| GS | 90 | never |" in lines
@@ -129,3 +129,24 @@ def test_the_benchmark_of_the_graph_runs(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.count("shortlist") == 2
     assert "class memory step, plain PyTorch" in out
+
+
+def test_the_figure_of_how_batches_are_drawn():
+    script = load_script(ROOT / "benchmarks" / "sampling_figure.py")
+    arm = "PK of one set then graph"
+    data = {**STUDY, "comparisons": [comparison(arm), comparison("class memory")]}
+    drawn = script.bars([("a group", data, 100)], "station")
+    assert "30.0  PK of one domain each, then graph sampling, 2 seeds" in drawn
+    assert drawn.index("class memory, 2 seeds") < drawn.index("PK of one domain")  # in their order
+    assert drawn.count("<rect") == 3  # the ground, and a bar each
+    with pytest.raises(ValueError, match="unpack"):
+        script.bars([("a", data, 100), ("b", {**data, "images": 1}, 100)], "station")
+
+
+def test_a_study_without_its_baseline_has_no_empty_columns(render, tmp_path):
+    alone = {**STUDY, "comparisons": [comparison("GS")]}
+    (tmp_path / "s.json").write_text(json.dumps(alone))
+    page = render.render(("s",), "<!-- s: begin -->\n<!-- s: end -->\n")
+    assert "Δ" not in page
+    assert "until the mean curve" not in page
+    assert "| GS | 2 | 40.0 / 30.0 (29.0–32.0) |" in page

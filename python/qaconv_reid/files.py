@@ -19,7 +19,8 @@ __all__ = ["check_replaceable", "expanded", "replaced", "sweep", "user_cache", "
 #: Of file systems: bytes of a name.
 _LONGEST_NAME = 255
 
-_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+#: What only writing fails with: of others nobody knows whether a file that was read is meant.
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _TEMPORARY = re.compile(r".+\.(\d{1,10})\.tmp", re.DOTALL)
 

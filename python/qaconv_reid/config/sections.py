@@ -416,7 +416,7 @@ class RunConfig(_Section):
     runtime: RuntimeConfig = RuntimeConfig()
 
     @model_validator(mode="after")
-    def _has_sources(self) -> RunConfig:
+    def _takes_from_sets_one_way(self) -> RunConfig:
         sampler = self.sampler
         of_one_set = sampler.one_set and sampler.draws_pk and len(self.data.train) > 1
         asked = {"data.balanced": self.data.balanced, "sampler.one_set": of_one_set}

@@ -21,7 +21,8 @@ identity (Market-1501's protocol), or all (a separate camera set)."""
 RULES: tuple[Rule, ...] = get_args(Rule)
 
 NO_MATCH = (
-    "got no query with a match in the gallery (same identity, another camera), wanted at least one"
+    "got no query with a match in the gallery (same identity, and another camera where cameras "
+    "count), wanted at least one"
 )
 """What is said of labels by which nothing can be measured."""
 

@@ -33,7 +33,18 @@ _ASKED_EVERY = 10
 
 
 class Fit:
-    """A trainer, what is kept of it, and the evaluations on the way."""
+    """A trainer, what is kept of it, and the evaluations on the way.
+
+    Args:
+        config: of the run.
+        folder: where it is kept; only the first process writes.
+        trainer: new, or to be given a checkpoint by `restore`.
+        hardware: for the evaluations.
+        ranks: the processes of the run.
+        progress: bars, and lines above them.
+        validation: identities held back, None for none.
+        test_sets: looked at on the way where ``evaluation.test_every`` says so.
+    """
 
     def __init__(
         self,
@@ -63,7 +74,8 @@ class Fit:
         """Train to the end.
 
         Raises:
-            CollapsedError, DataError, Interrupted: it ended before.
+            CollapsedError, DataError, Interrupted, OSError: it ended before; the message says how
+                to go on.
         """
         trainer = self.trainer
         stopped = False
@@ -134,13 +146,13 @@ class Fit:
 
     @contextmanager
     def _writing(self, place: Path) -> Iterator[None]:
-        """Says how to go on where a disk is full."""
+        """Says how to go on where something cannot be written."""
         try:
             yield
         except OSError as error:
             raise OSError(
                 f"{place}: cannot be written ({why(error)}); what was kept before is whole: when "
-                f"there is room go on by: qaconv train {self.folder.path} --resume"
+                f"it can be written go on by: qaconv train {self.folder.path} --resume"
             ) from None
 
     def _keep_by_the_clock(self) -> None:

@@ -63,7 +63,7 @@ class OptimizerStep:
 
     @property
     def learning_rate(self) -> float:
-        """Of all but the backbone."""
+        """The greatest, which is that of all but the backbone unless its factor is above 1."""
         rate: float = max(group["lr"] for group in self.optimizer.param_groups)
         return rate
 
@@ -76,8 +76,8 @@ class OptimizerStep:
         """All that learns, in the optimizer's order."""
         return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
-    def moves(self, statistics: Sequence[Tensor]) -> None:
-        """Running statistics that a forward pass moves: they are put back where no step is made."""
+    def put_back(self, statistics: Sequence[Tensor]) -> None:
+        """The running statistics to put back where no step is made: a forward pass moves them."""
         self._moving = statistics
 
     def begin(self) -> None:
@@ -85,6 +85,11 @@ class OptimizerStep:
         self.optimizer.zero_grad(set_to_none=True)
         self._statistics = [value.clone() for value in self._moving]
         self._counted = torch.zeros((), dtype=torch.bool, device=self._device)
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """The loss to take gradients of."""
+        scaled: Tensor = self.scaler.scale(loss)
+        return scaled
 
     def add(self, counted: Tensor) -> None:
         """A batch whose gradients have come, and how many of its rows counted."""

@@ -164,7 +164,7 @@ class Trainer:
             self.matcher.train()
             norms = [part for part in self.objective.modules() if isinstance(part, _BatchNorm)]
             of_loss = [buffer for norm in norms for buffer in norm.buffers()]
-            self.step.moves([*self.matcher.buffers(), *self.network.moving(), *of_loss])
+            self.step.put_back([*self.matcher.buffers(), *self.network.moving(), *of_loss])
             while self.position < self.epoch_batches:
                 self._train_on_batch()
                 if self.progress is not None:
@@ -245,7 +245,7 @@ class Trainer:
         with self.clock("matcher"):
             with casting:
                 result: LossResult = self.objective(cut, labels, self.matcher, share)
-            torch.autograd.backward(self.step.scaler.scale(result.loss * weight))
+            torch.autograd.backward(self.step.scaled(result.loss * weight))
         gradient = cut.grad
         if gradient is None:  # no score depends on the maps: the first batch of a class memory
             gradient = torch.zeros_like(cut)

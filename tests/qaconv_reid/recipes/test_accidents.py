@@ -229,7 +229,7 @@ def test_a_disk_that_is_full_while_training_leaves_the_checkpoint_before(
     place = "metrics.jsonl" if fault == "log" else "checkpoint"
     assert err.splitlines()[-1] == (
         f"qaconv: error: runs/a/{place}: cannot be written (No space left on device); what was "
-        "kept before is whole: when there is room go on by: qaconv train runs/a --resume"
+        "kept before is whole: when it can be written go on by: qaconv train runs/a --resume"
     )
     assert contents(run / "checkpoint") == before
     code, out, _ = command("train", run, "--resume")
