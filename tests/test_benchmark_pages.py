@@ -177,8 +177,11 @@ def test_the_front_page_names_the_fastest_of_each_kind(render, tmp_path):
         }
 
     text = front(render, tmp_path, change)
-    assert text.count("| **6.0 ×** | **2.0 ×**, a-package | 1 | 3 | 3 |") == 3  # the CPU's
-    assert text.count("| 500 | **6.0 ×**, in float32 | **2.0 ×**, a-package |") == 5  # the H100's
+    assert (
+        text.count("| **6.0 ×** (3,000) | **2.0 ×** (1,000, a-package) | 1 | 3 | 3 |") == 3
+    )  # the CPU's
+    # The H100's.
+    assert text.count("| 500 | **6.0 ×** (3,000, in float32) | **2.0 ×** (1,000, a-package) |") == 5
     assert "commit `" in text
 
 
